@@ -1,0 +1,33 @@
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: help setup demo test check clean
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+
+setup: $(STAMP)  ## a virtual environment in .venv with everything in it
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("python >= 3.11 is needed, found " + sys.version.split()[0] + "; give another one with make PYTHON=..." if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo 'this python cannot make virtual environments; on Debian or Ubuntu: apt install python3-venv'; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade pip
+	@if $(BIN)/python -m pip install -q uv && $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -e '.[dev]'; then :; \
+	else echo 'uv is not usable here, falling back to pip'; $(BIN)/python -m pip install -q -e '.[dev]'; fi
+	$(BIN)/python -m pip check
+	touch $@
+
+demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, generate, benchmark, table
+	PYTHON=$(BIN)/python sh configs/demo.sh
+
+test: $(STAMP)  ## set up, then all tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: $(STAMP)  ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:  ## remove the virtual environment and build leftovers
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Classifiers and semi-supervised methods trained on labeled sets, plain and augmented."""

@@ -1,0 +1,226 @@
+"""Where the work runs and what it leaves: device, precision, shard, seeds, run folders, atomic files, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import platform
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def command(main: Callable[[list[str]], None]) -> None:
+    """Runs a command line: exit code 0 done, 2 the user's mistake (one line on stderr), 130 interrupted.
+
+    With SSL_AUG_DEBUG=1 the traceback is shown as well.
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: without it a missing weight retries for 45 s
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a table
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("interrupted: what is finished is kept, the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    except (ValueError, OSError) as error:
+        if os.environ.get("SSL_AUG_DEBUG"):
+            raise
+        print(f"error: {error_line(error)}", file=sys.stderr)
+        sys.exit(2)
+
+
+def error_line(error: Exception) -> str:
+    """One line that names the thing and the way out."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {error.filename or 'the output folder'}: free some and run again"
+    if isinstance(error, PermissionError):
+        return f"no permission to write or read {error.filename}: choose another folder or change its rights"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# device and precision
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A device and the type that matrix products are computed in there."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    @contextmanager
+    def autocast(self) -> Iterator[None]:
+        """Mixed precision for the code inside; nothing in float32."""
+        import torch
+
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            yield
+
+
+def placement(device: str, precision: str) -> Placement:
+    """Resolves `device` and `precision`, both of which may be "auto".
+
+    auto is bfloat16 on a GPU and on a CPU with bfloat16 matrix units (AMX), float32 on any other.
+
+    Raises:
+        ValueError: a GPU is asked for and there is none, or a precision that the device cannot compute in.
+    """
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device=cuda: PyTorch sees no GPU here; use device=cpu, or check the driver with nvidia-smi")
+    if precision == "fp16" and device == "cpu":
+        raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
+    if precision == "auto":
+        precision = "bf16" if device == "cuda" or torch.cpu._is_amx_tile_supported() else "fp32"
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    return Placement(
+        torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device),
+        dtype,
+    )
+
+
+def shard() -> tuple[int, int]:
+    """(this process, number of processes): from torchrun, then from a Slurm array, else (0, 1)."""
+    if "WORLD_SIZE" in os.environ:
+        return int(os.environ.get("RANK", "0")), int(os.environ["WORLD_SIZE"])
+    if "SLURM_ARRAY_TASK_COUNT" in os.environ:
+        first = int(os.environ.get("SLURM_ARRAY_TASK_MIN", "0"))
+        return int(os.environ["SLURM_ARRAY_TASK_ID"]) - first, int(os.environ["SLURM_ARRAY_TASK_COUNT"])
+    return 0, 1
+
+
+def derived_seed(*parts: object) -> int:
+    """A 63-bit seed from anything that prints; the same parts give the same seed on every machine."""
+    digest = hashlib.sha256("|".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# files
+
+
+def cache_folder() -> Path:
+    """$SSL_AUG_CACHE, else the user's cache folder."""
+    chosen = os.environ.get("SSL_AUG_CACHE")
+    if chosen:
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssl_aug"
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    with written_atomically(path) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises ValueError, naming the file, where it is not JSON."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_run_folder(root: Path, name: str) -> Path:
+    """Makes `root/0001-name`, `root/0002-name`, ...: never a folder that exists."""
+    root.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(f.name[:4]) for f in root.iterdir() if f.name[:4].isdigit()), default=0)
+    while True:
+        try:
+            folder = root / f"{number:04d}-{name}"
+            if not any(root.glob(f"{number:04d}-*")):
+                folder.mkdir()
+                return folder
+        except FileExistsError:
+            pass  # another process took it
+        number += 1
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for package in (
+        "ssl_aug",
+        "torch",
+        "torchvision",
+        "timm",
+        "diffusers",
+        "open_clip_torch",
+        "numpy",
+        "pillow",
+    ):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "from source"
+    return found
+
+
+@contextmanager
+def progress_bar(total: int, label: str, initial: int = 0) -> Iterator[Any]:
+    """A bar with an ETA; without a terminal one line every 30 seconds."""
+    from tqdm import tqdm
+
+    interval = 0.2 if sys.stderr.isatty() else 30.0
+    with tqdm(total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10) as bar:
+        yield bar
+
+
+@contextmanager
+def interrupts_deferred() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C and SIGTERM inside do not stop at once: the function that is yielded says whether one came.
+
+    So work can be left at a place from where it goes on. A second signal stops at once.
+    """
+    came: list[int] = []
+
+    def note(number: int, frame: object) -> None:
+        came.append(number)
+        if len(came) > 1:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # signals reach the main thread alone
+        return
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(came)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
