@@ -1,0 +1,43 @@
+"""Settings of the generators. No torch here, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MASK_FILLS = ("mean", "grey", "black")
+SAMPLERS = ("ddim", "dpmpp")
+APPROACHES = ("anl", "all", "scratch")
+
+
+@dataclass
+class GeneratorSettings:
+    """Which generator, from which weights."""
+
+    name: str = "embedded"  # one of GENERATORS
+    checkpoint: str | None = None  # folder of a latent diffusion model; null: the embedded one
+    image_size: int | None = None  # pixels; null: the size the weights were trained at
+
+
+@dataclass
+class SamplingSettings:
+    """How one image is drawn from a tuned generator (paper 3.3 and its sampling paragraph)."""
+
+    mask_rate: float = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
+    mask_fill: str = "mean"  # what fills it: CLIP's mean color, grey or black
+    sampler: str = "ddim"  # ddim (eta 0) or dpmpp (DPM-Solver++ 2M, Karras noise levels)
+    steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
+    guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
+    prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.mask_rate < 1:
+            raise ValueError(f"mask_rate={self.mask_rate}: give 0 (no mask) to below 1")
+        if self.mask_fill not in MASK_FILLS:
+            raise ValueError(f"mask_fill={self.mask_fill!r}: choose one of {', '.join(MASK_FILLS)}")
+        if self.sampler not in SAMPLERS:
+            raise ValueError(f"sampler={self.sampler!r}: choose one of {', '.join(SAMPLERS)}")
+        if self.steps < 1 or (self.sampler == "ddim" and 1000 % self.steps):
+            # 1000 training timesteps: DDIM on another count starts below the last one without a word
+            raise ValueError(f"steps={self.steps}: ddim takes a divisor of 1000 (20, 25, 50, 100, 200 ...)")
+        if self.guidance < 0:
+            raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")

@@ -1,0 +1,78 @@
+"""`--help` from the settings' own source: names, defaults and comments, without importing what they configure."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ssl_aug.settings import config_folder
+
+SETTINGS = Path(__file__).parent / "settings.py"
+GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "config.py"
+
+Field = tuple[str, str, str]  # name, default, comment
+
+
+def fields_of(source: Path, class_name: str) -> list[Field]:
+    """The plain fields of a dataclass in a source file, in order; nested settings are left out."""
+    text = source.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    found = []
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            for item in node.body:
+                if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
+                    default = ast.unparse(item.value)
+                    comment = lines[item.lineno - 1].partition("  # ")[2]
+                    if not default.startswith("field(default_factory=") or default.endswith("=dict)"):
+                        found.append((item.target.id, _yaml_like(default), comment))
+    return found
+
+
+def rows(prefix: str, fields: list[Field], skip: tuple[str, ...] = ()) -> list[str]:
+    """One help line for each field, its name as it is written on the command line."""
+    return [f"  {f'{prefix}{name}={default}':<36} {text}" for name, default, text in fields if name not in skip]
+
+
+def options_of(group: str) -> list[str]:
+    """What may be written after `group=`."""
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
+def generation_rows() -> list[str]:
+    """Every setting that decides a synthetic set."""
+    return [
+        *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"]),
+        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings")),
+        *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
+        *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
+        *rows("tune.", fields_of(SETTINGS, "TuneSettings")),
+        *rows("synthetic.", fields_of(SETTINGS, "SyntheticSettings")),
+    ]
+
+
+def generation_help(usage: str) -> str:
+    """The help page of `ssl_aug.tune` and `ssl_aug.generate`."""
+    groups = [f"  {group}={'|'.join(options_of(group))}" for group in ("data", "generator", "experiment")]
+    return "\n".join(
+        [
+            usage.strip(),
+            "",
+            "Groups:",
+            *groups,
+            "",
+            "Settings, written name=value, with the paper's defaults (on the embedded world: sampler=dpmpp steps=20):",
+            *generation_rows(),
+        ]
+    )
+
+
+def _yaml_like(default: str) -> str:
+    words = {
+        "None": "null",
+        "True": "true",
+        "False": "false",
+        "field(default_factory=dict)": "{}",
+        "MISSING": "erm",
+    }
+    return words.get(default, default.strip("'"))

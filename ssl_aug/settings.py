@@ -1,0 +1,193 @@
+"""Every setting of generation as dataclasses, and the way from a command line to them.
+
+Hydra composes the YAML files of `configs/` with the words of the command line over these schemas, so that a wrong
+name or type is an error; below `compose` everything is a typed dataclass.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from generators.config import APPROACHES, GeneratorSettings, SamplingSettings
+
+DEVICES = ("auto", "cpu", "cuda")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+
+@dataclass
+class DataSettings:
+    """Which images, and how many of their labels are known."""
+
+    name: str = "toycars"  # one of DATASETS
+    root: str | None = None  # folder of the dataset; null for datasets that are made, not read
+    labels_per_class: int = 4  # paper: 4
+    split_seed: int = 0  # which images are labeled; the benchmark: 0
+    subset: int | None = None  # tune the generator on this many training images only; paper: 1000 and 25
+    crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
+    attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
+
+
+@dataclass
+class TuneSettings:
+    """How the generator is adapted to the training images (paper 3.2, Eq. 10)."""
+
+    approach: str = "anl"  # which weights train: anl (SpatialTransformers), all, or scratch (all, from random)
+    images: str = "train"  # tune on all training images without labels, or on the labeled ones only
+    steps: int = 300  # optimiser steps
+    batch_size: int = 32  # images per step; paper: 4 GPUs x 8
+    base_learning_rate: float = 2.0e-6  # multiplied by the batch size, as CompVis' scripts do; paper: 2.0e-6
+    weight_decay: float = 0.01  # AdamW
+    flip: bool = True  # horizontal flips
+    condition_dropout: float = 0.0  # share of steps' images with the null token; needed for guidance above 1
+    gradient_clip: float = 1.0  # largest gradient norm; 0: off
+    save_every: int = 100  # steps between checkpoints to resume from
+    seed: int = 0  # of batches, noise and timesteps
+    root: str = "outputs/adapters"  # where tuned weights are kept, a folder for each of these settings
+
+    def __post_init__(self) -> None:
+        if self.approach not in APPROACHES:
+            raise ValueError(f"tune.approach={self.approach!r}: choose one of {', '.join(APPROACHES)}")
+        if self.images not in ("train", "labeled"):
+            raise ValueError(f"tune.images={self.images!r}: choose train or labeled")
+        for name in ("steps", "batch_size", "save_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"tune.{name}={getattr(self, name)}: give 1 or more")
+        if self.base_learning_rate <= 0:
+            raise ValueError(f"tune.base_learning_rate={self.base_learning_rate}: give a positive number")
+        if not 0 <= self.condition_dropout < 1:
+            raise ValueError(f"tune.condition_dropout={self.condition_dropout}: give 0 to below 1")
+
+
+@dataclass
+class SyntheticSettings:
+    """Where the synthetic set lies."""
+
+    root: str | None = None  # its folder; null: derived from the other settings, under outputs/synthetic
+
+
+@dataclass
+class Settings(SamplingSettings):
+    """All that decides a synthetic set. Every command shares these names."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    generator: GeneratorSettings = field(default_factory=GeneratorSettings)
+    tune: TuneSettings = field(default_factory=TuneSettings)
+    synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+    per_sample: int = 10  # synthetic images per labeled image; paper: 10
+    batch_size: int = 32  # images drawn together: the unit of work and of resume
+    seed: int = 0
+    device: str = "auto"  # auto, cpu or cuda
+    precision: str = "auto"  # auto, fp32, bf16 or fp16
+    dry_run: bool = False  # print what would be done, and stop
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.per_sample < 1:
+            raise ValueError(f"per_sample={self.per_sample}: give 1 or more")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size={self.batch_size}: give 1 or more")
+        if self.device not in DEVICES:
+            raise ValueError(f"device={self.device!r}: choose one of {', '.join(DEVICES)}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision={self.precision!r}: choose one of {', '.join(PRECISIONS)}")
+        if self.guidance != 1 and self.tune.condition_dropout == 0 and self.tune.approach == "scratch":
+            raise ValueError(
+                f"guidance={self.guidance} needs a null token that was trained: set tune.condition_dropout=0.1 too"
+            )
+
+
+def config_folder() -> Path:
+    """`configs/` beside the source, or the copy inside an installed wheel."""
+    source = Path(__file__).resolve().parents[1] / "configs"
+    return source if source.is_dir() else Path(str(files("ssl_aug") / "configs"))
+
+
+Schema = TypeVar("Schema")
+
+
+def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) -> Schema:
+    """`configs/<config_name>.yaml` with the command line's words over it, as a dataclass.
+
+    Schemas of config groups (a method's settings) must be registered in hydra's ConfigStore before the call.
+
+    Raises:
+        ValueError: a name, value or option that does not exist, in one line that says what does.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            config = hydra_compose(config_name, overrides=list(overrides))
+        return cast(Schema, OmegaConf.to_object(config))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_one_line(error, overrides, schema())) from error
+
+
+def to_dict(settings: Any) -> dict[str, Any]:
+    """Plain nested dictionaries of a settings dataclass, for JSON and YAML."""
+    from omegaconf import OmegaConf
+
+    return cast(dict[str, Any], OmegaConf.to_container(OmegaConf.structured(settings)))
+
+
+def short_hash(content: Any) -> str:
+    """8 hex digits that stand for plain data."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def deciding(settings: Settings) -> dict[str, Any]:
+    """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
+    everything = to_dict(settings)
+    kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
+    for group, name in (("data", "root"), ("tune", "root"), ("tune", "save_every")):
+        del kept[group][name]
+    if settings.generator.checkpoint is not None:  # wherever it lies: `model_id` says what is in it
+        kept["generator"]["checkpoint"] = Path(settings.generator.checkpoint).name
+    return kept
+
+
+def _one_line(error: Exception, overrides: Sequence[str], settings: Any) -> str:
+    """Hydra's and OmegaConf's messages span lines and speak of structs: name the word, and what is allowed."""
+    text = str(error)
+    causes = [text] + [str(cause) for cause in (error.__cause__,) if cause is not None]
+    group = re.search(r"Could not find '([\w/]+)/([^/']+)'", text)
+    if group:
+        options = sorted(path.stem for path in (config_folder() / group[1]).glob("*.yaml"))
+        return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {', '.join(options)}"
+    unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' not in", text)
+    if unknown:
+        return f"{unknown[1]}: there is no such setting{_nearest(unknown[1], settings)}; see --help"
+    lines = [line.strip() for line in "; ".join(causes).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("object_type", "reference_type", "See http"))]
+    named = re.search(r"full_key: ([\w.]+)", text)
+    word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
+    message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
+    return f"{word}: {message}" if word else message
+
+
+def _nearest(name: str, settings: Any) -> str:
+    from difflib import get_close_matches
+
+    names = [key for key in _all_names(settings) if key]
+    close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _all_names(settings: Any, prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in to_dict(settings).items():
+        names += [f"{prefix}{key}.{inner}" for inner in value] if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
