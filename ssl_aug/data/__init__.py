@@ -1,0 +1,1 @@
+"""Datasets as lists of files and integers, and the few-label split."""

@@ -1,0 +1,100 @@
+"""Labeled sets as lists of files and integers: what every other package is given and hands on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssl_aug.synthetic import SyntheticSet
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image file and its class index."""
+
+    path: Path
+    label: int
+
+    @property
+    def key(self) -> str:
+        """The name that identifies the image on every machine: its folder's and its own name."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+
+@dataclass(frozen=True)
+class LabeledSet:
+    """Images with labels in 0..len(class_names)-1."""
+
+    examples: tuple[Example, ...]
+    class_names: tuple[str, ...]
+
+    @property
+    def id(self) -> str:
+        """12 hex digits of file names and labels, whatever their order: says which labeled set this is."""
+        rows = sorted(f"{example.label} {example.key}" for example in self.examples)
+        return hashlib.sha256("\n".join([*self.class_names, *rows]).encode()).hexdigest()[:12]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return tuple(example.path for example in self.examples)
+
+    @property
+    def labels(self) -> tuple[int, ...]:
+        return tuple(example.label for example in self.examples)
+
+    def with_synthetic(self, synthetic: SyntheticSet) -> LabeledSet:
+        """This set followed by the synthetic images, as labeled examples like any other.
+
+        Raises:
+            ValueError: the images were drawn from another labeled set, so that they could carry
+                knowledge about images which this split calls unlabeled or test.
+        """
+        if synthetic.labeled_set_id != self.id:
+            raise ValueError(
+                f"{synthetic.folder} was drawn from labeled set {synthetic.labeled_set_id}, "
+                f"this split's is {self.id}: "
+                "draw a set for this split (python -m ssl_aug.generate with the same data settings) "
+                "or name another folder with synthetic.root"
+            )
+        return LabeledSet(self.examples + synthetic.examples, self.class_names)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What a semi-supervised method may see: few labels, many images without, and the test set."""
+
+    labeled: LabeledSet
+    unlabeled: tuple[Path, ...]
+    test: LabeledSet
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """All that a dataset's files say, before any label is hidden."""
+
+    name: str
+    train: LabeledSet
+    test: LabeledSet
+    extra_unlabeled: tuple[Path, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.train.class_names
+
+    @property
+    def training_images(self) -> tuple[Path, ...]:
+        """Every image that may be learnt from without its label: never one of the test set."""
+        return self.train.paths + self.extra_unlabeled
+
+
+def file_list_id(paths: Iterable[Path]) -> str:
+    """12 hex digits of names and sizes of files, in their order: the key of everything cached about them."""
+    rows = [f"{path.parent.name}/{path.name} {path.stat().st_size}" for path in paths]
+    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]

@@ -1,0 +1,49 @@
+"""From data settings to a dataset and its few-label split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.split import few_label_split
+from ssl_aug.settings import DataSettings
+
+# name -> module with `load(settings) -> Dataset`; imported when asked for
+DATASETS: dict[str, str] = {
+    "toycars": "ssl_aug.data.toycars_files",
+    "digits": "ssl_aug.data.digits",
+    "image_folder": "ssl_aug.data.image_folder",
+    "stanford_cars": "ssl_aug.data.stanford_cars",
+    "flowers102": "ssl_aug.data.flowers102",
+    "celeba": "ssl_aug.data.celeba",
+}
+
+
+def load_dataset(settings: DataSettings) -> Dataset:
+    """Reads (or makes, for the embedded worlds) the files' names and labels.
+
+    Raises:
+        ValueError, FileNotFoundError: an unknown name, a missing or empty folder, a setting without effect.
+    """
+    if settings.name not in DATASETS:
+        raise ValueError(
+            f"data={settings.name}: there is no such dataset; choose one of {', '.join(DATASETS)}"
+        )
+    if settings.crop_to_box and settings.name != "stanford_cars":
+        raise ValueError(
+            f"data.crop_to_box=true has no effect on {settings.name}: leave it out, there are no boxes"
+        )
+    if settings.attribute is not None and settings.name != "celeba":
+        raise ValueError(
+            f"data.attribute={settings.attribute} has no effect on {settings.name}: "
+            "leave it out, only celeba has attributes"
+        )
+    load: Callable[[DataSettings], Dataset] = import_module(DATASETS[settings.name]).load
+    return load(settings)
+
+
+def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
+    """The dataset and what a method may see of it."""
+    dataset = load_dataset(settings)
+    return dataset, few_label_split(dataset, settings.labels_per_class, settings.split_seed)

@@ -1,0 +1,72 @@
+"""Folders of images that are made once and kept in the cache."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ssl_aug.data.base import Dataset, Example, LabeledSet
+from ssl_aug.runtime import cache_folder
+
+
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """The cache's folder of that name, made where there is none: whole or not there at all.
+
+    Processes that start at once all make it; the first one's stays.
+
+    Args:
+        make: writes a folder, which does not exist yet when it is called.
+
+    Raises:
+        ValueError: the cache cannot be written to, or its disk is full.
+    """
+    folder = cache_folder() / name
+    if folder.is_dir():
+        return folder
+    staging = folder.with_name(f".{name}.{uuid.uuid4().hex}.part")
+    try:
+        staging.mkdir(parents=True)
+    except OSError as error:
+        raise ValueError(
+            f"the cache folder {folder.parent} cannot be written to ({error.strerror}): "
+            "set SSL_AUG_CACHE to a folder that can"
+        ) from error
+    try:
+        make(staging / name)
+        (staging / name).rename(folder)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ValueError(
+                f"no space left on the disk of the cache folder {folder.parent}: "
+                "free some, or set SSL_AUG_CACHE to a folder on another disk"
+            ) from error
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return folder
+
+
+def listed(name: str, folder: Path, class_names: Sequence[str], num_train: int, num_test: int) -> Dataset:
+    """The dataset in `folder/train/<class>/*.png` and `folder/test/<class>/*.png`, in name order.
+
+    Raises:
+        ValueError: images were taken away since they were made.
+    """
+    parts = []
+    for part, expected in (("train", num_train), ("test", num_test)):
+        examples = tuple(
+            Example(path, label)
+            for label, class_name in enumerate(class_names)
+            for path in sorted((folder / part / class_name).glob("*.png"))
+        )
+        if len(examples) != expected:
+            raise ValueError(
+                f"{folder / part} holds {len(examples)} images of {expected}: "
+                f"remove {folder} and run again, it is made anew"
+            )
+        parts.append(LabeledSet(examples, tuple(class_names)))
+    return Dataset(name, parts[0], parts[1])

@@ -1,0 +1,110 @@
+"""Finding the parts of a dataset on disk, with errors that name the part and the way out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ssl_aug.settings import DataSettings
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
+WAY_OUT = "name another folder with data.root=DIR or SSL_AUG_DATA"
+
+
+def data_root(settings: DataSettings, expected: str) -> Path:
+    """The folder that `data.root` names.
+
+    Args:
+        expected: the layout inside it, in words, for the error.
+
+    Raises:
+        ValueError: no folder is named.
+        FileNotFoundError: it is not there, is no folder or is empty.
+    """
+    if not settings.root:
+        raise ValueError(
+            f"data.root is not set: {settings.name} is read from a folder with {expected}; {WAY_OUT}"
+        )
+    root = Path(settings.root).expanduser()
+    if not root.is_dir():
+        found = "is a file, not a folder" if root.exists() else "there is no such folder"
+        raise FileNotFoundError(f"data.root={settings.root}: {found}; expected {expected}; {WAY_OUT}")
+    if next(root.iterdir(), None) is None:
+        raise FileNotFoundError(
+            f"data.root={settings.root}: the folder is empty; expected {expected}; {WAY_OUT}"
+        )
+    return root
+
+
+def refuse_root(settings: DataSettings) -> None:
+    """For datasets that are made, not read.
+
+    Raises:
+        ValueError: `data.root` is set.
+    """
+    if settings.root is not None:
+        raise ValueError(
+            f"data.root={settings.root} has no effect on {settings.name}, which is made, not read: "
+            "leave it out, or choose data=image_folder to read your own images"
+        )
+
+
+def required(path: Path, expected: str) -> Path:
+    """`path`, which must exist.
+
+    Raises:
+        FileNotFoundError: it does not.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: expected {expected}; put it there, or {WAY_OUT}")
+    return path
+
+
+def require_images(folder: Path, names: Iterable[str], listed_in: Path) -> list[Path]:
+    """The paths of the named images of one folder, each of which must be there.
+
+    Raises:
+        FileNotFoundError: the folder or an image is missing; the first and the number are named.
+    """
+    names = list(names)
+    required(folder, f"a folder with the {len(names)} images that {listed_in.name} lists")
+    with os.scandir(folder) as entries:
+        here = {entry.name for entry in entries}
+    missing = [name for name in names if name not in here]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder / missing[0]} is missing ({len(missing)} of the {len(names)} images that "
+            f"{listed_in.name} lists are not in {folder}): unpack the images again, or {WAY_OUT}"
+        )
+    return [folder / name for name in names]
+
+
+def read_mat(path: Path, variable: str, expected: str) -> Any:
+    """One variable of a MATLAB file, as an array of one dimension or more.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or does not hold the variable.
+    """
+    import numpy as np
+    from scipy.io import loadmat
+
+    required(path, expected)
+    try:
+        content = loadmat(path, squeeze_me=True)
+    except OSError:
+        raise
+    except (
+        Exception
+    ) as error:  # scipy raises what its parser stumbles on: TypeError, zlib.error, MatReadError, ...
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{path} is damaged or no MATLAB file ({reason}): copy it again from its source"
+        ) from error
+    if variable not in content:
+        raise ValueError(
+            f"{path} holds no {variable}: it is another file than {expected}; copy that one there"
+        )
+    return np.atleast_1d(content[variable])

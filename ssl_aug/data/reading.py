@@ -1,0 +1,61 @@
+"""From an image file to RGB pixels: the one place where files are decoded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_rgb(path: Path) -> Image.Image:
+    """The picture as a person sees it: upright (EXIF), 8-bit RGB, transparency over white, first frame.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no image, or a damaged or truncated one.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path}: there is no such image file; put it back, or start from new lists"
+        ) from error
+    except (PermissionError, MemoryError):
+        raise
+    except (
+        Exception
+    ) as error:  # Pillow raises what its decoders stumble on: OSError, SyntaxError, struct.error, ...
+        reason = " ".join(str(error).replace(repr(str(path)), "").replace(str(path), "").split())
+        raise ValueError(
+            f"{path} cannot be read as an image ({reason or type(error).__name__}): remove it or replace it"
+        ) from error
+
+
+def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
+    """The generator's view: the central square over the whole shorter side, (size_px, size_px, 3) in 0..255.
+
+    Bicubic with antialiasing. Raises as `read_rgb`.
+    """
+    image = read_rgb(path)
+    side = min(image.size)
+    left, top = (image.width - side) / 2, (image.height - side) / 2
+    box = (left, top, left + side, top + side)
+    return np.array(image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box), dtype=np.uint8)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range is not known: save it with 8 bits per channel")
+    if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip to white instead of scaling
+        return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    return image.convert("RGB")

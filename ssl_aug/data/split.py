@@ -1,0 +1,71 @@
+"""The few-label draw and the small training sets. The draw replays the benchmark of Jiang et al. (2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssl_aug.data.base import Dataset, LabeledSet, Split
+
+
+def draw_labeled(labels: Sequence[int], num_classes: int, labels_per_class: int, seed: int) -> list[int]:
+    """Positions of the labeled images, class after class.
+
+    One random stream serves all classes in order, so the draw of a class depends on the sizes of the classes
+    before it; within a class the positions are taken in file order. Source: TLlib's few-label split
+    (Transfer-Learning-Library, semi-supervised image classification), reproduced bit for bit.
+
+    Args:
+        labels: one class index per training image, in file order.
+    """
+    positions = np.asarray(labels)
+    generator = np.random.RandomState(seed)
+    drawn: list[int] = []
+    for class_index in range(num_classes):
+        of_class = np.where(positions == class_index)[0]
+        drawn.extend(generator.choice(of_class, labels_per_class, replace=False).tolist())
+    return drawn
+
+
+def few_label_split(dataset: Dataset, labels_per_class: int, split_seed: int) -> Split:
+    """Hides all but `labels_per_class` labels of each class; the unlabeled images exclude the labeled ones.
+
+    Raises:
+        ValueError: a class has fewer training images than labels are asked for, or a number is out of range.
+    """
+    if labels_per_class < 1:
+        raise ValueError(f"data.labels_per_class={labels_per_class}: at least 1 is needed")
+    if not 0 <= split_seed < 2**32:
+        raise ValueError(f"data.split_seed={split_seed}: give 0 to {2**32 - 1}")
+    sizes = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
+    if sizes.min() < labels_per_class:
+        smallest = int(sizes.argmin())
+        raise ValueError(
+            f"class {dataset.class_names[smallest]!r} has {sizes[smallest]} training images, "
+            f"data.labels_per_class={labels_per_class} asks for more: use at most {sizes.min()} or add images"
+        )
+    drawn = draw_labeled(dataset.train.labels, len(dataset.class_names), labels_per_class, split_seed)
+    examples = dataset.train.examples
+    chosen = set(drawn)
+    unlabeled = tuple(example.path for i, example in enumerate(examples) if i not in chosen)
+    labeled = LabeledSet(tuple(examples[i] for i in drawn), dataset.class_names)
+    return Split(labeled, unlabeled + dataset.extra_unlabeled, dataset.test)
+
+
+def draw_subset(paths: Sequence[Path], num_images: int, seed: int) -> tuple[Path, ...]:
+    """`num_images` of the images, drawn without regard to class, in file order (the paper's 1k and 25).
+
+    A smaller subset of the same seed is part of a larger one.
+
+    Raises:
+        ValueError: there are fewer images.
+    """
+    if not 1 <= num_images <= len(paths):
+        raise ValueError(
+            f"data.subset={num_images}: there are {len(paths)} training images, "
+            f"give 1 to {len(paths)} or null for all"
+        )
+    kept = np.sort(np.random.RandomState(seed).permutation(len(paths))[:num_images])
+    return tuple(paths[i] for i in kept)

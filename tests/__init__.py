@@ -1,0 +1,1 @@
+"""Tests, beside packages of the same names."""

@@ -1,0 +1,107 @@
+"""What all tests share: an offline machine, a cache of their own, a tiny random latent diffusion model."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
+os.environ["MPLBACKEND"] = "Agg"
+for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_COUNT"):
+    os.environ.pop(name, None)
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from generators import ldm
+from generators.conditioning import ClipEncoder
+
+torch.set_num_threads(1)
+
+TINY_CLIP = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8},
+    "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
+}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache; one cache for the whole session, so that data are made once."""
+    monkeypatch.setenv("SSL_AUG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def tiny_unet() -> ldm.UNet2DConditionModel:
+    return ldm.UNet2DConditionModel(
+        sample_size=4,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(16, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+
+
+def tiny_autoencoder() -> ldm.AutoencoderKL:
+    return ldm.AutoencoderKL(
+        in_channels=48,
+        out_channels=48,
+        down_block_types=("DownEncoderBlock2D",),
+        up_block_types=("UpDecoderBlock2D",),
+        block_out_channels=(16,),
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=4,
+        mid_block_add_attention=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> ldm.LatentDiffusion:
+    """A latent diffusion model of 16x16 images with random weights. Shared: do not change it, copy it."""
+    torch.manual_seed(0)
+    facts = ldm.ModelFacts(image_size=16, clip=TINY_CLIP, clip_image_norm=4.0, pixel_fold=4)
+    return ldm.LatentDiffusion(facts, tiny_unet(), tiny_autoencoder()).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tiny_model: ldm.LatentDiffusion, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model's folder."""
+    folder = tmp_path_factory.mktemp("tiny") / "model"
+    ldm.save(tiny_model, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_clip() -> ClipEncoder:
+    torch.manual_seed(0)
+    return ClipEncoder(TINY_CLIP, image_norm=4.0)
+
+
+def write_image_folder(
+    root: Path, classes: tuple[str, ...] = ("cat", "dog", "eel"), train: int = 5, test: int = 2
+) -> Path:
+    """A little dataset in image_folder's layout, each class a color with noise."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(classes):
+        for split, count in (("train", train), ("test", test)):
+            (root / split / name).mkdir(parents=True, exist_ok=True)
+            for index in range(count):
+                pixels = rng.integers(0, 120, (16, 16, 3))
+                pixels[..., label % 3] += 120
+                Image.fromarray(pixels.astype(np.uint8)).save(root / split / name / f"{index}.png")
+    return root
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Three classes, five training and two test images each."""
+    return write_image_folder(tmp_path / "photos")
