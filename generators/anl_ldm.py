@@ -1,0 +1,50 @@
+"""The generator (paper, figure 2): mask the reference, embed it, draw noise from seeds, sample, decode."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from generators.config import SamplingSettings
+from generators.ldm import LatentDiffusion
+from generators.masks import erase, mask_box
+from generators.noise import seeded_noise
+from generators.sampling import guided, sample
+
+
+class ANLLatentDiffusion:
+    """Draws images with a latent diffusion model whose SpatialTransformers were tuned to the target images."""
+
+    def __init__(self, model: LatentDiffusion, settings: SamplingSettings, image_size: int):
+        self.model = model.eval()
+        self.settings = settings
+        self.image_size = image_size
+        self._latent_shape = model.shape_at(image_size)
+
+    @torch.no_grad()
+    def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """One image per row of `reference`; see `generators.base.Generator`."""
+        settings, model = self.settings, self.model
+        tokens = self._tokens(reference, seeds)
+        null_tokens = model.null_token.expand(len(seeds), 1, -1)
+
+        def eps_theta(latents: Tensor, timestep: Tensor) -> Tensor:
+            conditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=tokens).sample
+            if settings.guidance == 1:
+                return conditional
+            unconditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=null_tokens).sample
+            return guided(conditional, unconditional, settings.guidance)
+
+        noise = seeded_noise(seeds, self._latent_shape).to(reference.device)
+        latents = sample(eps_theta, noise, settings.sampler, settings.steps, model.facts.schedule)
+        return model.decode(latents)
+
+    def _tokens(self, reference: Tensor, seeds: Sequence[int]) -> Tensor:
+        """(b, 1, d) conditions: the prompt's embedding, or that of the reference without its rectangle."""
+        settings, clip = self.settings, self.model.clip
+        if settings.prompt is not None:
+            return clip.embed_texts([settings.prompt] * len(seeds))
+        boxes = [mask_box(seed, settings.mask_rate, self.image_size) for seed in seeds]
+        return clip.embed_images(erase(reference, boxes, clip.fill(settings.mask_fill)))

@@ -1,0 +1,176 @@
+"""The latent diffusion model: UNet, autoencoder, CLIP and noise schedule, as one folder of safetensors and JSON.
+
+Folder layout: `model.json` (format, image size, latent scale, schedule, CLIP's config and embedding norm), and
+`unet`, `autoencoder`, `clip`, each as `<part>.safetensors`, the first two with diffusers' `<part>.json`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from generators.conditioning import ClipEncoder
+
+FORMAT = 1
+PARTS = ("unet", "autoencoder", "clip")
+AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
+
+
+@dataclass
+class ModelFacts:
+    """What the weights alone do not say."""
+
+    image_size: int  # pixels
+    clip: dict[str, Any]  # open_clip's model config
+    clip_image_norm: float  # mean norm of image embeddings
+    latent_scale: float = 1.0  # latents are multiplied by it after encoding; cin256-v2: 1.0
+    pixel_fold: int = 1  # space folded into channels before the autoencoder: 2 makes 64x64x3 into 32x32x12
+    schedule: dict[str, Any] = field(
+        default_factory=lambda: {
+            "num_train_timesteps": 1000,
+            "beta_start": 0.0015,
+            "beta_end": 0.0195,
+            "beta_schedule": "scaled_linear",  # CompVis calls it "linear"
+        }
+    )
+    format: int = FORMAT
+
+
+class LatentDiffusion(nn.Module):
+    """The networks and the two ways between images and latents."""
+
+    null_token: Tensor
+
+    def __init__(self, facts: ModelFacts, unet: UNet2DConditionModel, autoencoder: AutoencoderKL | VQModel):
+        super().__init__()
+        self.facts = facts
+        self.unet = unet
+        self.autoencoder = autoencoder.requires_grad_(False).eval()
+        self.clip = ClipEncoder(facts.clip, facts.clip_image_norm)
+        if unet.config.cross_attention_dim != self.clip.width:
+            raise ValueError(
+                f"the UNet takes tokens of {unet.config.cross_attention_dim} values, CLIP gives {self.clip.width}: "
+                "the two parts are not from one model"
+            )
+        self.register_buffer("null_token", torch.zeros(1, self.clip.width), persistent=False)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image's latents at the trained image size."""
+        return self.shape_at(self.facts.image_size)
+
+    def shape_at(self, image_size: int) -> tuple[int, int, int]:
+        """(channels, height, width) of the latents of images of `image_size` pixels."""
+        factor = self.facts.pixel_fold * 2 ** (len(self.autoencoder.config.block_out_channels) - 1)
+        levels = 2 ** (len(self.unet.config.block_out_channels) - 1)
+        if image_size % (factor * levels):
+            raise ValueError(f"generator.image_size={image_size}: this model takes multiples of {factor * levels}")
+        side = image_size // factor
+        return int(self.unet.config.in_channels), side, side
+
+    @torch.no_grad()
+    def encode(self, images: Tensor) -> Tensor:
+        """(b, 3, s, s) images in [-1, 1] -> (b, c, h, w) latents; deterministic, so they can be cached."""
+        folded = F.pixel_unshuffle(images, self.facts.pixel_fold)
+        encoded = self.autoencoder.encode(folded)
+        # a VQ model's latents are those before quantisation: its decoder quantises
+        latents = encoded.latents if isinstance(self.autoencoder, VQModel) else encoded.latent_dist.mode()
+        return latents.float() * self.facts.latent_scale
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """(b, c, h, w) latents -> (b, 3, s, s) images in [-1, 1]."""
+        decoded = self.autoencoder.decode(latents / self.facts.latent_scale).sample
+        return F.pixel_shuffle(decoded.float(), self.facts.pixel_fold).clamp(-1, 1)
+
+
+def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Writes the model's folder; float16 halves it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    modules = {"unet": model.unet, "autoencoder": model.autoencoder, "clip": model.clip.model}
+    for part, module in modules.items():
+        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in module.state_dict().items()}
+        save_file(weights, folder / f"{part}.safetensors")
+    for part in ("unet", "autoencoder"):
+        (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
+    (folder / "model.json").write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
+
+
+def load(folder: Path) -> LatentDiffusion:
+    """Reads a model's folder, in float32 on the CPU.
+
+    Raises:
+        FileNotFoundError: the folder or one of its files is missing.
+        ValueError: another format, or weights that do not fit the config.
+    """
+    folder = Path(folder)
+    names = ["model.json", "unet.json", "autoencoder.json", *(f"{part}.safetensors" for part in PARTS)]
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"generator.checkpoint={folder}: {', '.join(missing)} missing; a model's folder holds {', '.join(names)}"
+        )
+    facts = ModelFacts(**json.loads((folder / "model.json").read_text()))
+    if facts.format != FORMAT:
+        raise ValueError(f"{folder / 'model.json'}: format {facts.format}, this version reads {FORMAT}")
+    configs = {part: json.loads((folder / f"{part}.json").read_text()) for part in ("unet", "autoencoder")}
+    autoencoder_class = AUTOENCODERS[configs["autoencoder"].pop("_class_name")]
+    configs["unet"].pop("_class_name", None)
+    model = LatentDiffusion(facts, UNet2DConditionModel(**configs["unet"]), autoencoder_class(**configs["autoencoder"]))
+    for part, module in (
+        ("unet", model.unet),
+        ("autoencoder", model.autoencoder),
+        ("clip", model.clip.model),
+    ):
+        load_weights(module, folder / f"{part}.safetensors")
+    return model.eval()
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Loads exactly the module's tensors.
+
+    Raises:
+        ValueError: a tensor is missing, unknown or of another shape; the first ones are named.
+    """
+    weights = load_file(path)
+    wanted = module.state_dict()
+    missing = sorted(wanted.keys() - weights.keys())
+    unknown = sorted(weights.keys() - wanted.keys())
+    misshaped = sorted(name for name in wanted.keys() & weights.keys() if wanted[name].shape != weights[name].shape)
+    if missing or unknown or misshaped:
+        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
+        listed = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in found if names)
+        raise ValueError(f"{path} does not fit the model: {listed}")
+    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
+
+
+def weights_hash(folder: Path) -> str:
+    """12 hex digits of a model folder's contents."""
+    digest = hashlib.sha256()
+    for name in sorted(["model.json", "unet.json", "autoencoder.json", *(f"{part}.safetensors" for part in PARTS)]):
+        with (Path(folder) / name).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
+def zero_initialise(unet: UNet2DConditionModel) -> None:
+    """Zeroes what CompVis zeroes at the start: the last convolution of each residual block, of each
+    SpatialTransformer and of the network; diffusers zeroes nothing. The output is then 0."""
+    for name, module in unet.named_modules():
+        if name.endswith((".conv2", ".proj_out")) or name == "conv_out":
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+
+
+def _public_config(module: UNet2DConditionModel | AutoencoderKL | VQModel) -> dict[str, Any]:
+    kept = {key: value for key, value in module.config.items() if not key.startswith("_") and value is not None}
+    return {"_class_name": type(module).__name__, **kept}

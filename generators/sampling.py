@@ -1,0 +1,62 @@
+"""From noise to latents, by diffusers' solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from torch import Tensor
+
+# (b, c, h, w) noisy latents and one timestep -> (b, c, h, w) predicted noise
+Denoiser = Callable[[Tensor, Tensor], Tensor]
+
+
+def sample(eps_theta: Denoiser, noise: Tensor, sampler: str, steps: int, schedule: dict[str, Any]) -> Tensor:
+    """Solves the diffusion's ODE from pure noise to latents.
+
+    Args:
+        eps_theta: the noise predictor, its condition already bound.
+        noise: (b, c, h, w) standard normal.
+        sampler: ddim (Song et al., arXiv:2010.02502, Eq. 12 with eta 0) or dpmpp (DPM-Solver++ 2M, Lu et al.,
+            arXiv:2211.01095, on the noise levels of Karras et al.).
+        steps: evaluations of the network.
+        schedule: num_train_timesteps, beta_start, beta_end and beta_schedule of the training.
+    """
+    solver = make_solver(sampler, schedule)
+    solver.set_timesteps(steps)
+    latents = noise * solver.init_noise_sigma
+    for timestep in solver.timesteps:
+        predicted = eps_theta(solver.scale_model_input(latents, timestep), timestep)
+        latents = solver.step(predicted.float(), timestep, latents).prev_sample
+    return latents
+
+
+def make_solver(sampler: str, schedule: dict[str, Any]) -> DDIMScheduler | DPMSolverMultistepScheduler:
+    """A new solver: they remember their last steps, so each batch has its own.
+
+    diffusers' defaults clip latents to [-1, 1] and end on another noise level than CompVis' DDIM: every such
+    option is named here.
+    """
+    if sampler == "ddim":
+        return DDIMScheduler(
+            **schedule, clip_sample=False, set_alpha_to_one=False, steps_offset=1, timestep_spacing="leading"
+        )
+    if sampler == "dpmpp":
+        return DPMSolverMultistepScheduler(
+            **schedule, algorithm_type="dpmsolver++", solver_order=2, use_karras_sigmas=True,
+            timestep_spacing="trailing",
+        )  # fmt: skip
+    raise ValueError(f"sampler={sampler!r}: choose ddim or dpmpp")
+
+
+def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
+    """eps = eps_u + w (eps_c - eps_u) (Ho and Salimans, arXiv:2207.12598); w = 1 is the conditional prediction."""
+    return unconditional + scale * (conditional - unconditional)
+
+
+def alphas_cumprod(schedule: dict[str, Any]) -> Tensor:
+    """(T,) alpha_bar of a training schedule."""
+    bars: Tensor = make_solver("ddim", schedule).alphas_cumprod
+    return bars.to(torch.float32)

@@ -1,0 +1,95 @@
+"""The contract of every registered generator."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from generators.base import Generator
+from generators.build import GENERATORS, build_generator
+from generators.config import GeneratorSettings, SamplingSettings
+
+NAMES = ("cat", "dog", "eel", "fox", "gnu")
+SEEDS = (5, 17, 2**62, 0, 99)
+
+
+def make(name: str, checkpoint: Path, sampling: SamplingSettings | None = None) -> Generator:
+    settings = GeneratorSettings(name, None if name == "noise" else str(checkpoint), 16)
+    return build_generator(settings, sampling or SamplingSettings(sampler="dpmpp", steps=3))
+
+
+@pytest.fixture
+def reference() -> torch.Tensor:
+    return torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+class TestEveryGenerator:
+    def test_draws_one_image_per_row_in_range(self, name: str, tiny_checkpoint: Path, reference: torch.Tensor) -> None:
+        images = make(name, tiny_checkpoint)(reference, NAMES, SEEDS)
+        assert images.shape == reference.shape
+        assert images.dtype == torch.float32
+        assert images.abs().max() <= 1
+
+    def test_rows_depend_on_nothing_but_their_own_inputs(
+        self, name: str, tiny_checkpoint: Path, reference: torch.Tensor
+    ) -> None:
+        generator = make(name, tiny_checkpoint)
+        together = generator(reference, NAMES, SEEDS)
+        alone = torch.cat([generator(reference[i : i + 1], NAMES[i : i + 1], SEEDS[i : i + 1]) for i in range(5)])
+        order = [3, 0, 4]
+        some = generator(reference[order], [NAMES[i] for i in order], [SEEDS[i] for i in order])
+        assert torch.allclose(together, alone, atol=1e-4)
+        assert torch.allclose(together[order], some, atol=1e-4)
+
+    def test_same_inputs_give_the_same_bits(self, name: str, tiny_checkpoint: Path, reference: torch.Tensor) -> None:
+        first, second = (make(name, tiny_checkpoint)(reference, NAMES, SEEDS) for _ in range(2))
+        assert torch.equal(first, second)
+
+    def test_another_seed_gives_another_image(self, name: str, tiny_checkpoint: Path, reference: torch.Tensor) -> None:
+        same = reference[:1].expand(2, -1, -1, -1)
+        images = make(name, tiny_checkpoint)(same, ("cat", "cat"), (1, 2))
+        assert (images[0] - images[1]).abs().mean() > 1e-3
+
+    def test_the_inputs_are_not_modified(self, name: str, tiny_checkpoint: Path, reference: torch.Tensor) -> None:
+        before = reference.clone()
+        make(name, tiny_checkpoint)(reference, NAMES, SEEDS)
+        assert torch.equal(reference, before)
+
+
+SAMPLING_CHANGES = [
+    {"mask_rate": 0.9},
+    {"mask_fill": "black"},
+    {"sampler": "ddim", "steps": 4},
+    {"steps": 7},
+    {"guidance": 3.0},
+    {"prompt": "a red car"},
+]
+
+
+@pytest.mark.parametrize("change", SAMPLING_CHANGES, ids=lambda change: next(iter(change)))
+def test_every_sampling_setting_changes_the_image(
+    change: dict[str, object], tiny_checkpoint: Path, reference: torch.Tensor
+) -> None:
+    base = {"sampler": "dpmpp", "steps": 4, "mask_rate": 0.5}
+    plain = make("ldm", tiny_checkpoint, SamplingSettings(**base))(reference, NAMES, SEEDS)
+    changed = make("ldm", tiny_checkpoint, SamplingSettings(**{**base, **change}))(reference, NAMES, SEEDS)
+    assert not torch.equal(plain, changed)
+
+
+def test_all_sampling_settings_are_covered() -> None:
+    assert {name for change in SAMPLING_CHANGES for name in change} == set(SamplingSettings.__dataclass_fields__)
+
+
+def test_with_a_prompt_the_reference_does_not_matter(tiny_checkpoint: Path, reference: torch.Tensor) -> None:
+    generator = make("ldm", tiny_checkpoint, SamplingSettings(sampler="dpmpp", steps=3, prompt="a red car"))
+    assert torch.equal(generator(reference, NAMES, SEEDS), generator(-reference, NAMES, SEEDS))
+
+
+def test_unknown_generators_and_settings_without_effect_are_named(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ValueError, match="generator=gan: choose one of embedded, ldm, noise"):
+        build_generator(GeneratorSettings("gan"), SamplingSettings())
+    with pytest.raises(ValueError, match="no effect"):
+        build_generator(GeneratorSettings("noise", str(tiny_checkpoint)), SamplingSettings())
+    with pytest.raises(ValueError, match=r"generator\.checkpoint=FOLDER"):
+        build_generator(GeneratorSettings("ldm"), SamplingSettings())

@@ -1,0 +1,92 @@
+"""The model's folder, its two ways between images and latents, and the condition."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from generators import ldm
+from generators.conditioning import ClipEncoder
+
+
+def test_saving_and_loading_gives_the_same_outputs(tiny_model: ldm.LatentDiffusion, tiny_checkpoint: Path) -> None:
+    loaded = ldm.load(tiny_checkpoint)
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    latents, token = tiny_model.encode(images), tiny_model.clip.embed_images(images)
+    assert torch.equal(loaded.encode(images), latents)
+    assert torch.equal(loaded.decode(latents), tiny_model.decode(latents))
+    assert torch.equal(loaded.clip.embed_images(images), token)
+    step = torch.tensor(5)
+    assert torch.equal(loaded.unet(latents, step, token).sample, tiny_model.unet(latents, step, token).sample)
+
+
+def test_half_precision_storage_loads_as_float32(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
+    ldm.save(tiny_model, tmp_path, torch.float16)
+    assert {parameter.dtype for parameter in ldm.load(tmp_path).parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("change", ["missing", "unknown", "of another shape"])
+def test_weights_that_do_not_fit_are_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path, change: str) -> None:
+    ldm.save(tiny_model, tmp_path)
+    weights = load_file(tmp_path / "unet.safetensors")
+    if change == "missing":
+        del weights["conv_in.bias"]
+    elif change == "unknown":
+        weights["conv_in.extra"] = torch.ones(1)
+    else:
+        weights["conv_in.bias"] = torch.ones(3)
+    save_file(weights, tmp_path / "unet.safetensors")
+    with pytest.raises(ValueError, match=rf"1 {change} \(conv_in"):
+        ldm.load(tmp_path)
+
+
+def test_a_folder_without_a_model_says_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"model\.json, .* missing"):
+        ldm.load(tmp_path)
+
+
+def test_parts_of_different_models_are_refused(tiny_model: ldm.LatentDiffusion) -> None:
+    facts = copy.deepcopy(tiny_model.facts)
+    facts.clip = {**facts.clip, "embed_dim": 8}
+    with pytest.raises(ValueError, match="16 values, CLIP gives 8"):
+        ldm.LatentDiffusion(facts, tiny_model.unet, tiny_model.autoencoder)
+
+
+def test_latents_are_scaled_once_each_way(tiny_model: ldm.LatentDiffusion) -> None:
+    scaled = copy.deepcopy(tiny_model)
+    scaled.facts.latent_scale = 0.5
+    images = torch.rand(1, 3, 16, 16) * 2 - 1
+    assert torch.allclose(scaled.encode(images), 0.5 * tiny_model.encode(images))
+    assert torch.allclose(scaled.decode(scaled.encode(images)), tiny_model.decode(tiny_model.encode(images)))
+
+
+def test_an_image_size_that_does_not_divide_is_named(tiny_model: ldm.LatentDiffusion) -> None:
+    assert tiny_model.shape_at(24) == (4, 6, 6)
+    with pytest.raises(ValueError, match="multiples of 8"):
+        tiny_model.shape_at(20)
+
+
+def test_zero_initialise_makes_the_output_zero(tiny_model: ldm.LatentDiffusion) -> None:
+    unet = copy.deepcopy(tiny_model.unet)
+    ldm.zero_initialise(unet)
+    out = unet(torch.randn(1, 4, 4, 4), torch.tensor(7), torch.randn(1, 1, 16)).sample
+    assert out.abs().max() == 0
+
+
+def test_text_tokens_have_the_images_norm(tiny_clip: ClipEncoder) -> None:
+    tokens = tiny_clip.embed_texts(["a red car", "a truck"])
+    assert tokens.shape == (2, 1, 16)
+    assert torch.allclose(tokens.norm(dim=-1), torch.full((2, 1), 4.0), atol=1e-4)
+
+
+def test_clip_mean_fill_is_zero_after_its_normalisation(tiny_clip: ClipEncoder) -> None:
+    image = tiny_clip.fill("mean")[None, :, None, None].expand(1, 3, 16, 16)
+    assert tiny_clip.preprocess(image).abs().max() < 1e-6
+
+
+def test_images_of_any_size_are_embedded(tiny_clip: ClipEncoder) -> None:
+    smooth = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
+    small = torch.nn.functional.interpolate(smooth, (16, 16), mode="bicubic", antialias=True)
+    assert torch.allclose(tiny_clip.embed_images(smooth), tiny_clip.embed_images(small), atol=1e-4)

@@ -1,0 +1,81 @@
+"""Solvers against distributions whose noise predictor is known in closed form."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from generators.losses import add_noise, noise_prediction_loss
+from generators.sampling import alphas_cumprod, guided, make_solver, sample
+
+SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear"}
+
+
+def gaussian_eps(mean: float, std: float):
+    """The exact noise predictor of N(mean, std^2): E[eps | z_t]."""
+    bars = alphas_cumprod(SCHEDULE)
+
+    def eps_theta(latents: Tensor, timestep: Tensor) -> Tensor:
+        # dpmpp's Karras levels lie between the training timesteps
+        low = timestep.float().floor().long()
+        bar = torch.lerp(bars[low], bars[(low + 1).clamp(max=999)], timestep.float() - low)
+        variance = bar * std**2 + 1 - bar
+        return (1 - bar).sqrt() * (latents - bar.sqrt() * mean) / variance
+
+    return eps_theta
+
+
+@pytest.mark.parametrize(("sampler", "steps"), [("ddim", 200), ("dpmpp", 25)])
+def test_an_exact_denoiser_gives_the_data_distribution(sampler: str, steps: int) -> None:
+    noise = torch.randn(20000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    drawn = sample(gaussian_eps(2.0, 0.5), noise, sampler, steps, SCHEDULE)
+    # clip_sample, a default of diffusers, would end near -0.6
+    assert drawn.mean().item() == pytest.approx(2.0, abs=0.1)
+    assert drawn.std().item() == pytest.approx(0.5, abs=0.06)
+
+
+def test_ddim_with_a_single_point_keeps_its_noise_down_to_the_last_level() -> None:
+    bars, noise = alphas_cumprod(SCHEDULE), torch.randn(16, 1, 2, 2)
+    drawn = sample(gaussian_eps(1.5, 0.0), noise, "ddim", 200, SCHEDULE)
+    eps = (noise - bars[996].sqrt() * 1.5) / (1 - bars[996]).sqrt()  # constant along the path
+    assert torch.allclose(drawn, bars[0].sqrt() * 1.5 + (1 - bars[0]).sqrt() * eps, atol=1e-4)
+
+
+def test_ddim_uses_the_published_timesteps() -> None:
+    solver = make_solver("ddim", SCHEDULE)
+    solver.set_timesteps(200)
+    assert solver.timesteps.tolist() == [5 * i + 1 for i in reversed(range(200))]
+    assert solver.final_alpha_cumprod == solver.alphas_cumprod[0]
+
+
+def test_schedule_end_points() -> None:
+    bars = alphas_cumprod(SCHEDULE)
+    assert bars[0].item() == pytest.approx(0.9985, abs=1e-6)
+    assert bars[-1].sqrt().item() == pytest.approx(0.0119, abs=1e-4)
+
+
+def test_guidance_one_is_the_conditional_prediction() -> None:
+    conditional, unconditional = torch.randn(2, 4), torch.randn(2, 4)
+    assert torch.allclose(guided(conditional, unconditional, 1.0), conditional)
+    assert torch.equal(guided(conditional, unconditional, 0.0), unconditional)
+
+
+def test_add_noise_keeps_unit_variance_and_ends_in_noise() -> None:
+    bars = alphas_cumprod(SCHEDULE)
+    z, eps = torch.ones(2, 1, 1, 1), torch.full((2, 1, 1, 1), 2.0)
+    noisy = add_noise(z, eps, torch.tensor([0, 999]), bars).flatten()
+    assert noisy[0].item() == pytest.approx(bars[0].sqrt().item() + 2 * (1 - bars[0]).sqrt().item())
+    assert noisy[1].item() == pytest.approx(2.0, abs=0.02)
+
+
+def test_the_loss_is_zero_for_the_true_noise_and_equals_a_slow_sum() -> None:
+    bars = alphas_cumprod(SCHEDULE)
+    z, eps, t, c = torch.randn(3, 2, 2, 2), torch.randn(3, 2, 2, 2), torch.tensor([1, 500, 900]), torch.zeros(3, 1, 4)
+    assert noise_prediction_loss(lambda *_: eps, z, c, eps, t, bars) == 0
+    guess = torch.randn(3, 2, 2, 2)
+    slow = sum((a - b) ** 2 for a, b in zip(guess.flatten().tolist(), eps.flatten().tolist(), strict=True)) / 24
+    assert noise_prediction_loss(lambda *_: guess, z, c, eps, t, bars).item() == pytest.approx(slow, rel=1e-5)
+
+
+def test_an_unknown_sampler_names_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="choose ddim or dpmpp"):
+        make_solver("euler", SCHEDULE)
