@@ -1,0 +1,136 @@
+"""One resumable optimisation loop, for tuning a generator and for pretraining the embedded models.
+
+Batches and randomness are functions of (seed, step): a run that was stopped goes on bit for bit, from any checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssl_aug.runtime import derived_seed, progress_bar, written_atomically
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """Optimiser and schedule of one training."""
+
+    steps: int
+    learning_rate: float  # AdamW's
+    weight_decay: float = 0.01
+    schedule: str = "constant"  # constant, or cosine to 0 after the warm-up
+    warmup_steps: int = 0  # linear, from 0
+    gradient_clip: float = 1.0  # largest gradient norm; 0: off
+    save_every: int = 100  # steps between checkpoints
+    seed: int = 0
+
+
+def learning_rate_at(step: int, settings: LoopSettings) -> float:
+    """The learning rate of step 0, 1, ... steps - 1."""
+    if step < settings.warmup_steps:
+        return settings.learning_rate * (step + 1) / settings.warmup_steps
+    if settings.schedule == "constant":
+        return settings.learning_rate
+    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def batch_indices(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
+    """(batch_size,) positions of step's batch: pass after pass over all items, each pass in an order of its own.
+
+    A function of (seed, step) alone. A set smaller than the batch is repeated within it.
+    """
+    start = step * batch_size
+    passes = range(start // num_items, (start + batch_size - 1) // num_items + 1)
+    orders = [
+        torch.randperm(num_items, generator=torch.Generator().manual_seed(derived_seed("pass", seed, one)))
+        for one in passes
+    ]
+    offset = start - passes[0] * num_items
+    return torch.cat(orders)[offset : offset + batch_size]
+
+
+def train(
+    parameters: Sequence[nn.Parameter],
+    loss_of_step: Callable[[int], Tensor],
+    settings: LoopSettings,
+    checkpoint: Path,
+    label: str,
+) -> list[float]:
+    """Minimises `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
+
+    Args:
+        parameters: what is trained, in an order that is the same at every start.
+        loss_of_step: step -> scalar; called with PyTorch's seed set from (seed, step).
+        checkpoint: file for the trained weights, the optimiser and the losses so far.
+
+    Returns:
+        The loss of each step, those before a resume included.
+
+    Raises:
+        ValueError: the checkpoint is of a run with other settings, or the loss is not finite.
+    """
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    losses = _resume(parameters, optimizer, settings, checkpoint)
+    with progress_bar(settings.steps, label, initial=len(losses)) as bar:
+        for step in range(len(losses), settings.steps):
+            torch.manual_seed(derived_seed(settings.seed, step))
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate_at(step, settings)
+            loss = loss_of_step(step)
+            value = loss.item()
+            if not math.isfinite(value):
+                raise ValueError(f"{label}: the loss is {value} at step {step}: lower the learning rate")
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            if settings.gradient_clip:
+                nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+            optimizer.step()
+            losses.append(value)
+            bar.update()
+            bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
+            if len(losses) % settings.save_every == 0 or len(losses) == settings.steps:
+                _save(parameters, optimizer, settings, checkpoint, losses)
+    return losses
+
+
+def _save(
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    settings: LoopSettings,
+    checkpoint: Path,
+    losses: list[float],
+) -> None:
+    state: dict[str, Any] = {
+        "settings": asdict(settings),
+        "losses": torch.tensor(losses, dtype=torch.float64),
+        "parameters": [parameter.detach() for parameter in parameters],
+        "optimizer": optimizer.state_dict(),
+    }
+    with written_atomically(checkpoint) as part:
+        torch.save(state, part)
+
+
+def _resume(
+    parameters: Sequence[nn.Parameter],
+    optimizer: torch.optim.Optimizer,
+    settings: LoopSettings,
+    checkpoint: Path,
+) -> list[float]:
+    if not checkpoint.is_file():
+        return []
+    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if state["settings"] != asdict(settings):
+        raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
+    with torch.no_grad():
+        for parameter, saved in zip(parameters, state["parameters"], strict=True):
+            parameter.copy_(saved)
+    optimizer.load_state_dict(state["optimizer"])
+    losses: list[float] = state["losses"].tolist()
+    return losses
