@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
@@ -59,4 +58,4 @@ def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
 def alphas_cumprod(schedule: dict[str, Any]) -> Tensor:
     """(T,) alpha_bar of a training schedule."""
     bars: Tensor = make_solver("ddim", schedule).alphas_cumprod
-    return bars.to(torch.float32)
+    return bars.float()

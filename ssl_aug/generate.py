@@ -12,6 +12,7 @@ on where it stopped when the same command is given again.
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -220,14 +221,19 @@ def overrides_of(arguments: Sequence[str]) -> list[str]:
         elif flag in FLAGS:
             if not value and not words:
                 raise ValueError(f"{flag} needs a value")
-            chosen = value or words.pop(0)
-            quoted = chosen.replace("\\", "\\\\").replace("'", "\\'")
-            overrides.append(f"{FLAGS[flag]}={chosen}" if chosen.isalnum() else f"{FLAGS[flag]}='{quoted}'")
+            overrides.append(f"{FLAGS[flag]}={_quoted(value or words.pop(0))}")
         elif word.startswith("-"):
             raise ValueError(f"{word}: there is no such flag; {', '.join((*FLAGS, '--dry-run'))} or name=value")
         else:
             overrides.append(word)
     return overrides
+
+
+def _quoted(value: str) -> str:
+    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
+    if value.isalnum():
+        return value
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
 def main(arguments: list[str]) -> None:

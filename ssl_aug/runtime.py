@@ -49,6 +49,8 @@ def error_line(error: Exception) -> str:
         return f"no space left on the disk of {error.filename or 'the output folder'}: free some and run again"
     if isinstance(error, PermissionError):
         return f"no permission to write or read {error.filename}: choose another folder or change its rights"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
 
 

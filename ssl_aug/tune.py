@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from ssl_aug.runtime import Placement
 
 
+EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
+
+
 @dataclass(frozen=True)
 class TuningPlan:
     """What is tuned on what, and where the result lies."""
@@ -71,7 +74,11 @@ def checkpoint_folder(settings: Settings) -> Path:
     if generator.name == "embedded":
         if generator.checkpoint is not None:
             raise ValueError("generator.checkpoint has no effect on generator=embedded: use generator=ldm with it")
-        return Path(__file__).parent / "embedded"
+        if not (EMBEDDED / "unet.safetensors").is_file():
+            raise FileNotFoundError(
+                f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
+            )
+        return EMBEDDED
     if generator.checkpoint is None:
         raise ValueError(
             f"generator={generator.name} needs generator.checkpoint=FOLDER, a latent diffusion model's folder "

@@ -1,0 +1,288 @@
+"""The generate command from end to end, on a tiny model with random weights and a folder of little pictures."""
+
+import errno
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ssl_aug import generate as command_module
+from ssl_aug import tune as tune_module
+from ssl_aug.runtime import command
+from ssl_aug.synthetic import SetWriter, SyntheticSet
+from tests.conftest import write_image_folder
+
+
+@pytest.fixture
+def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A command line that takes a second, in a working folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos")
+    return [
+        "data=image_folder",
+        "data.root=photos",
+        "data.labels_per_class=3",
+        "generator=ldm",
+        f"generator.checkpoint={tiny_checkpoint}",
+        "tune.steps=3",
+        "tune.batch_size=4",
+        "steps=4",
+        "batch_size=4",
+        "device=cpu",
+    ]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def refused(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line with which the command ends in exit code 2."""
+    monkeypatch.setattr("sys.argv", ["generate", *words])
+    with pytest.raises(SystemExit) as caught:
+        command(command_module.main)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert caught.value.code == 2
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_the_set_is_complete_and_usable(words: list[str], tmp_path: Path) -> None:
+    command_module.main([*words, "--per-sample", "2", "--out", "set"])
+    synthetic = SyntheticSet.open(tmp_path / "set")
+    assert len(synthetic) == 3 * 3 * 2
+    for example, row in zip(synthetic.examples, synthetic.rows, strict=True):
+        with Image.open(example.path) as image:
+            assert (image.size, image.mode) == ((16, 16), "RGB")
+        left, top, right, bottom = map(int, row["mask_box"].split())
+        assert (right - left, bottom - top) == (8, 8)
+        assert row["source"].split("/")[0] == row["class_name"]
+
+
+def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], tmp_path: Path) -> None:
+    command_module.main([*words, "--per-sample", "2", "--out", "grown"])
+    before = contents(tmp_path / "grown" / "images")
+    command_module.main([*words, "--per-sample", "3", "--out", "grown"])
+    command_module.main([*words, "--per-sample", "3", "--out", "plain"])
+    assert before.items() <= contents(tmp_path / "grown" / "images").items()
+    assert contents(tmp_path / "grown") == contents(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("chunks_before", [0, 2])
+def test_an_interrupted_run_goes_on_to_the_same_folder(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_before: int
+) -> None:
+    write, written = SetWriter.write, []
+
+    def stops(self: SetWriter, *arguments) -> None:
+        if len(written) == chunks_before:
+            raise KeyboardInterrupt
+        written.append(1)
+        write(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SetWriter, "write", stops)
+        with pytest.raises(KeyboardInterrupt):
+            command_module.main([*words, "--per-sample", "2", "--out", "stopped"])
+    command_module.main([*words, "--per-sample", "2", "--out", "stopped"])
+    command_module.main([*words, "--per-sample", "2", "--out", "plain"])
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
+
+
+def test_batch_sizes_agree_within_rounding_and_in_order(words: list[str], tmp_path: Path) -> None:
+    sets = []
+    for size in (1, 7, 32):
+        command_module.main([*words, f"batch_size={size}", "--per-sample", "2", "--out", f"set{size}"])
+        sets.append(SyntheticSet.open(tmp_path / f"set{size}"))
+    orders = {tuple((row["path"], row["seed"], row["mask_box"]) for row in one.rows) for one in sets}
+    assert len(orders) == 1
+    pixels = [np.stack([np.asarray(Image.open(e.path), dtype=int) for e in one.examples]) for one in sets]
+    assert max(np.abs(pixels[0] - other).max() for other in pixels[1:]) <= 1
+
+
+def test_two_shards_make_the_set_of_one_process(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command_module.main([*words, "--per-sample", "2", "--out", "plain"])
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
+    assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
+
+
+def test_a_dry_run_says_how_much_and_writes_nothing(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(tmp_path)
+    command_module.main([*words, "--dry-run"])
+    said = capsys.readouterr().out
+    assert (
+        "would draw 90 images (10 for each of 9 labeled ones) into outputs/synthetic/image_folder-3-split0-ldm" in said
+    )
+    assert "disk: about" in said
+    assert "time to draw on cpu: about" in said
+    assert "tuning on 15 images" in said
+    assert contents(tmp_path) == before
+
+
+def test_the_generator_is_tuned_once(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command_module.main([*words, "--per-sample", "1", "--out", "one"])
+    (adapter,) = (tmp_path / "outputs" / "adapters").glob("*/adapter.safetensors")
+    before = adapter.stat().st_mtime_ns
+    command_module.main([*words, "--per-sample", "1", "--out", "two", "seed=5"])
+    assert adapter.stat().st_mtime_ns == before
+    assert not list(adapter.parent.glob("*checkpoint*"))
+
+
+def test_tuning_never_sees_the_test_images(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+
+    def remember(settings, plan, place):
+        seen.extend(plan.images)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_module, "tune", remember)
+    with pytest.raises(KeyboardInterrupt):
+        command_module.main([*words, "--per-sample", "1"])
+    assert len(seen) == 15
+    assert all("train" in path.parts for path in seen)
+
+
+def test_tune_changes_only_the_spatial_transformers(words: list[str], tmp_path: Path, tiny_checkpoint: Path) -> None:
+    from safetensors.torch import load_file
+
+    tune_module.main(words)
+    (path,) = (tmp_path / "outputs" / "adapters").glob("*/adapter.safetensors")
+    adapter, base = load_file(path), load_file(tiny_checkpoint / "unet.safetensors")
+    assert all(".attentions." in name for name in adapter)
+    # the last projections move at once; what lies behind them gets its first gradient with them
+    assert any(not np.array_equal(adapter[name].numpy(), base[name].numpy()) for name in adapter)
+
+
+TUNE_CHANGES = [
+    "tune.approach=all",
+    "tune.images=labeled",
+    "tune.steps=4",
+    "tune.batch_size=3",
+    "tune.base_learning_rate=1e-4",
+    "tune.weight_decay=0.5",
+    "tune.flip=false",
+    "tune.condition_dropout=0.9",
+    "tune.gradient_clip=0.001",
+    "tune.seed=1",
+    "data.subset=6",
+]
+
+
+@pytest.mark.parametrize("change", TUNE_CHANGES)
+def test_every_tuning_setting_changes_the_trajectory(words: list[str], tmp_path: Path, change: str) -> None:
+    plain = [*words, "tune.base_learning_rate=1e-3", "tune.root=plain"]
+    tune_module.main(plain)
+    tune_module.main([*plain[:-1], "tune.root=changed", change])
+    losses = [next((tmp_path / root).glob("*/losses.csv")).read_text() for root in ("plain", "changed")]
+    assert losses[0] != losses[1]
+
+
+def test_all_tuning_settings_are_covered() -> None:
+    from ssl_aug.settings import TuneSettings
+
+    # where it is kept and how often it is saved must not matter
+    covered = {change.split("=")[0].split(".")[1] for change in TUNE_CHANGES} | {"root", "save_every"}
+    assert covered >= set(TuneSettings.__dataclass_fields__)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# bad input
+
+
+def test_a_truncated_image_is_named(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "photos" / "train" / "dog" / "1.png"
+    bad.write_bytes(bad.read_bytes()[:200])
+    line = refused([*words, "--out", "set"], monkeypatch, capsys)
+    assert "train/dog/1.png cannot be read as an image" in line
+    assert not (tmp_path / "set" / "manifest.csv").exists()
+
+
+def test_too_few_images_in_a_class(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused([*words, "data.labels_per_class=6"], monkeypatch, capsys)
+    assert "class 'cat' has 5 training images, data.labels_per_class=6 asks for more: use at most 5" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data.root=nowhere", "nowhere"),
+        ("generator.checkpoint=nowhere", "generator.checkpoint=nowhere: there is no such folder"),
+        ("generator=embedded", "generator.checkpoint has no effect on generator=embedded"),
+        ("generator.image_size=18", "multiples of 8"),
+        ("data.subset=99", "data.subset=99: there are 15 training images"),
+        ("data.crop_to_box=true", "no effect on image_folder"),
+    ],
+)
+def test_settings_that_do_not_fit(
+    words: list[str], change: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said in refused([*words, change, "--out", "set"], monkeypatch, capsys)
+
+
+def test_another_splits_folder_is_refused_untouched(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_module.main([*words, "--per-sample", "1", "--out", "set"])
+    before = contents(tmp_path / "set")
+    line = refused([*words, "data.split_seed=1", "--out", "set"], monkeypatch, capsys)
+    assert "drawn from labeled set" in line
+    assert "--out" in line
+    assert contents(tmp_path / "set") == before
+
+
+def test_a_full_disk_leaves_nothing_half_written(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if "dog" in str(path):
+            real(path, data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        return real(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        assert "no space left" in refused([*words, "--per-sample", "1", "--out", "set"], patched, capsys)
+    assert not [path for path in (tmp_path / "set").rglob("*") if path.is_file() and "dog" in str(path)]
+    command_module.main([*words, "--per-sample", "1", "--out", "set"])
+    command_module.main([*words, "--per-sample", "1", "--out", "plain"])
+    assert contents(tmp_path / "set") == contents(tmp_path / "plain")
+
+
+def test_a_folder_that_cannot_be_made_is_named(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    line = refused([*words, "--out", "file/set"], monkeypatch, capsys)
+    assert "file" in line
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_help_names_flags_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    command_module.main(["--help"])
+    said = capsys.readouterr().out
+    for name in ("--per-sample", "--dry-run", "tune.approach=anl", "mask_rate=0.5", "data=celeba|digits"):
+        assert name in said
+
+
+def test_the_embedded_generator_says_how_to_get_its_weights(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tune_module, "EMBEDDED", tmp_path / "nothing")
+    plain = [word for word in words if not word.startswith("generator")]
+    assert "python -m ssl_aug.pretrain" in refused(plain, monkeypatch, capsys)
+    shutil.rmtree(tmp_path / "photos")

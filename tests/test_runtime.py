@@ -1,0 +1,100 @@
+"""Seeds, files, run folders and exit codes."""
+
+import errno
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssl_aug import runtime
+
+
+def test_derived_seeds_are_fixed_for_all_time() -> None:
+    assert (
+        runtime.derived_seed(0, "c0/1.jpg", 3)
+        == int.from_bytes(__import__("hashlib").sha256(b"0|c0/1.jpg|3").digest()[:8], "big") // 2
+    )
+    assert 0 <= runtime.derived_seed("x") < 2**63
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), runtime.written_atomically(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert list(target.parent.iterdir()) == []
+    with runtime.written_atomically(target) as part:
+        part.write_text("whole")
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
+    names = [runtime.new_run_folder(tmp_path / "runs", "erm").name for _ in range(3)]
+    (tmp_path / "runs" / "0002-erm").rmdir()
+    names.append(runtime.new_run_folder(tmp_path / "runs", "uda").name)
+    assert names == ["0001-erm", "0002-erm", "0003-erm", "0004-uda"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, (0, 1)),
+        ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
+        ({"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "3"}, (2, 4)),
+    ],
+)
+def test_the_shard_comes_from_torchrun_or_slurm(
+    environment: dict[str, str], expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert runtime.shard() == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (ValueError("mask_rate=2:\n give less"), 2, "error: mask_rate=2: give less"),
+        (FileNotFoundError("no such thing"), 2, "error: no such thing"),
+        (PermissionError(errno.EACCES, "denied", "/a/b"), 2, "no permission to write or read /a/b"),
+        (OSError(errno.ENOSPC, "full", "/a/b"), 2, "no space left on the disk of /a/b"),
+        (KeyboardInterrupt(), 130, "the same command goes on"),
+    ],
+)
+def test_exit_codes(error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def fails(arguments: list[str]) -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        runtime.command(fails)
+    line = capsys.readouterr().err
+    assert caught.value.code == code
+    assert said in line
+    assert line.count("\n") == 1
+
+
+def test_a_programming_error_is_not_dressed_up() -> None:
+    def fails(arguments: list[str]) -> None:
+        raise TypeError("a bug")
+
+    with pytest.raises(TypeError):
+        runtime.command(fails)
+
+
+def test_precisions_that_a_cpu_does_not_compute_in_are_refused() -> None:
+    with pytest.raises(ValueError, match="a CPU does not compute in it"):
+        runtime.placement("cpu", "fp16")
+    assert runtime.placement("cpu", "fp32").dtype == torch.float32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="sees no GPU"):
+        runtime.placement("cuda", "auto")
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match=r"x\.json is not readable"):
+        runtime.read_json(tmp_path / "x.json")

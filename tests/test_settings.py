@@ -1,0 +1,106 @@
+"""From a command line's words to settings, and the one line for each mistake."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ssl_aug.generate import overrides_of
+from ssl_aug.settings import Settings, compose, config_folder, deciding, to_dict
+from ssl_aug.synthetic import default_folder
+
+
+def test_without_words_the_embedded_world_is_meant() -> None:
+    settings = compose("generate", [], Settings)
+    assert (settings.data.name, settings.generator.name, settings.per_sample) == ("toycars", "embedded", 10)
+    assert (settings.sampler, settings.steps, settings.mask_rate) == ("dpmpp", 20, 0.5)
+
+
+def test_the_papers_preset() -> None:
+    settings = compose("generate", ["experiment=paper", "data.root=/photos"], Settings)
+    assert (settings.data.name, settings.generator.name, settings.generator.image_size) == ("stanford_cars", "ldm", 256)
+    assert (settings.sampler, settings.steps, settings.guidance, settings.mask_rate) == ("ddim", 200, 1.0, 0.5)
+    assert (settings.tune.base_learning_rate, settings.tune.batch_size, settings.tune.approach) == (2e-6, 32, "anl")
+    assert (settings.data.labels_per_class, settings.per_sample) == (4, 10)
+
+
+def test_the_command_line_wins_over_the_preset() -> None:
+    assert compose("generate", ["experiment=paper", "steps=50", "data=digits"], Settings).steps == 50
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("data=moon", "choose one of celeba, digits"),
+        ("experiment=moon", "choose one of"),
+        ("tune.stepz=3", "did you mean tune.steps"),
+        ("per_samples=3", "did you mean per_sample"),
+        ("tune.steps=many", "tune.steps=many"),
+        ("tune.steps=0", "tune.steps=0: give 1 or more"),
+        ("mask_rate=1.5", "mask_rate=1.5: give 0"),
+        ("mask_fill=pink", "choose one of mean, grey, black"),
+        ("steps=300 sampler=ddim", "divisor of 1000"),
+        ("device=tpu", "choose one of auto, cpu, cuda"),
+        ("precision=fp8", "choose one of auto, fp32"),
+        ("tune.approach=lora", "choose one of anl"),
+        ("tune.images=test", "choose train or labeled"),
+        ("per_sample=0", "per_sample=0: give 1 or more"),
+        ("batch_size=-1", "batch_size=-1"),
+        ("tune.base_learning_rate=-1", "positive"),
+        ("data.root", "data.root"),
+    ],
+)
+def test_every_mistake_is_one_line_that_names_it(word: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        compose("generate", word.split(), Settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_flags_are_second_names_of_settings() -> None:
+    words = ["--per-sample", "4", "--out=a b/c", "--dry-run", "data=digits", "--device", "cpu"]
+    settings = compose("generate", overrides_of(words), Settings)
+    assert (settings.per_sample, settings.synthetic.root, settings.dry_run) == (4, "a b/c", True)
+    assert (settings.data.name, settings.device) == ("digits", "cpu")
+
+
+@pytest.mark.parametrize("path", ["it's", "a=b,c", "x{y}", "back\\slash", "end\\", "q\\'q", "ümläut 🚗", "-dash"])
+def test_any_path_passes_through_the_out_flag(path: str) -> None:
+    assert compose("generate", overrides_of([f"--out={path}"]), Settings).synthetic.root == path
+
+
+@pytest.mark.parametrize(("words", "said"), [(["--persample", "3"], "no such flag"), (["--out"], "needs a value")])
+def test_wrong_flags_are_named(words: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        overrides_of(words)
+
+
+def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
+    plain = compose("generate", [], Settings)
+    same = compose("generate", ["per_sample=3", "seed=4", "device=cpu", "tune.save_every=7", "batch_size=2"], Settings)
+    assert default_folder(plain) == default_folder(same)
+    for word in ("mask_rate=0.1", "data.split_seed=1", "tune.steps=7", "steps=25", "generator=noise", "tune.seed=1"):
+        assert default_folder(compose("generate", [word], Settings)) != default_folder(plain)
+
+
+def test_where_data_lie_does_not_decide_the_pictures() -> None:
+    here, there = (compose("generate", ["data=image_folder", f"data.root={root}"], Settings) for root in ("/a", "/b"))
+    assert deciding(here) == deciding(there)
+
+
+def test_each_data_and_generator_file_names_itself() -> None:
+    for group in ("data", "generator"):
+        for path in (config_folder() / group).glob("*.yaml"):
+            settings = compose("generate", [f"{group}={path.stem}"], Settings)
+            assert getattr(settings, group).name == path.stem
+
+
+def test_data_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compose("generate", ["data=image_folder"], Settings).data.root == "data"
+    monkeypatch.setenv("SSL_AUG_DATA", "/photos")
+    assert compose("generate", ["data=image_folder"], Settings).data.root == "/photos"
+
+
+def test_settings_become_plain_dictionaries() -> None:
+    plain = to_dict(Settings())
+    assert plain["tune"]["approach"] == "anl"
+    assert not any(isinstance(value, Path) for value in plain.values())

@@ -1,0 +1,79 @@
+"""The optimisation loop: passes over the data, and bit-exact resume from any checkpoint."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from ssl_aug.training import LoopSettings, batch_indices, learning_rate_at, train
+
+
+def test_every_item_comes_once_in_each_pass() -> None:
+    drawn = torch.cat([batch_indices(10, 4, step, seed=3) for step in range(10)]).tolist()
+    for start in range(0, 40, 10):
+        assert sorted(drawn[start : start + 10]) == list(range(10))
+    assert drawn[:10] != drawn[10:20]
+
+
+def test_a_set_smaller_than_the_batch_is_repeated_evenly() -> None:
+    count = Counter(batch_indices(3, 7, 0, seed=0).tolist())
+    assert len(count) == 3
+    assert max(count.values()) - min(count.values()) <= 1
+
+
+def test_learning_rate_end_points() -> None:
+    settings = LoopSettings(100, 0.5, schedule="cosine", warmup_steps=10)
+    assert learning_rate_at(0, settings) == pytest.approx(0.05)
+    assert learning_rate_at(10, settings) == pytest.approx(0.5)
+    assert learning_rate_at(55, settings) == pytest.approx(0.25)
+    assert learning_rate_at(99, settings) < 0.001
+    assert learning_rate_at(99, LoopSettings(100, 0.5)) == 0.5
+
+
+class StoppedError(Exception):
+    pass
+
+
+def run(folder: Path, stop_at: int | None = None) -> tuple[list[float], list[torch.Tensor]]:
+    """Twenty steps of a network with dropout, so that randomness matters."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 1))
+    data = torch.arange(30.0).view(10, 3)
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        if step == stop_at:
+            raise StoppedError
+        return network(data[batch_indices(10, 4, step, 0)]).square().mean()
+
+    settings = LoopSettings(20, 1e-2, schedule="cosine", warmup_steps=3, save_every=1)
+    losses = train(list(network.parameters()), loss_of_step, settings, folder / "checkpoint.pt", "test")
+    return losses, [parameter.detach().clone() for parameter in network.parameters()]
+
+
+@pytest.mark.parametrize("stop_at", [1, 2, 7, 13, 19])
+def test_a_stopped_run_ends_in_the_same_bits(tmp_path: Path, stop_at: int) -> None:
+    losses, weights = run(tmp_path / "plain")
+    with pytest.raises(StoppedError):
+        run(tmp_path / "stopped", stop_at)
+    again, resumed = run(tmp_path / "stopped")
+    assert again == losses
+    assert all(torch.equal(one, other) for one, other in zip(weights, resumed, strict=True))
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    parameter = nn.Parameter(torch.ones(1))
+    with pytest.raises(ValueError, match="other settings"):
+        train([parameter], lambda step: parameter.sum(), LoopSettings(5, 0.1), tmp_path / "checkpoint.pt", "test")
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path: Path) -> None:
+    parameter = nn.Parameter(torch.ones(1))
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        return parameter.sum() * (float("nan") if step == 3 else 1.0)
+
+    with pytest.raises(ValueError, match="nan at step 3"):
+        train([parameter], loss_of_step, LoopSettings(5, 0.1), tmp_path / "c.pt", "test")
