@@ -1,0 +1,51 @@
+"""The help page of `python -m benchmarks.run`, from the settings' own source. Imports nothing that it describes."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ssl_aug.help import SETTINGS as SHARED
+from ssl_aug.help import fields_of, options_of, rows
+
+ROOT = Path(__file__).resolve().parent
+OURS = ROOT / "settings.py"
+
+
+def help_text() -> str:
+    """The whole page."""
+    options = {
+        group: [name for name in options_of(group) if not name.startswith("for_")]
+        for group in ("method", "data", "model", "experiment", "protocol")
+    }
+    shared = [row for row in fields_of(SHARED, "Settings") if row[0] in ("seed", "device", "precision")]
+    lines = [
+        "python -m benchmarks.run [name=value ...]",
+        "",
+        "Trains one method on one few-label split, with or without its synthetic images, and writes a run folder.",
+        "  --dry-run    print the settings and the numbers of images, write nothing",
+        "  --multirun   every combination of comma lists: method=erm,fixmatch augment=false,true seed=0,1,2",
+        "",
+        "Groups:",
+        *(f"  {group}={'|'.join(names)}" for group, names in options.items()),
+        "",
+        "Settings, their own defaults (a group or a recipe may set others: --dry-run shows what holds):",
+        *rows("", fields_of(OURS, "BenchmarkSettings"), skip=("method", "protocol")),
+        *rows("model.", fields_of(OURS, "ModelSettings")),
+        *rows("train.", fields_of(OURS, "TrainSettings")),
+        *rows("view.", fields_of(OURS, "ViewSettings")),
+        *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",)),
+        *rows("synthetic.", fields_of(SHARED, "SyntheticSettings")),
+        *rows("", shared),
+        "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant.",
+    ]
+    for name in options["method"]:
+        path = ROOT / "methods" / f"{name}.py"
+        lines += ["", f"method={name}, its paper's defaults:", *rows("method.", fields_of(path, _schema_in(path)))]
+    return "\n".join(lines)
+
+
+def _schema_in(path: Path) -> str:
+    """The name of the settings class in a method's file."""
+    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
+    return next(node.name for node in classes if node.name.endswith("Settings"))

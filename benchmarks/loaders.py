@@ -1,0 +1,191 @@
+"""Batches without state: batch number `step` is a function of (seed, step), whoever computes it and when.
+
+So a resumed run sees what an uninterrupted one sees, and the number of worker processes changes nothing.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from benchmarks.methods.base import Labeled, Unlabeled
+from benchmarks.views import TrainViews, test_view
+from ssl_aug.data.base import LabeledSet
+from ssl_aug.runtime import derived_seed
+
+Batch = tuple[Labeled, Unlabeled | None]
+
+
+def batch_indices(num_images: int, batch_size: int, seed: int, step: int) -> list[int]:
+    """Which images batch `step` holds: shuffled passes over all images, without replacement within a pass.
+
+    A pass drops its last, incomplete batch, as the benchmark's loader does. Where a pass has fewer images
+    than a batch, that loader would give nothing at all and never train; here the batch is filled from as many
+    passes as it takes, so that every image comes equally often, give or take one.
+    """
+    if num_images >= batch_size:
+        pass_number, position = divmod(step, num_images // batch_size)
+        return list(_shuffled(num_images, seed, pass_number)[position * batch_size : (position + 1) * batch_size])
+    passes_per_batch = -(-batch_size // num_images)
+    first_pass = step * passes_per_batch
+    filled = [i for p in range(passes_per_batch) for i in _shuffled(num_images, seed, first_pass + p)]
+    return filled[:batch_size]
+
+
+@lru_cache(maxsize=8)
+def _shuffled(num_images: int, seed: int, pass_number: int) -> tuple[int, ...]:
+    generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "pass", pass_number)))
+    return tuple(generator.permutation(num_images).tolist())
+
+
+def read_image(path: Path) -> Image.Image:
+    """The decoded image in RGB.
+
+    Raises:
+        ValueError: the file cannot be read as an image, or ends too early.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path} cannot be read as an image ({error}): restore it or take it out") from error
+
+
+class ImageStore:
+    """Reads images and keeps decoded ones while they fit: decoding a file again every pass is waste."""
+
+    def __init__(self, capacity_bytes: int):
+        self.free_bytes = capacity_bytes
+        self.kept: dict[Path, Image.Image] = {}
+
+    def read(self, path: Path) -> Image.Image:
+        if path in self.kept:
+            return self.kept[path]
+        image = read_image(path)
+        size_bytes = 3 * image.width * image.height
+        if size_bytes <= self.free_bytes:
+            self.free_bytes -= size_bytes
+            self.kept[path] = image
+        return image
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """What a worker process hands over in place of a batch; an exception would come with its traceback as text."""
+
+    message: str
+
+
+class TrainBatches(Dataset[Batch | Unreadable]):
+    """Item `step` is that step's batch, uint8 pixels on the CPU."""
+
+    def __init__(
+        self,
+        labeled: LabeledSet,
+        unlabeled: Sequence[Path] | None,
+        views: TrainViews,
+        batch_sizes: tuple[int, int],
+        seed: int,
+        cache_bytes: int,
+    ):
+        """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images."""
+        self.labeled, self.unlabeled, self.views = labeled, unlabeled, views
+        self.batch_sizes = batch_sizes
+        self.seed = seed
+        self.store = ImageStore(cache_bytes)
+
+    def __getitem__(self, step: int) -> Batch | Unreadable:
+        try:
+            return self._labeled(step), self._unlabeled(step) if self.unlabeled is not None else None
+        except ValueError as error:
+            return Unreadable(str(error))
+
+    def _labeled(self, step: int) -> Labeled:
+        seed = derived_seed(self.seed, "labeled")
+        index = batch_indices(len(self.labeled), self.batch_sizes[0], seed, step)
+        weak, strong = self._views([self.labeled.examples[i].path for i in index], seed, step)
+        target = torch.tensor([self.labeled.examples[i].label for i in index])
+        return Labeled(weak, strong, target, torch.tensor(index), torch.ones(len(index)))
+
+    def _unlabeled(self, step: int) -> Unlabeled:
+        assert self.unlabeled is not None
+        seed = derived_seed(self.seed, "unlabeled")
+        index = batch_indices(len(self.unlabeled), self.batch_sizes[1], seed, step)
+        weak, strong = self._views([self.unlabeled[i] for i in index], seed, step)
+        return Unlabeled(weak, strong, torch.tensor(index))
+
+    def _views(self, paths: Sequence[Path], seed: int, step: int) -> tuple[Tensor, Tensor]:
+        images = [self.store.read(path) for path in paths]
+        seeds = [derived_seed(seed, step, position) for position in range(len(paths))]
+        weak = [self.views.weak(image, s) for image, s in zip(images, seeds, strict=True)]
+        strong = [self.views.strong(image, s) for image, s in zip(images, seeds, strict=True)]
+        return torch.stack(weak), torch.stack(strong)
+
+
+class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):
+    """Item `i` is the i-th batch of test views (b, 3, s, s) uint8 and their labels (b,)."""
+
+    __test__ = False  # not a class of tests, whatever pytest makes of the name
+
+    def __init__(self, test: LabeledSet, image_size: int, batch_size: int, cache_bytes: int):
+        self.test, self.image_size, self.batch_size = test, image_size, batch_size
+        fits = 3 * image_size**2 * len(test) <= cache_bytes
+        self.kept: list[tuple[Tensor, Tensor]] | None = [] if fits else None
+
+    def __len__(self) -> int:
+        return -(-len(self.test) // self.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor] | Unreadable:
+        examples = self.test.examples[number * self.batch_size : (number + 1) * self.batch_size]
+        try:
+            views = [test_view(read_image(example.path), self.image_size) for example in examples]
+        except ValueError as error:
+            return Unreadable(str(error))
+        return torch.stack(views), torch.tensor([example.label for example in examples])
+
+
+def train_batches(batches: TrainBatches, start: int, stop: int, num_workers: int, pin: bool) -> Iterator[Batch]:
+    """The batches of steps `start` to `stop` - 1, prepared by `num_workers` processes.
+
+    Raises:
+        ValueError: an image that cannot be read, by name.
+    """
+    yield from _read(batches, range(start, stop), num_workers, pin)
+
+
+def test_batches(batches: TestBatches, num_workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All test batches; from memory the second time, where they fit."""
+    if batches.kept:
+        yield from batches.kept
+        return
+    collected = []
+    for batch in _read(batches, range(len(batches)), num_workers, pin=False):
+        if batches.kept is not None:
+            collected.append(batch)
+        yield batch
+    batches.kept = collected if batches.kept is not None else None
+
+
+def _read(dataset: Dataset, items: Sequence[int], num_workers: int, pin: bool) -> Iterator:
+    loader = DataLoader(
+        dataset, batch_size=None, sampler=items, num_workers=num_workers, pin_memory=pin, worker_init_fn=_own_signals
+    )
+    for batch in loader:
+        if isinstance(batch, Unreadable):
+            raise ValueError(batch.message)
+        yield batch
+
+
+def _own_signals(worker: int) -> None:
+    """Ctrl-C reaches every process of the terminal: the training process alone decides what it means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,186 @@
+"""The classifier: a timm backbone and the published benchmark's bottleneck head (TLlib), and where weights
+come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import timm
+import torch
+from torch import Tensor, nn
+
+import ssl_aug
+from benchmarks.methods.base import Classifier
+from benchmarks.settings import ModelSettings
+from ssl_aug.runtime import file_hash, read_json
+
+EMBEDDED = Path(ssl_aug.__file__).parent / "embedded"
+RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
+
+
+# What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
+OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a backbone expects: square images of `image_size` pixels, normalised per channel."""
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def normalized(images: Tensor, inputs: Inputs) -> Tensor:
+    """(x / 255 - mean) / std of uint8 images (b, 3, s, s), as float32 on their device."""
+    mean = torch.tensor(inputs.mean, device=images.device).view(3, 1, 1)
+    std = torch.tensor(inputs.std, device=images.device).view(3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def build_classifier(settings: ModelSettings, num_classes: int) -> tuple[Classifier, Inputs]:
+    """Backbone with its weights, new bottleneck and head drawn from torch's generator.
+
+    Raises:
+        ValueError: an unknown model, arguments it does not take, weights that are not there or do not fit it.
+        FileNotFoundError: no such weights file.
+    """
+    backbone, inputs = _backbone(settings)
+    with torch.no_grad():
+        backbone.eval()
+        features = backbone(torch.zeros(1, 3, inputs.image_size, inputs.image_size))
+    if features.ndim != 2:
+        raise ValueError(f"model.name={settings.name}: gives features of shape {tuple(features.shape)}, not (1, f)")
+    bottleneck = build_bottleneck(features.shape[1], settings.bottleneck_width, settings.dropout)
+    return Classifier(backbone, bottleneck, nn.Linear(settings.bottleneck_width, num_classes)), inputs
+
+
+def build_bottleneck(num_features: int, width: int, dropout: float) -> nn.Sequential:
+    """Linear (weights N(0, 0.005^2), bias 0.1), BatchNorm, ReLU, Dropout: (b, f) -> (b, width)."""
+    linear = nn.Linear(num_features, width)
+    nn.init.normal_(linear.weight, std=0.005)
+    nn.init.constant_(linear.bias, 0.1)
+    return nn.Sequential(linear, nn.BatchNorm1d(width), nn.ReLU(), nn.Dropout(dropout))
+
+
+def _backbone(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
+    if settings.name == "embedded":
+        return _embedded(settings)
+    if not timm.is_model(settings.name.split(".")[0]):
+        close = get_close_matches(settings.name, timm.list_models(), n=3)
+        hint = f"; close: {', '.join(close)}" if close else ""
+        raise ValueError(f"model.name={settings.name}: timm has no such model{hint}")
+    if settings.pretrained and not settings.checkpoint:
+        backbone = _published(settings)
+    else:
+        backbone = _created(settings)
+        if settings.checkpoint:
+            load_weights(backbone, Path(settings.checkpoint))
+    own = backbone.pretrained_cfg
+    return backbone, Inputs(
+        settings.image_size or own["input_size"][-1],
+        tuple(settings.mean or own["mean"]),
+        tuple(settings.std or own["std"]),
+    )
+
+
+def _embedded(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
+    card_path, weights_path = EMBEDDED / "backbone.json", EMBEDDED / "backbone.safetensors"
+    for path in (card_path, weights_path):
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing: python -m ssl_aug.pretrain makes it; or choose another model=")
+    card = read_json(card_path)
+    if file_hash(weights_path) != card["sha256"]:
+        raise ValueError(f"{weights_path} is not the file that {card_path.name} describes: restore it")
+    backbone = _created(ModelSettings(name=card["name"], arguments=card["arguments"]))
+    load_weights(backbone, weights_path)
+    return backbone, Inputs(
+        settings.image_size or card["image_size"],
+        tuple(settings.mean or card["mean"]),
+        tuple(settings.std or card["std"]),
+    )
+
+
+def _created(settings: ModelSettings) -> nn.Module:
+    try:
+        # keys come from the user's file; timm is the one to say which it takes
+        return timm.create_model(settings.name, num_classes=0, **settings.arguments)
+    except (TypeError, RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"model.name={settings.name} with model.arguments={settings.arguments}: timm refuses it ({error})"
+        ) from error
+
+
+def _published(settings: ModelSettings) -> nn.Module:
+    """timm's weights. Which errors a missing network raises depends on the hub library: all mean the same here."""
+    try:
+        return timm.create_model(settings.name, num_classes=0, pretrained=True, **settings.arguments)
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        file = f"download {RESNET50_V1}" if settings.name.startswith("resnet50.tv_in1k") else "download them"
+        raise ValueError(
+            f"model.name={settings.name}: its pretrained weights are not on this machine; {file} and give "
+            "model.checkpoint=FILE, or let timm fetch them with HF_HUB_OFFLINE=0 "
+            f"({type(error).__name__})"
+        ) from error
+
+
+def load_weights(backbone: nn.Module, path: Path) -> None:
+    """Fills `backbone` from a file: every one of its weights, and nothing left over but the old classifier's.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a weights file, or its names or shapes are not this backbone's; they are listed.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"model.checkpoint={path}: there is no such file")
+    found = read_weights(path)
+    wanted = backbone.state_dict()
+    # Files of old torch versions have no counter of batches; nothing here reads it.
+    missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in found if key not in wanted and not _of_classifier(key, backbone)]
+    shapes = [key for key in wanted if key in found and found[key].shape != wanted[key].shape]
+    if missing or unexpected or shapes:
+        wrong = {"missing": missing, "unexpected": unexpected, "of another shape": shapes}
+        listed = "; ".join(f"{kind}: {_shortened(keys)}" for kind, keys in wrong.items() if keys)
+        raise ValueError(f"model.checkpoint={path} does not fit model.name ({listed}): name the model it belongs to")
+    backbone.load_state_dict({key: found.get(key, value) for key, value in wanted.items()})
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Names and tensors of a .safetensors file or a torch file; no code in it is run.
+
+    Raises:
+        ValueError: the file holds something else.
+    """
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, UnpicklingError, *OF_DAMAGED_FILES) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"model.checkpoint={path} cannot be read as weights ({reason})") from error
+    weights = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise ValueError(
+            f"model.checkpoint={path} holds no state dict: save one with torch.save(model.state_dict(), ...)"
+        )
+    return weights
+
+
+def _of_classifier(key: str, backbone: nn.Module) -> bool:
+    classifier = backbone.pretrained_cfg.get("classifier") or ()
+    names: Sequence[str] = (classifier,) if isinstance(classifier, str) else classifier
+    return any(key.startswith(f"{name}.") for name in names)
+
+
+def _shortened(keys: Sequence[str]) -> str:
+    return ", ".join(keys[:4]) + (f" and {len(keys) - 4} more" if len(keys) > 4 else "")

@@ -1,0 +1,265 @@
+"""python -m benchmarks.run method=fixmatch augment=true: trains one method on one split; `--help` lists the
+settings.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.settings import BenchmarkSettings
+from ssl_aug.runtime import (
+    command,
+    derived_seed,
+    error_line,
+    new_run_folder,
+    placement,
+    read_json,
+    versions,
+    write_json,
+)
+from ssl_aug.settings import compose, to_dict
+
+if TYPE_CHECKING:
+    from benchmarks.state import TrainState
+    from ssl_aug.data.base import LabeledSet, Split
+    from ssl_aug.synthetic import SyntheticSet
+
+# On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
+ALLOWED_WITH_RESUME = ("resume", "device", "data.root", "synthetic.root", "train.num_workers", "dry_run")
+
+
+def main(words: list[str]) -> None:
+    """Runs what the words of a command line ask for."""
+    if "--help" in words or "-h" in words:
+        from benchmarks.help import help_text
+
+        print(help_text())
+        return
+    words = ["dry_run=true" if word == "--dry-run" else word for word in words]
+    if "--multirun" in words or "-m" in words:
+        from benchmarks.sweep import sweep
+
+        sweep([word for word in words if word not in ("--multirun", "-m")])
+        return
+    run(settings_from(words))
+
+
+def settings_from(words: list[str]) -> BenchmarkSettings:
+    """The settings that a command line asks for; those of the stopped run if it says `resume=`.
+
+    Raises:
+        ValueError: an unknown option, name or value.
+    """
+    option = next((word for word in words if word.startswith("-")), None)
+    if option:
+        raise ValueError(f"{option}: there is no such option; settings are written name=value, see --help")
+    _register_methods()
+    folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
+    if folder in ("null", ""):
+        return compose("benchmark", words, BenchmarkSettings)
+    refused = next((word for word in words if word.partition("=")[0] not in ALLOWED_WITH_RESUME), None)
+    if refused:
+        raise ValueError(
+            f"{refused}: resume= goes on with the settings of {folder}; beside it only "
+            f"{', '.join(ALLOWED_WITH_RESUME[1:])} may be given"
+        )
+    return _saved_settings(Path(folder), words)
+
+
+def run(settings: BenchmarkSettings) -> Path | None:
+    """Trains and evaluates; returns the run's folder, or None after a dry run.
+
+    Raises:
+        ValueError, FileNotFoundError: settings that do not fit the data, the model or this machine.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+    """
+    from benchmarks.methods import METHODS, method_name
+    from ssl_aug.data.build import load_split
+    from ssl_aug.synthetic import open_for
+
+    _, split = load_split(settings.data)
+    labeled, synthetic = split.labeled, None
+    if settings.augment:
+        synthetic = open_for(split.labeled, settings)
+        settings.synthetic.root = str(synthetic.folder)
+        labeled = split.labeled.with_synthetic(synthetic)
+    uses_unlabeled = METHODS[method_name(settings.method)][0].uses_unlabeled
+    if uses_unlabeled and not split.unlabeled:
+        raise ValueError(
+            f"method={method_name(settings.method)} learns from unlabeled images and data={settings.data.name} leaves "
+            "none: lower data.labels_per_class, add unlabeled images, or use method=erm"
+        )
+    if not split.test.examples:
+        raise ValueError(f"data={settings.data.name} has no test images, so that no accuracy can be told: add some")
+    facts = describe(settings, split, synthetic)
+    if settings.dry_run:
+        print(_yaml(settings))
+        print("\n".join(f"{name}: {facts[name]}" for name in facts if name.startswith("num_")))
+        return None
+    return _train(settings, split, labeled, split.unlabeled if uses_unlabeled else None, facts)
+
+
+def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet | None) -> dict[str, Any]:
+    """What `result.json` says of a run before it has a result."""
+    from benchmarks.methods import method_name
+
+    return {
+        "method": method_name(settings.method),
+        "augment": settings.augment,
+        "protocol": settings.protocol,
+        "data": settings.data.name,
+        "labels_per_class": settings.data.labels_per_class,
+        "split_seed": settings.data.split_seed,
+        "seed": settings.seed,
+        "model": settings.model.name,
+        "num_classes": len(split.labeled.class_names),
+        "num_labeled": len(split.labeled),
+        "num_synthetic": len(synthetic) if synthetic else 0,
+        "num_unlabeled": len(split.unlabeled),
+        "num_test": len(split.test),
+        "labeled_set_id": split.labeled.id,
+        "synthetic_set_id": synthetic.id if synthetic else None,
+        "steps": settings.train.steps,
+    }
+
+
+def _train(
+    settings: BenchmarkSettings,
+    split: Split,
+    labeled: LabeledSet,
+    unlabeled: tuple[Path, ...] | None,
+    facts: dict[str, Any],
+) -> Path:
+    import torch
+
+    from benchmarks.loaders import TestBatches, TrainBatches
+    from benchmarks.methods import build_method
+    from benchmarks.model import build_classifier
+    from benchmarks.state import load_state, new_state
+    from benchmarks.trainer import train
+    from benchmarks.views import TrainViews
+
+    place = placement(settings.device, settings.precision)
+    torch.manual_seed(derived_seed(settings.seed, "new layers"))
+    model, inputs = build_classifier(settings.model, facts["num_classes"])
+    method = build_method(settings.method)
+    half = place.dtype == torch.float16
+    state = new_state(model.to(place.device), method.to(place.device), settings.train, half)
+    options = settings.train
+    cache_bytes = options.cache_megabytes * 2**20
+    views = TrainViews(settings.view, inputs.image_size, inputs.mean)
+    sizes = (options.batch_size, options.unlabeled_batch_size)
+    per_process = cache_bytes // 2 // max(1, options.num_workers)
+    batches = TrainBatches(labeled, unlabeled, views, sizes, settings.seed, per_process)
+    test = TestBatches(split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2)
+
+    if settings.resume:
+        folder = Path(settings.resume)
+        load_state(folder, state)
+        _refuse_other_data(folder, facts)
+    else:
+        folder = new_run_folder(Path(settings.runs), f"{facts['method']}{'-augment' if settings.augment else ''}")
+        (folder / "config.yaml").write_text(_yaml(settings), encoding="utf-8")
+    facts = facts | {"device": _device_name(place.device), "precision": str(place.dtype).removeprefix("torch.")}
+    facts["versions"] = versions()
+    print(f"{folder}: {facts['num_labeled']} labeled, {facts['num_synthetic']} synthetic, "
+          f"{facts['num_unlabeled'] if unlabeled is not None else 'no'} unlabeled, {facts['num_test']} test images, "
+          f"{options.steps} steps on {facts['device']} in {facts['precision']}", flush=True)  # fmt: skip
+    _write_result(folder, facts, state, "running")
+    try:
+        train(state, options, settings.seed, batches, test, inputs, place, folder)
+    except KeyboardInterrupt:
+        _write_result(folder, facts, state, f"stopped at step {state.step}")
+        print(f"stopped at step {state.step}: python -m benchmarks.run resume={folder} goes on", flush=True)
+        raise
+    except Exception as error:
+        _write_result(folder, facts, state, f"failed: {error_line(error)}")
+        raise
+    _write_result(folder, facts, state, "done")
+    print(f"{folder}: test accuracy {state.accuracies['accuracy']:.1f} % after the last step", flush=True)
+    return folder
+
+
+def _write_result(folder: Path, facts: dict[str, Any], state: TrainState, status: str) -> None:
+    """`result.json`: accuracies in percent, `seconds` spent in training steps and evaluations."""
+    last, best = state.accuracies, state.best
+    result = {
+        "status": status,
+        **facts,
+        "steps_done": state.step,
+        "accuracy_last": last.get("accuracy"),
+        "accuracy_best_on_test": best.get("accuracy"),
+        "mean_class_accuracy": last.get("mean_class_accuracy"),
+        "ema_accuracy_last": last.get("ema_accuracy"),
+        "ema_accuracy_best_on_test": best.get("ema_accuracy"),
+        "ema_mean_class_accuracy": last.get("ema_mean_class_accuracy"),
+        "seconds": round(state.seconds, 2),
+    }
+    write_json(folder / "result.json", result)
+
+
+def _register_methods() -> None:
+    from hydra.core.config_store import ConfigStore
+
+    from benchmarks.methods import METHODS
+
+    for name, (_, schema) in METHODS.items():
+        ConfigStore.instance().store(group="method", name=f"{name}_schema", node=schema)
+
+
+def _yaml(settings: BenchmarkSettings) -> str:
+    """The resolved settings; the method's carry its name, so that the file says all."""
+    from omegaconf import OmegaConf
+
+    from benchmarks.methods import method_name
+
+    everything = to_dict(settings)
+    everything["method"] = {"name": method_name(settings.method)} | everything["method"]
+    return OmegaConf.to_yaml(OmegaConf.create(everything))
+
+
+def _saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
+    """The settings in a run folder's config.yaml, with the words over them."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    from benchmarks.methods import METHODS
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"resume={folder}: there is no config.yaml in it, so it is no run folder")
+    try:
+        saved = OmegaConf.load(path)
+        schema = OmegaConf.structured(BenchmarkSettings)
+        schema.method = OmegaConf.structured(METHODS[saved.method.pop("name")][1])
+        settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, OmegaConf.from_dotlist(words)))
+    except (OmegaConfBaseException, YAMLError, KeyError) as error:
+        raise ValueError(
+            f"{path} does not fit this version's settings ({error_line(error)}): start the run anew"
+        ) from error
+    assert isinstance(settings, BenchmarkSettings)
+    return settings
+
+
+def _refuse_other_data(folder: Path, facts: dict[str, Any]) -> None:
+    before = read_json(folder / "result.json")
+    for name in ("labeled_set_id", "synthetic_set_id", "num_unlabeled", "num_test"):
+        if before[name] != facts[name]:
+            raise ValueError(
+                f"resume={folder}: its {name} is {before[name]}, the data here give {facts[name]}: "
+                "name the data of the first time, or start the run anew"
+            )
+
+
+def _device_name(device: Any) -> str:
+    import torch
+
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+if __name__ == "__main__":
+    command(main)

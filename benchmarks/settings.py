@@ -1,0 +1,132 @@
+"""Every setting of a benchmark run. No torch here, so that `--help` is instant.
+
+A method's own settings stand beside the method, in its file under `benchmarks/methods/`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from ssl_aug.settings import Settings
+
+SCHEDULES = ("exp", "cosine", "constant")
+PROTOCOLS = ("benchmark", "paper")
+
+
+@dataclass
+class ModelSettings:
+    """The classifier: a timm backbone under the benchmark's bottleneck head."""
+
+    name: str = "embedded"  # embedded (weights that come with the project) or any timm model name
+    arguments: dict[str, Any] = field(default_factory=dict)  # further arguments of timm.create_model
+    checkpoint: str | None = None  # backbone weights: a .safetensors or torch file; takes the place of pretrained
+    pretrained: bool = False  # timm's weights of this name, from its cache or (HF_HUB_OFFLINE=0) the network
+    bottleneck_width: int = 1024  # features between backbone and head; benchmark: 1024
+    dropout: float = 0.5  # before the last layer, 0 to below 1; benchmark: 0.5
+    image_size: int | None = None  # pixels; null: the size the backbone was trained at
+    mean: list[float] | None = None  # of the training images per channel, in [0, 1]; null: the backbone's own
+    std: list[float] | None = None  # likewise
+
+    def __post_init__(self) -> None:
+        if self.name == "embedded" and (self.checkpoint or self.pretrained or self.arguments):
+            raise ValueError(
+                "model.name=embedded brings its own weights: model.checkpoint, model.pretrained and model.arguments "
+                "have no effect on it; name a timm model with model.name, or take them out"
+            )
+        if self.bottleneck_width < 1:
+            raise ValueError(f"model.bottleneck_width={self.bottleneck_width}: give 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"model.dropout={self.dropout}: give 0 to below 1")
+        if self.image_size is not None and self.image_size < 8:
+            raise ValueError(f"model.image_size={self.image_size}: give 8 pixels or more, or null")
+        for name in ("mean", "std"):
+            channels = getattr(self, name)
+            if channels is not None and (len(channels) != 3 or not all(0 <= value <= 1 for value in channels)):
+                raise ValueError(f"model.{name}={list(channels)}: give three numbers from 0 to 1, or null")
+        if self.std is not None and min(self.std) == 0:
+            raise ValueError(f"model.std={list(self.std)}: a standard deviation of 0 divides by zero")
+
+
+@dataclass
+class ViewSettings:
+    """How a training image becomes a weak and a strong view."""
+
+    crop_scale_min: float = 0.2  # smallest share of the image's area in a crop, above 0; benchmark: 0.2
+    crop_scale_max: float = 1.0  # largest; benchmark: 1
+    flip: bool = True  # mirror every second view; false for what has a reading direction
+    randaugment: str = "rand-m10-n2-mstd2"  # the strong view's timm string; benchmark: rand-m10-n2-mstd2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop_scale_min <= self.crop_scale_max <= 1:
+            raise ValueError(
+                f"view.crop_scale_min={self.crop_scale_min}, view.crop_scale_max={self.crop_scale_max}: "
+                "give 0 < min <= max <= 1"
+            )
+        if not re.fullmatch(r"rand(-(m|n|inc)\d+|-(p|mstd|mmax)\d+(\.\d+)?)+", self.randaugment):
+            # timm passes over what it does not know without a word
+            raise ValueError(
+                f"view.randaugment={self.randaugment!r}: give a timm string such as rand-m10-n2-mstd2, of the parts "
+                "m (magnitude), n (operations), p (probability), mstd, mmax and inc"
+            )
+
+
+@dataclass
+class TrainSettings:
+    """The training loop. Values are the published benchmark's unless a recipe says otherwise."""
+
+    steps: int = 10000  # optimiser steps; benchmark: ERM 10000, FixMatch 30000
+    batch_size: int = 32  # labeled images per step; benchmark: 32
+    unlabeled_batch_size: int = 32  # unlabeled images per step; benchmark: 32
+    learning_rate: float = 0.03  # at step 0, of the new layers; benchmark: 0.03 (ERM)
+    backbone_lr_factor: float = 0.1  # the backbone's learning rate over it; benchmark: 0.1
+    schedule: str = "exp"  # exp, cosine or constant; benchmark: exp
+    gamma: float = 4.0e-4  # exp: lr0 * (1 + gamma * step)^-0.75; benchmark: 4e-4
+    momentum: float = 0.9  # Nesterov, 0 to below 1; benchmark: 0.9
+    weight_decay: float = 5.0e-4  # on every parameter; benchmark: 5e-4
+    ema_decay: float = 0.0  # per step, of an averaged copy that is evaluated too; 0: none (benchmark)
+    eval_every: int = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
+    log_every: int = 20  # steps between rows of log.csv
+    eval_batch_size: int = 128  # test images per forward pass
+    num_workers: int = 0  # processes that prepare images; 0: the training process itself
+    cache_megabytes: int = 1024  # decoded images kept in memory, half for training and half for test; 0: none
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "unlabeled_batch_size"):
+            if getattr(self, name) < 2:
+                raise ValueError(f"train.{name}={getattr(self, name)}: give 2 or more, BatchNorm compares images")
+        for name in ("steps", "eval_every", "log_every", "eval_batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"train.{name}={getattr(self, name)}: give 1 or more")
+        for name in ("num_workers", "cache_megabytes", "weight_decay", "gamma", "backbone_lr_factor"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"train.{name}={getattr(self, name)}: give 0 or more")
+        if self.learning_rate <= 0:
+            raise ValueError(f"train.learning_rate={self.learning_rate}: give a positive number")
+        for name in ("momentum", "ema_decay"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"train.{name}={getattr(self, name)}: give 0 to below 1")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"train.schedule={self.schedule!r}: choose one of {', '.join(SCHEDULES)}")
+
+
+@dataclass
+class BenchmarkSettings(Settings):
+    """One run: one method on one split, with or without the synthetic set of the shared settings."""
+
+    method: Any = MISSING  # settings of one of METHODS
+    augment: bool = False  # train on the labeled set with its synthetic images
+    protocol: str = "benchmark"  # benchmark: as the published one computes a step; paper: as the method's paper does
+    model: ModelSettings = field(default_factory=ModelSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    view: ViewSettings = field(default_factory=ViewSettings)
+    runs: str = "outputs/runs"  # every run gets a new numbered folder in here
+    resume: str | None = None  # folder of a run that was stopped: go on there, with its settings
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol={self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")

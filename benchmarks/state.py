@@ -1,0 +1,118 @@
+"""All that a run needs to go on from a step: weights, averages, method state, momenta, results so far.
+
+Sampling, views and dropout are functions of (seed, step), so no generator's state is among it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from timm.utils import ModelEmaV3
+from torch import Tensor
+
+from benchmarks.methods.base import Classifier, Method
+from benchmarks.optim import build_optimizer
+from benchmarks.settings import TrainSettings
+from ssl_aug.runtime import write_json, written_atomically
+
+if TYPE_CHECKING:
+    from benchmarks.trainer import Accuracy
+
+STATE = "last.safetensors"
+
+
+@dataclass
+class TrainState:
+    """What a training step changes."""
+
+    model: Classifier
+    method: Method
+    optimizer: torch.optim.SGD
+    scaler: torch.amp.GradScaler
+    average: ModelEmaV3 | None
+    step: int = 0  # steps that are done
+    seconds: float = 0.0  # spent in steps and evaluations
+    accuracies: dict[str, float] = field(default_factory=dict)  # of the last evaluation, percent
+    best: dict[str, float] = field(default_factory=dict)  # highest of every evaluation, percent
+
+    def record(self, raw: Accuracy, average: Accuracy | None) -> None:
+        """Takes in an evaluation of the weights, and of their average if there is one."""
+        self.accuracies = {"accuracy": raw.top1, "mean_class_accuracy": raw.mean_class}
+        if average is not None:
+            self.accuracies |= {"ema_accuracy": average.top1, "ema_mean_class_accuracy": average.mean_class}
+        self.best = {name: max(value, self.best.get(name, 0.0)) for name, value in self.accuracies.items()}
+
+
+def new_state(model: Classifier, method: Method, settings: TrainSettings, half: bool) -> TrainState:
+    """A state at step 0; `half` says that gradients are float16 and need scaling."""
+    average = ModelEmaV3(model, decay=settings.ema_decay) if settings.ema_decay > 0 else None
+    scaler = torch.amp.GradScaler("cuda", enabled=half)
+    return TrainState(model, method, build_optimizer(model, method, settings), scaler, average)
+
+
+def save_state(folder: Path, state: TrainState) -> None:
+    """Writes `last.safetensors`, which holds everything, and `last.json`, the part of it that reads as text."""
+    facts = {
+        "step": state.step,
+        "seconds": state.seconds,
+        "accuracies": state.accuracies,
+        "best": state.best,
+        "scaler": state.scaler.state_dict(),
+    }
+    with written_atomically(folder / STATE) as part:
+        # contiguous copies on the CPU: the format stores neither strides nor tensors that share memory
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(state).items()}
+        part.write_bytes(save(tensors, metadata={"state": json.dumps(facts)}))
+    write_json(folder / "last.json", facts)
+
+
+def load_state(folder: Path, state: TrainState) -> None:
+    """Puts a saved state into `state`, which was built from the same settings.
+
+    Raises:
+        FileNotFoundError: nothing was saved yet.
+        ValueError: the file is damaged or belongs to other settings.
+    """
+    path = folder / STATE
+    if not path.is_file():
+        raise FileNotFoundError(f"resume={folder}: there is no {STATE} in it, start the run anew without resume=")
+    try:
+        with safe_open(path, "pt") as file:
+            facts: dict[str, Any] = json.loads(file.metadata()["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): start the run anew without resume=") from error
+
+    def part(prefix: str) -> dict[str, Tensor]:
+        return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+    try:
+        state.model.load_state_dict(part("model/"))
+        state.method.load_state_dict(part("method/"))
+        if state.average is not None:
+            state.average.module.load_state_dict(part("average/"))
+    except RuntimeError as error:
+        raise ValueError(f"{path} was saved by other settings: {str(error).splitlines()[-1].strip()}") from error
+    momenta = {int(name): {"momentum_buffer": value} for name, value in part("momentum/").items()}
+    state.optimizer.load_state_dict({"state": momenta, "param_groups": state.optimizer.state_dict()["param_groups"]})
+    state.scaler.load_state_dict(facts["scaler"])
+    state.step, state.seconds = facts["step"], facts["seconds"]
+    state.accuracies, state.best = facts["accuracies"], facts["best"]
+
+
+def _tensors(state: TrainState) -> dict[str, Tensor]:
+    momenta = state.optimizer.state_dict()["state"]
+    named = {f"model/{name}": value for name, value in state.model.state_dict().items()}
+    named |= {f"method/{name}": value for name, value in state.method.state_dict().items()}
+    if state.average is not None:
+        named |= {f"average/{name}": value for name, value in state.average.module.state_dict().items()}
+    for index, entry in momenta.items():
+        if entry.get("momentum_buffer") is not None:  # None without momentum
+            named[f"momentum/{index}"] = entry["momentum_buffer"]
+    return named

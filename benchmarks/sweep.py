@@ -1,0 +1,54 @@
+"""`python -m benchmarks.run --multirun method=erm,fixmatch seed=0,1`: every combination, through hydra's launchers."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from typing import Any, cast
+
+from benchmarks.settings import BenchmarkSettings
+from ssl_aug.runtime import error_line
+from ssl_aug.settings import config_folder
+
+
+def sweep(words: list[str]) -> None:
+    """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
+
+    One run's failure does not stop the others.
+
+    Raises:
+        ValueError: a word that no run would accept, before any run starts; or, at the end, runs that failed.
+    """
+    import hydra
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import OmegaConf
+
+    from benchmarks.run import run, settings_from
+
+    if any(word.startswith("resume=") for word in words):
+        raise ValueError("resume= goes on with one run: leave out --multirun")
+    ours = [word for word in words if not word.startswith("hydra")]
+    combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
+    for combination in combinations:
+        settings_from(list(combination))
+    failures: list[str] = []
+
+    @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
+    def one(config: Any) -> None:
+        try:
+            run(cast(BenchmarkSettings, OmegaConf.to_object(config)))
+        except (ValueError, OSError) as error:
+            failures.append(error_line(error))
+            print(f"error: {failures[-1]}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory() as scratch:  # hydra's own records; a run's folder says more
+        quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
+        command_line = sys.argv
+        sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir={scratch}", *quiet, *words]
+        try:
+            one()
+        finally:
+            sys.argv = command_line
+    if failures:
+        raise ValueError(f"{len(failures)} of {len(combinations)} runs failed, the first with: {failures[0]}")

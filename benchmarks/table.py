@@ -1,0 +1,298 @@
+"""python -m benchmarks.table: accuracies of finished runs, plain and with augmentation; `--help` lists the options."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ssl_aug.runtime import command, read_json, written_atomically
+
+METRICS = {
+    "last": "accuracy_last",
+    "best_on_test": "accuracy_best_on_test",
+    "mean_class": "mean_class_accuracy",
+    "ema_last": "ema_accuracy_last",
+    "ema_best_on_test": "ema_accuracy_best_on_test",
+}
+TITLES = {
+    "last": "test accuracy (%) after the last step",
+    "best_on_test": "test accuracy (%), best evaluation on the test set",
+    "mean_class": "mean of the classes' test accuracies (%) after the last step",
+    "ema_last": "test accuracy (%) of averaged weights after the last step",
+    "ema_best_on_test": "test accuracy (%) of averaged weights, best evaluation on the test set",
+}
+FORMATS = ("terminal", "markdown", "csv", "latex")
+# Runs that agree in these are repetitions of one experiment with other seeds.
+GROUP = ("data", "labels_per_class", "model", "protocol")
+NEEDED = (*GROUP, *METRICS.values(), "status", "method", "augment", "seed", "steps", "num_synthetic", "labeled_set_id")
+PLAIN, AUGMENTED, DIFFERENCE = "plain", "+ augmentation", "difference"
+EMBEDDED_WORLDS = ("toycars", "digits")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Accuracies of one method over seeds, in percent."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation; one value has none."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One experiment: rows by name, in each row a cell or a number per column; None where there is no run."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: dict[str, tuple[Cell | float | None, ...]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All tables, and a line for everything that is not in them."""
+
+    tables: tuple[Table, ...]
+    notes: tuple[str, ...]
+
+
+def read_runs(folder: Path) -> list[dict[str, Any]]:
+    """Every `result.json` beneath `folder`, oldest first, with its run's folder under `folder`.
+
+    Raises:
+        ValueError: there is none, or one is not readable.
+    """
+    paths = sorted(folder.glob("**/result.json"), key=lambda path: (path.stat().st_mtime, str(path)))
+    if not paths:
+        raise ValueError(
+            f"--runs {folder}: no result.json beneath it; train with python -m benchmarks.run runs={folder}"
+        )
+    runs = [read_json(path) | {"folder": str(path.parent)} for path in paths]
+    for run, path in zip(runs, paths, strict=True):
+        lacking = [name for name in NEEDED if name not in run]
+        if lacking:
+            raise ValueError(f"{path} lacks {', '.join(lacking)}: it is not a result of python -m benchmarks.run")
+    return runs
+
+
+def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
+    """Tables of the runs that are done; `runs` are oldest first, the newest of equal ones counts."""
+    notes: list[str] = []
+    done: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for run in runs:
+        if run["status"] != "done":
+            notes.append(f"not counted: {run['folder']} ({run['method']}, seed {run['seed']}): {run['status']}")
+        elif run[METRICS[metric]] is None:
+            notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} (train.ema_decay is 0)")
+        else:
+            key = (*_group(run), run["method"], run["augment"], run["seed"], run["labeled_set_id"])
+            if key in done:
+                notes.append(f"not counted: {done[key]['folder']}, the newer {run['folder']} is the same experiment")
+            done[key] = run
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in done.values():
+        groups.setdefault(_group(run), []).append(run)
+    tables = tuple(_table(group, metric, notes) for _, group in sorted(groups.items(), key=lambda item: str(item[0])))
+    return Report(tables, tuple(notes))
+
+
+def _group(run: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(run[name] for name in GROUP)
+
+
+def _table(runs: Sequence[dict[str, Any]], metric: str, notes: list[str]) -> Table:
+    methods = sorted({run["method"] for run in runs})
+
+    def cell(method: str, augment: bool) -> Cell | None:
+        values = [r[METRICS[metric]] for r in runs if r["method"] == method and r["augment"] == augment]
+        return Cell(tuple(values)) if values else None
+
+    plain = {method: cell(method, False) for method in methods}
+    augmented = {method: cell(method, True) for method in methods}
+    both = [method for method in methods if plain[method] and augmented[method]]
+    for method in both:
+        seeds = [{r["seed"] for r in runs if r["method"] == method and r["augment"] == a} for a in (False, True)]
+        if seeds[0] != seeds[1]:
+            notes.append(f"{method}: plain has seeds {sorted(seeds[0])}, + augmentation {sorted(seeds[1])}")
+    for method in methods:
+        for name, unit in (("steps", "steps"), ("num_synthetic", "synthetic images")):
+            found = sorted({r[name] for r in runs if r["method"] == method and (name == "steps" or r["augment"])})
+            if len(found) > 1:
+                notes.append(f"{method}: runs with {', '.join(map(str, found))} {unit} are taken together")
+    rows: dict[str, tuple[Cell | float | None, ...]] = {
+        name: (*cells.values(), _mean(cells)) for name, cells in ((PLAIN, plain), (AUGMENTED, augmented))
+    }
+    differences = {m: a.mean - p.mean for m in methods if (a := augmented[m]) and (p := plain[m])}
+    if differences:
+        overall = statistics.fmean(differences.values()) if len(differences) == len(methods) else None
+        rows[DIFFERENCE] = (*(differences.get(method) for method in methods), overall)
+    rows = {name: cells for name, cells in rows.items() if any(cell is not None for cell in cells)}
+    return Table(_title(runs, metric), (*methods, "mean"), rows)
+
+
+def _mean(cells: dict[str, Cell | None]) -> float | None:
+    """Mean over methods of their means; none while a method is missing: it would be one over other methods."""
+    present = [cell.mean for cell in cells.values() if cell]
+    return statistics.fmean(present) if len(present) == len(cells) else None
+
+
+def _title(runs: Sequence[dict[str, Any]], metric: str) -> str:
+    first = runs[0]
+    world = f"embedded world {first['data']}" if first["data"] in EMBEDDED_WORLDS else first["data"]
+    steps = ", ".join(
+        f"{method} {'/'.join(str(s) for s in sorted({r['steps'] for r in runs if r['method'] == method}))}"
+        for method in sorted({run["method"] for run in runs})
+    )
+    seeds = sorted({run["seed"] for run in runs})
+    per_cell = Counter((run["method"], run["augment"]) for run in runs)
+    return (
+        f"{world}, {first['labels_per_class']} labels per class, {first['model']}, protocol {first['protocol']}: "
+        f"{TITLES[metric]}; steps: {steps}; "
+        f"n = {max(per_cell.values())} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# writing
+
+
+def cell_text(cell: Cell | float | None, num_runs: int, row: str, plus_minus: str = "±") -> str:
+    """`37.1`, `37.1 ± 0.4 (n=2)`, `+3.2`, or a dash; n where it is not the table's."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:+.1f}" if row == DIFFERENCE else f"{cell:.1f}"
+    text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
+    return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
+
+
+def as_text(report: Report, form: str) -> str:
+    """The report in one of FORMATS but the terminal's."""
+    writers = {"markdown": _markdown, "csv": _csv, "latex": _latex}
+    return writers[form](report)
+
+
+def _lines(table: Table, plus_minus: str = "±") -> list[list[str]]:
+    num_runs = max((len(c.values) for row in table.rows.values() for c in row if isinstance(c, Cell)), default=0)
+    return [
+        [name, *(cell_text(cell, num_runs, name, plus_minus) for cell in cells)] for name, cells in table.rows.items()
+    ]
+
+
+def _markdown(report: Report) -> str:
+    blocks = []
+    for table in report.tables:
+        header = ["", *table.columns]
+        lines = [header, ["---"] + ["---:"] * len(table.columns), *_lines(table)]
+        blocks.append(f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    blocks += ["\n".join(f"- {note}" for note in report.notes)] if report.notes else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def _csv(report: Report) -> str:
+    """One line per table, row and method: what another program wants."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "row", "column", "mean", "std", "n"])
+    for table in report.tables:
+        for name, cells in table.rows.items():
+            for column, cell in zip(table.columns, cells, strict=True):
+                if isinstance(cell, Cell):
+                    std = "" if cell.std is None else f"{cell.std:.4f}"
+                    writer.writerow([table.title, name, column, f"{cell.mean:.4f}", std, len(cell.values)])
+                elif cell is not None:
+                    writer.writerow([table.title, name, column, f"{cell:.4f}", "", ""])
+    for note in report.notes:
+        writer.writerow([note, "", "", "", "", ""])
+    return out.getvalue()
+
+
+def _latex(report: Report) -> str:
+    blocks = []
+    for table in report.tables:
+        rows = [["", *table.columns], *_lines(table, r"$\pm$")]
+        body = [" & ".join(_latex_safe(cell) for cell in row) + r" \\" for row in rows]
+        blocks.append(
+            "\n".join(
+                [
+                    f"% {table.title}",
+                    rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+                    r"\hline",
+                    body[0],
+                    r"\hline",
+                    *body[1:],
+                    r"\hline",
+                    r"\end{tabular}",
+                ]
+            )
+        )
+    return "\n\n".join([*blocks, *(f"% {note}" for note in report.notes)]) + "\n"
+
+
+def _latex_safe(text: str) -> str:
+    return text.replace("_", r"\_").replace("%", r"\%")
+
+
+class Parser(argparse.ArgumentParser):
+    """Errors in one line, like those of every other command."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message}; see --help")
+
+
+def print_report(report: Report) -> None:
+    """To the terminal."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console(soft_wrap=True, highlight=False)
+    for table in report.tables:
+        console.print(f"\n{table.title}", markup=False)
+        drawn = RichTable("", *table.columns)
+        for line in _lines(table):
+            drawn.add_row(*line)
+        console.print(drawn)
+    for note in report.notes:
+        console.print(note, markup=False)
+
+
+def main(words: list[str]) -> None:
+    """Reads the runs and prints or writes their tables."""
+    parser = Parser("python -m benchmarks.table", description="Accuracy tables of finished runs.")
+    parser.add_argument("--runs", type=Path, default=Path("outputs/runs"), help="folder of runs (default: %(default)s)")
+    parser.add_argument("--format", choices=FORMATS, default="terminal", help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="write to this file, which must not exist")
+    parser.add_argument("--metric", choices=METRICS, default="last", help="(default: %(default)s)")
+    options = parser.parse_args(words)
+    report = build_report(read_runs(options.runs), options.metric)
+    if options.out is None and options.format == "terminal":
+        print_report(report)
+        return
+    text = as_text(report, "markdown" if options.format == "terminal" else options.format)
+    if options.out is None:
+        sys.stdout.write(text)
+        return
+    if options.out.exists():
+        raise FileExistsError(f"--out {options.out} exists: choose another name or remove it")
+    with written_atomically(options.out) as part:
+        part.write_text(text, encoding="utf-8")
+    print(options.out)
+
+
+if __name__ == "__main__":
+    command(main)

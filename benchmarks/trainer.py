@@ -1,0 +1,206 @@
+"""The training loop of every method, and the evaluation."""
+
+from __future__ import annotations
+
+import csv
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.loaders import Batch, TestBatches, TrainBatches, test_batches, train_batches
+from benchmarks.methods.base import Labeled, StepOutput, Unlabeled
+from benchmarks.model import Inputs, normalized
+from benchmarks.optim import learning_rate, set_learning_rate
+from benchmarks.settings import TrainSettings
+from benchmarks.state import TrainState, save_state
+from ssl_aug.runtime import Placement, derived_seed, interrupts_deferred, progress_bar
+
+
+def train(
+    state: TrainState,
+    settings: TrainSettings,
+    seed: int,
+    batches: TrainBatches,
+    test: TestBatches,
+    inputs: Inputs,
+    placement: Placement,
+    folder: Path,
+) -> None:
+    """Trains `state` from its step to the last, in place; writes log, events and states to resume from.
+
+    Raises:
+        ValueError: a loss that is not finite, or an image that cannot be read.
+        KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
+    """
+    pin = placement.device.type == "cuda"
+    upcoming = train_batches(batches, state.step, settings.steps, settings.num_workers, pin)
+    label = folder.name
+    with (
+        progress_bar(settings.steps, label, state.step) as bar,
+        interrupts_deferred() as interrupted,
+        Log(folder, state.step) as log,
+    ):
+        state.model.train()
+        state.method.train()
+        for batch in upcoming:
+            started = time.monotonic()
+            torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
+            lr = learning_rate(settings.schedule, settings.learning_rate, state.step, settings.steps, settings.gamma)
+            set_learning_rate(state.optimizer, lr)
+
+            labeled, unlabeled = placed(batch, inputs, placement)
+            with placement.autocast():
+                output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
+            refuse_non_finite(output, state.step)
+
+            state.optimizer.zero_grad(set_to_none=True)
+            state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+            state.scaler.step(state.optimizer)
+            state.scaler.update()
+            if state.average is not None:
+                state.average.update(state.model)
+            state.step += 1
+
+            row = {"step": state.step, "learning_rate": lr} | scalars(output)
+            at_evaluation = state.step % settings.eval_every == 0 or state.step == settings.steps
+            if at_evaluation:
+                state.record(
+                    evaluate(state.model, test, inputs, placement, settings.num_workers),
+                    evaluate(state.average.module, test, inputs, placement, settings.num_workers)
+                    if state.average is not None
+                    else None,
+                )
+                bar.set_postfix(state.accuracies)
+            state.seconds += time.monotonic() - started
+            if at_evaluation or state.step % settings.log_every == 0:
+                log.write(row | {"seconds": state.seconds} | (state.accuracies if at_evaluation else {}))
+            stop = interrupted()
+            if at_evaluation or stop:
+                save_state(folder, state)
+            bar.update()
+            if stop and state.step < settings.steps:
+                raise KeyboardInterrupt
+
+
+def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled, Unlabeled | None]:
+    """The batch on the device, its pixels normalised there."""
+
+    def images(pixels: Tensor) -> Tensor:
+        return normalized(pixels.to(placement.device, non_blocking=True), inputs)
+
+    def numbers(values: Tensor) -> Tensor:
+        return values.to(placement.device, non_blocking=True)
+
+    labeled, unlabeled = batch
+    return (
+        Labeled(
+            images(labeled.weak),
+            images(labeled.strong),
+            numbers(labeled.target),
+            numbers(labeled.index),
+            numbers(labeled.weight),
+        ),
+        replace(
+            unlabeled,
+            weak=images(unlabeled.weak),
+            strong=images(unlabeled.strong),
+            index=numbers(unlabeled.index),
+        )
+        if unlabeled is not None
+        else None,
+    )
+
+
+def refuse_non_finite(output: StepOutput, step: int) -> None:
+    """Raises ValueError, naming step and loss: one bad step spoils the weights, and no later one repairs them."""
+    for name, loss in output.losses.items():
+        if not torch.isfinite(loss):
+            raise ValueError(
+                f"loss {name!r} is {loss.item()} at step {step}: lower train.learning_rate, or use precision=fp32"
+            )
+
+
+def scalars(output: StepOutput) -> dict[str, float]:
+    """Losses and report as numbers, under `loss/` and `report/`."""
+    losses = {f"loss/{name}": loss.item() for name, loss in output.losses.items()}
+    return losses | {f"report/{name}": value.item() for name, value in output.report.items()}
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """In percent. `mean_class` is the mean over classes of each class's own accuracy."""
+
+    top1: float
+    mean_class: float
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, test: TestBatches, inputs: Inputs, placement: Placement, num_workers: int) -> Accuracy:
+    """Accuracy on the test set in eval mode (running BatchNorm statistics, no dropout); leaves `model` in its mode."""
+    was_training = model.training
+    model.eval()
+    predictions, targets = [], []
+    for views, target in test_batches(test, num_workers):
+        with placement.autocast():
+            logits = model(normalized(views.to(placement.device), inputs))
+        predictions.append(logits.argmax(1).cpu())
+        targets.append(target)
+    model.train(was_training)
+    return accuracy(torch.cat(predictions), torch.cat(targets))
+
+
+def accuracy(predictions: Tensor, targets: Tensor) -> Accuracy:
+    """Both accuracies of predicted against true class indices, (n,); classes without test images do not count."""
+    correct = (predictions == targets).double()
+    per_class = [correct[targets == index].mean() for index in targets.unique()]
+    return Accuracy(100 * correct.mean().item(), 100 * torch.stack(per_class).mean().item())
+
+
+class Log:
+    """log.csv and TensorBoard events of a run; a resumed run drops the rows after the step it starts from."""
+
+    def __init__(self, folder: Path, step: int):
+        from torch.utils.tensorboard import SummaryWriter
+
+        self.path = folder / "log.csv"
+        self.rows = [row for row in self._read() if int(row["step"]) <= step]
+        if self.rows:
+            self._rewrite(list(self.rows[-1]))
+        self.events = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.events.close()
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Appends a row. Accuracies come with some rows only; a column that is new makes the file be written again."""
+        text = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
+        columns = list(self.rows[-1]) if self.rows else []
+        new = [name for name in text if name not in columns]
+        self.rows.append({name: text.get(name, "") for name in columns + new})
+        if new:
+            self._rewrite(columns + new)
+        else:
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns).writerow(self.rows[-1])
+        for name, value in row.items():
+            if name != "step":
+                self.events.add_scalar(name, value, row["step"])
+
+    def _read(self) -> list[dict[str, str]]:
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+
+    def _rewrite(self, columns: list[str]) -> None:
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, restval="")
+            writer.writeheader()
+            writer.writerows(self.rows)

@@ -1,0 +1,126 @@
+"""Batches are functions of (seed, step)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, batch_indices, read_image, train_batches
+from benchmarks.loaders import test_batches as batches_for_test
+from benchmarks.settings import ViewSettings
+from benchmarks.views import TrainViews
+from ssl_aug.data.base import Example, LabeledSet
+
+
+def make_batches(pictures: Path, cache_bytes: int = 10**6) -> TrainBatches:
+    examples = tuple(
+        Example(path, label) for label in range(4) for path in sorted((pictures / f"train/class_{label}").iterdir())
+    )
+    labeled = LabeledSet(examples[::4], tuple("abcd"))
+    unlabeled = [example.path for example in examples if example not in labeled.examples]
+    return TrainBatches(labeled, unlabeled, TrainViews(ViewSettings(), 16, (0.5,) * 3), (3, 5), 7, cache_bytes)
+
+
+def assert_same(a: Batch, b: Batch) -> None:
+    for part_a, part_b in zip(a, b, strict=True):
+        assert part_a is not None and part_b is not None
+        for name, value in vars(part_a).items():
+            assert torch.equal(value, getattr(part_b, name)), name
+
+
+def test_a_pass_holds_every_image_once() -> None:
+    for first in (0, 4, 8):
+        drawn = [i for step in range(first, first + 4) for i in batch_indices(32, 8, seed=1, step=step)]
+        assert sorted(drawn) == list(range(32))
+    assert batch_indices(32, 8, 1, 0) != batch_indices(32, 8, 1, 4)  # another pass, another order
+    assert batch_indices(32, 8, 1, 0) != batch_indices(32, 8, 2, 0)
+
+
+def test_an_incomplete_batch_is_dropped() -> None:
+    drawn = [i for step in range(4) for i in batch_indices(35, 8, seed=1, step=step)]
+    assert len(drawn) == len(set(drawn)) == 32
+    counts = Counter(i for step in range(4 * 200) for i in batch_indices(35, 8, seed=1, step=step))
+    assert len(counts) == 35  # what one pass leaves out another takes
+
+
+@pytest.mark.parametrize("num_images", [1, 3, 10, 31])
+def test_fewer_images_than_a_batch_still_fill_it_evenly(num_images: int) -> None:
+    for step in range(5):
+        counts = Counter(batch_indices(num_images, 32, seed=1, step=step))
+        assert sum(counts.values()) == 32 and len(counts) == num_images
+        assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_worker_processes_and_a_resumed_run_see_the_same_batches(pictures: Path) -> None:
+    alone = list(train_batches(make_batches(pictures), 0, 6, num_workers=0, pin=False))
+    workers = list(train_batches(make_batches(pictures), 0, 6, num_workers=2, pin=False))
+    resumed = list(train_batches(make_batches(pictures), 4, 6, num_workers=0, pin=False))
+    assert len(alone) == len(workers) == 6 and len(resumed) == 2
+    for a, b in zip(alone + alone[4:], workers + resumed, strict=True):
+        assert_same(a, b)
+
+
+def test_a_repeated_image_gets_another_view(pictures: Path) -> None:
+    batches = make_batches(pictures)
+    batches.labeled = LabeledSet(batches.labeled.examples[:1], ("a",))
+    labeled, _ = next(train_batches(batches, 0, 1, num_workers=0, pin=False))
+    assert labeled.index.tolist() == [0, 0, 0]
+    assert not torch.equal(labeled.weak[0], labeled.weak[1])
+
+
+def test_targets_belong_to_their_images_and_weights_are_one(pictures: Path) -> None:
+    batches = make_batches(pictures)
+    labeled, unlabeled = next(train_batches(batches, 2, 3, num_workers=0, pin=False))
+    assert labeled.target.tolist() == [batches.labeled.examples[i].label for i in labeled.index]
+    assert labeled.weight.tolist() == [1.0] * 3
+    assert unlabeled is not None and unlabeled.weak.shape == unlabeled.strong.shape == (5, 3, 16, 16)
+
+
+def test_the_store_keeps_what_fits_and_changes_nothing(pictures: Path) -> None:
+    paths = sorted((pictures / "train/class_0").iterdir())[:3]
+    store = ImageStore(capacity_bytes=2 * 3 * 24 * 20)
+    for _ in range(2):
+        for path in paths:
+            assert store.read(path).tobytes() == read_image(path).tobytes()
+    assert list(store.kept) == paths[:2] and store.free_bytes == 0
+    without = list(train_batches(make_batches(pictures, cache_bytes=0), 0, 3, num_workers=0, pin=False))
+    for a, b in zip(without, train_batches(make_batches(pictures), 0, 3, num_workers=0, pin=False), strict=True):
+        assert_same(a, b)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("damage", ["truncated", "text", "gone"])
+def test_an_unreadable_image_is_named_in_one_line(tmp_path: Path, damage: str, num_workers: int) -> None:
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(path)
+    if damage == "truncated":
+        path.write_bytes(path.read_bytes()[:2000])
+    elif damage == "text":
+        path.write_text("not a picture")
+    else:
+        path.unlink()
+    labeled = LabeledSet((Example(path, 0),), ("a",))
+    batches = TrainBatches(labeled, None, TrainViews(ViewSettings(), 16, (0.5,) * 3), (2, 2), 0, 0)
+    with pytest.raises(ValueError, match=r"photo\.png cannot be read as an image") as caught:
+        list(train_batches(batches, 0, 2, num_workers, pin=False))
+    assert "\n" not in str(caught.value) and "Traceback" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"photo\.png cannot be read as an image"):
+        list(batches_for_test(TestBatches(labeled, 16, 2, 0), num_workers))
+
+
+def test_test_batches_hold_every_image_once_in_order(pictures: Path) -> None:
+    examples = tuple(Example(path, 1) for path in sorted((pictures / "test/class_1").iterdir()))
+    test = TestBatches(LabeledSet(examples, ("a", "b")), 16, batch_size=3, cache_bytes=10**6)
+    first = list(batches_for_test(test, num_workers=0))
+    assert [len(views) for views, _ in first] == [3, 1]
+    assert torch.cat([target for _, target in first]).tolist() == [1] * 4
+    assert test.kept is not None and len(test.kept) == 2
+    for (views, _), (views_again, _) in zip(first, batches_for_test(test, num_workers=0), strict=True):
+        assert torch.equal(views, views_again)
+    small = TestBatches(test.test, 16, batch_size=3, cache_bytes=10)
+    assert len(list(batches_for_test(small, num_workers=0))) == 2 and small.kept is None
