@@ -19,7 +19,10 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, generate, benchmark, table
-	PYTHON=$(BIN)/python sh configs/demo.sh
+	@echo 'The embedded world: rendered cars, small models. A demonstration of the chain, not a result about photos.'
+	$(BIN)/python -m ssl_aug.generate --per-sample 10 experiment=demo
+	$(BIN)/python -m benchmarks.run --multirun experiment=demo method=erm,fixmatch augment=false,true runs=outputs/demo
+	$(BIN)/python -m benchmarks.table --runs outputs/demo
 
 test: $(STAMP)  ## set up, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest

@@ -6,10 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from ssl_aug.synthetic import SyntheticSet
+from typing import Protocol
 
 
 @dataclass(frozen=True)
@@ -23,6 +20,19 @@ class Example:
     def key(self) -> str:
         """The name that identifies the image on every machine: its folder's and its own name."""
         return f"{self.path.parent.name}/{self.path.name}"
+
+
+class DrawnSet(Protocol):
+    """What a labeled set needs to know of synthetic images (`ssl_aug.synthetic.SyntheticSet`)."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def labeled_set_id(self) -> str: ...
+
+    @property
+    def examples(self) -> tuple[Example, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class LabeledSet:
     def labels(self) -> tuple[int, ...]:
         return tuple(example.label for example in self.examples)
 
-    def with_synthetic(self, synthetic: SyntheticSet) -> LabeledSet:
+    def with_synthetic(self, synthetic: DrawnSet) -> LabeledSet:
         """This set followed by the synthetic images, as labeled examples like any other.
 
         Raises:
