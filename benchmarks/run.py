@@ -40,7 +40,7 @@ def main(words: list[str]) -> None:
     if "--multirun" in words or "-m" in words:
         from benchmarks.sweep import sweep
 
-        sweep([word for word in words if word not in ("--multirun", "-m")])
+        sweep([word for word in words if word not in ("--multirun", "-m")], settings_from, run)
         return
     run(settings_from(words))
 

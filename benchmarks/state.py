@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,13 +16,11 @@ from safetensors.torch import save
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
+from benchmarks.evaluation import Accuracy
 from benchmarks.methods.base import Classifier, Method
 from benchmarks.optim import build_optimizer
 from benchmarks.settings import TrainSettings
 from ssl_aug.runtime import write_json, written_atomically
-
-if TYPE_CHECKING:
-    from benchmarks.trainer import Accuracy
 
 STATE = "last.safetensors"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from typing import Any, cast
 
 from benchmarks.settings import BenchmarkSettings
@@ -11,10 +12,18 @@ from ssl_aug.runtime import error_line
 from ssl_aug.settings import config_folder
 
 
-def sweep(words: list[str]) -> None:
+def sweep(
+    words: list[str],
+    settings_from: Callable[[list[str]], BenchmarkSettings],
+    run: Callable[[BenchmarkSettings], object],
+) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
     One run's failure does not stop the others.
+
+    Args:
+        settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
+        run: trains and evaluates.
 
     Raises:
         ValueError: a word that no run would accept, before any run starts; or, at the end, runs that failed.
@@ -23,8 +32,6 @@ def sweep(words: list[str]) -> None:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from omegaconf import OmegaConf
-
-    from benchmarks.run import run, settings_from
 
     if any(word.startswith("resume=") for word in words):
         raise ValueError("resume= goes on with one run: leave out --multirun")

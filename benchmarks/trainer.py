@@ -1,17 +1,18 @@
-"""The training loop of every method, and the evaluation."""
+"""The training loop of every method."""
 
 from __future__ import annotations
 
 import csv
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmarks.loaders import Batch, TestBatches, TrainBatches, test_batches, train_batches
+from benchmarks.evaluation import evaluate
+from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches
 from benchmarks.methods.base import Labeled, StepOutput, Unlabeled
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
@@ -128,36 +129,6 @@ def scalars(output: StepOutput) -> dict[str, float]:
     """Losses and report as numbers, under `loss/` and `report/`."""
     losses = {f"loss/{name}": loss.item() for name, loss in output.losses.items()}
     return losses | {f"report/{name}": value.item() for name, value in output.report.items()}
-
-
-@dataclass(frozen=True)
-class Accuracy:
-    """In percent. `mean_class` is the mean over classes of each class's own accuracy."""
-
-    top1: float
-    mean_class: float
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, test: TestBatches, inputs: Inputs, placement: Placement, num_workers: int) -> Accuracy:
-    """Accuracy on the test set in eval mode (running BatchNorm statistics, no dropout); leaves `model` in its mode."""
-    was_training = model.training
-    model.eval()
-    predictions, targets = [], []
-    for views, target in test_batches(test, num_workers):
-        with placement.autocast():
-            logits = model(normalized(views.to(placement.device), inputs))
-        predictions.append(logits.argmax(1).cpu())
-        targets.append(target)
-    model.train(was_training)
-    return accuracy(torch.cat(predictions), torch.cat(targets))
-
-
-def accuracy(predictions: Tensor, targets: Tensor) -> Accuracy:
-    """Both accuracies of predicted against true class indices, (n,); classes without test images do not count."""
-    correct = (predictions == targets).double()
-    per_class = [correct[targets == index].mean() for index in targets.unique()]
-    return Accuracy(100 * correct.mean().item(), 100 * torch.stack(per_class).mean().item())
 
 
 class Log:

@@ -20,11 +20,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks import trainer
+from benchmarks.evaluation import accuracy
 from benchmarks.help import help_text
 from benchmarks.methods import METHODS
 from benchmarks.run import main, run, settings_from
 from benchmarks.settings import BenchmarkSettings
-from benchmarks.trainer import accuracy
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import command, file_hash, interrupts_deferred, read_json
