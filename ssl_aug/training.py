@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_aug.runtime import derived_seed, progress_bar, written_atomically
+from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar, written_atomically
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,11 @@ def train(
 
     Raises:
         ValueError: the checkpoint is of a run with other settings, or the loss is not finite.
+        KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
     """
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     losses = _resume(parameters, optimizer, settings, checkpoint)
-    with progress_bar(settings.steps, label, initial=len(losses)) as bar:
+    with progress_bar(settings.steps, label, initial=len(losses)) as bar, interrupts_deferred() as interrupted:
         for step in range(len(losses), settings.steps):
             torch.manual_seed(derived_seed(settings.seed, step))
             for group in optimizer.param_groups:
@@ -95,8 +96,11 @@ def train(
             losses.append(value)
             bar.update()
             bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
-            if len(losses) % settings.save_every == 0 or len(losses) == settings.steps:
+            stop = interrupted()
+            if stop or len(losses) % settings.save_every == 0 or len(losses) == settings.steps:
                 _save(parameters, optimizer, settings, checkpoint, losses)
+            if stop:
+                raise KeyboardInterrupt
     return losses
 
 

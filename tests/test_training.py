@@ -1,5 +1,6 @@
 """The optimisation loop: passes over the data, and bit-exact resume from any checkpoint."""
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -60,6 +61,23 @@ def test_a_stopped_run_ends_in_the_same_bits(tmp_path: Path, stop_at: int) -> No
     again, resumed = run(tmp_path / "stopped")
     assert again == losses
     assert all(torch.equal(one, other) for one, other in zip(weights, resumed, strict=True))
+
+
+def test_ctrl_c_keeps_the_step_it_came_in(tmp_path: Path) -> None:
+    parameter = nn.Parameter(torch.ones(1))
+    seen: list[int] = []
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        seen.append(step)
+        if seen == [0, 1, 2]:
+            signal.raise_signal(signal.SIGINT)
+        return parameter.square().sum()
+
+    settings = LoopSettings(6, 0.1, save_every=100)
+    with pytest.raises(KeyboardInterrupt):
+        train([parameter], loss_of_step, settings, tmp_path / "c.pt", "test")
+    assert len(train([parameter], loss_of_step, settings, tmp_path / "c.pt", "test")) == 6
+    assert seen == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
