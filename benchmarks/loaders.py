@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from benchmarks.methods.base import Labeled, Unlabeled
 from benchmarks.views import TrainViews, test_view
 from ssl_aug.data.base import LabeledSet
+from ssl_aug.data.reading import read_rgb
 from ssl_aug.runtime import derived_seed
 
 Batch = tuple[Labeled, Unlabeled | None]
@@ -47,19 +48,6 @@ def _shuffled(num_images: int, seed: int, pass_number: int) -> tuple[int, ...]:
     return tuple(generator.permutation(num_images).tolist())
 
 
-def read_image(path: Path) -> Image.Image:
-    """The decoded image in RGB.
-
-    Raises:
-        ValueError: the file cannot be read as an image, or ends too early.
-    """
-    try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image ({error}): restore it or take it out") from error
-
-
 class ImageStore:
     """Reads images and keeps decoded ones while they fit: decoding a file again every pass is waste."""
 
@@ -70,7 +58,7 @@ class ImageStore:
     def read(self, path: Path) -> Image.Image:
         if path in self.kept:
             return self.kept[path]
-        image = read_image(path)
+        image = read_rgb(path)
         size_bytes = 3 * image.width * image.height
         if size_bytes <= self.free_bytes:
             self.free_bytes -= size_bytes
@@ -106,7 +94,7 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     def __getitem__(self, step: int) -> Batch | Unreadable:
         try:
             return self._labeled(step), self._unlabeled(step) if self.unlabeled is not None else None
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             return Unreadable(str(error))
 
     def _labeled(self, step: int) -> Labeled:
@@ -147,8 +135,8 @@ class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor] | Unreadable:
         examples = self.test.examples[number * self.batch_size : (number + 1) * self.batch_size]
         try:
-            views = [test_view(read_image(example.path), self.image_size) for example in examples]
-        except ValueError as error:
+            views = [test_view(read_rgb(example.path), self.image_size) for example in examples]
+        except (ValueError, OSError) as error:
             return Unreadable(str(error))
         return torch.stack(views), torch.tensor([example.label for example in examples])
 

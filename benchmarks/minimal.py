@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18, resnet50
 from torchvision.transforms import v2
 
+BILINEAR, BICUBIC = v2.InterpolationMode.BILINEAR, v2.InterpolationMode.BICUBIC
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BACKBONES = {"resnet18": resnet18, "resnet50": resnet50}
@@ -54,8 +55,8 @@ def views(size: int) -> tuple[v2.Transform, v2.Transform, v2.Transform]:
     finish = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
     return (
         v2.Compose([*crop, *finish]),
-        v2.Compose([*crop, v2.RandAugment(2, 10, fill=fill), *finish]),
-        v2.Compose([v2.Resize((resized, resized)), v2.CenterCrop(size), *finish]),
+        v2.Compose([*crop, v2.RandAugment(2, 10, interpolation=BILINEAR, fill=fill), *finish]),
+        v2.Compose([v2.Resize((resized, resized), BICUBIC), v2.CenterCrop(size), *finish]),
     )
 
 

@@ -50,9 +50,14 @@ def build_classifier(settings: ModelSettings, num_classes: int) -> tuple[Classif
         FileNotFoundError: no such weights file.
     """
     backbone, inputs = _backbone(settings)
-    with torch.no_grad():
-        backbone.eval()
-        features = backbone(torch.zeros(1, 3, inputs.image_size, inputs.image_size))
+    try:
+        with torch.no_grad():
+            features = backbone.eval()(torch.zeros(1, 3, inputs.image_size, inputs.image_size))
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"model.name={settings.name} does not take RGB images of {inputs.image_size} pixels ({error}): "
+            "set model.image_size to a size that it takes"
+        ) from error
     if features.ndim != 2:
         raise ValueError(f"model.name={settings.name}: gives features of shape {tuple(features.shape)}, not (1, f)")
     bottleneck = build_bottleneck(features.shape[1], settings.bottleneck_width, settings.dropout)

@@ -54,6 +54,7 @@ def settings_from(words: list[str]) -> BenchmarkSettings:
     option = next((word for word in words if word.startswith("-")), None)
     if option:
         raise ValueError(f"{option}: there is no such option; settings are written name=value, see --help")
+    _refuse_generation_words(words)
     _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
     if folder in ("null", ""):
@@ -65,6 +66,16 @@ def settings_from(words: list[str]) -> BenchmarkSettings:
             f"{', '.join(ALLOWED_WITH_RESUME[1:])} may be given"
         )
     return _saved_settings(Path(folder), words)
+
+
+def _refuse_generation_words(words: list[str]) -> None:
+    """Settings of the generator whose names sound like training: without effect here, so most likely a slip."""
+    augmented = any(word.startswith("augment=") and "true" in word.lower() for word in words)
+    for name, value in (word.split("=", 1) for word in words if "=" in word):
+        if name == "batch_size" or (name == "steps" and not augmented):
+            raise ValueError(
+                f"{name}={value}: that is the generator's and has no effect here, use train.{name}={value}"
+            )
 
 
 def run(settings: BenchmarkSettings) -> Path | None:

@@ -17,6 +17,10 @@ class GeneratorSettings:
     checkpoint: str | None = None  # folder of a latent diffusion model; null: the embedded one
     image_size: int | None = None  # pixels; null: the size the weights were trained at
 
+    def __post_init__(self) -> None:
+        if self.image_size is not None and self.image_size < 8:
+            raise ValueError(f"generator.image_size={self.image_size}: give 8 pixels or more, or null")
+
 
 @dataclass
 class SamplingSettings:
@@ -36,8 +40,10 @@ class SamplingSettings:
             raise ValueError(f"mask_fill={self.mask_fill!r}: choose one of {', '.join(MASK_FILLS)}")
         if self.sampler not in SAMPLERS:
             raise ValueError(f"sampler={self.sampler!r}: choose one of {', '.join(SAMPLERS)}")
-        if self.steps < 1 or (self.sampler == "ddim" and 1000 % self.steps):
-            # 1000 training timesteps: DDIM on another count starts below the last one without a word
-            raise ValueError(f"steps={self.steps}: ddim takes a divisor of 1000 (20, 25, 50, 100, 200 ...)")
-        if self.guidance < 0:
+        # 1000 training timesteps: DDIM on another count starts below the last one without a word
+        if not 1 <= self.steps <= 500 or (self.sampler == "ddim" and 1000 % self.steps):
+            raise ValueError(
+                f"steps={self.steps}: give 1 to 500; ddim takes divisors of 1000 (20, 25, 50, 100, 200 ...)"
+            )
+        if self.guidance < 1:
             raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")

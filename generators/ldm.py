@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -119,11 +120,15 @@ def load(folder: Path) -> LatentDiffusion:
         raise FileNotFoundError(
             f"generator.checkpoint={folder}: {', '.join(missing)} missing; a model's folder holds {', '.join(names)}"
         )
-    facts = ModelFacts(**json.loads((folder / "model.json").read_text()))
-    if facts.format != FORMAT:
-        raise ValueError(f"{folder / 'model.json'}: format {facts.format}, this version reads {FORMAT}")
+    written = json.loads((folder / "model.json").read_text())
+    if written.get("format") != FORMAT:
+        raise ValueError(f"{folder / 'model.json'}: format {written.get('format')}, this version reads {FORMAT}")
+    facts = ModelFacts(**written)
     configs = {part: json.loads((folder / f"{part}.json").read_text()) for part in ("unet", "autoencoder")}
-    autoencoder_class = AUTOENCODERS[configs["autoencoder"].pop("_class_name")]
+    kind = configs["autoencoder"].pop("_class_name", None)
+    if kind not in AUTOENCODERS:
+        raise ValueError(f"{folder / 'autoencoder.json'}: _class_name {kind}, known are {', '.join(AUTOENCODERS)}")
+    autoencoder_class = AUTOENCODERS[kind]
     configs["unet"].pop("_class_name", None)
     model = LatentDiffusion(facts, UNet2DConditionModel(**configs["unet"]), autoencoder_class(**configs["autoencoder"]))
     for part, module in (
@@ -141,7 +146,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
     Raises:
         ValueError: a tensor is missing, unknown or of another shape; the first ones are named.
     """
-    weights = load_file(path)
+    try:
+        weights = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it") from error
     wanted = module.state_dict()
     missing = sorted(wanted.keys() - weights.keys())
     unknown = sorted(weights.keys() - wanted.keys())

@@ -37,7 +37,7 @@ class Encodings:
 
 def images_to_tensor(images: np.ndarray) -> Tensor:
     """(b, h, w, 3) uint8 -> (b, 3, h, w) float32 in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def read_batch(paths: Sequence[Path], image_size: int) -> Tensor:

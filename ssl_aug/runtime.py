@@ -104,8 +104,16 @@ def shard() -> tuple[int, int]:
     if "WORLD_SIZE" in os.environ:
         return int(os.environ.get("RANK", "0")), int(os.environ["WORLD_SIZE"])
     if "SLURM_ARRAY_TASK_COUNT" in os.environ:
-        first = int(os.environ.get("SLURM_ARRAY_TASK_MIN", "0"))
-        return int(os.environ["SLURM_ARRAY_TASK_ID"]) - first, int(os.environ["SLURM_ARRAY_TASK_COUNT"])
+        first, step = (
+            int(os.environ.get(f"SLURM_ARRAY_TASK_{name}", default)) for name, default in (("MIN", 0), ("STEP", 1))
+        )
+        rank, count = (
+            (int(os.environ["SLURM_ARRAY_TASK_ID"]) - first) // step,
+            int(os.environ["SLURM_ARRAY_TASK_COUNT"]),
+        )
+        if rank >= count:
+            raise ValueError("a Slurm array with gaps leaves work undone: use --array=0-N or one with a constant step")
+        return rank, count
     return 0, 1
 
 
@@ -132,8 +140,11 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.touch()
+    mode = part.stat().st_mode  # some libraries write files that only their owner may read
     try:
         yield part
+        part.chmod(mode)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

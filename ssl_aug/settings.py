@@ -97,7 +97,8 @@ class Settings(SamplingSettings):
             raise ValueError(f"device={self.device!r}: choose one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={self.precision!r}: choose one of {', '.join(PRECISIONS)}")
-        if self.guidance != 1 and self.tune.condition_dropout == 0 and self.tune.approach == "scratch":
+        has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
+        if self.guidance != 1 and self.tune.condition_dropout == 0 and not has_null_token:
             raise ValueError(
                 f"guidance={self.guidance} needs a null token that was trained: set tune.condition_dropout=0.1 too"
             )
@@ -154,8 +155,7 @@ def deciding(settings: Settings) -> dict[str, Any]:
     kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
     for group, name in (("data", "root"), ("tune", "root"), ("tune", "save_every")):
         del kept[group][name]
-    if settings.generator.checkpoint is not None:  # wherever it lies: `model_id` says what is in it
-        kept["generator"]["checkpoint"] = Path(settings.generator.checkpoint).name
+    del kept["generator"]["checkpoint"]  # wherever it lies: the set's `model_id` says what is in it
     return kept
 
 

@@ -13,7 +13,7 @@ import shutil
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -122,6 +122,10 @@ class SyntheticSet:
             raise FileNotFoundError(f"{folder / missing} is in the manifest and not on disk: run generate again")
         return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], tuple(rows))
 
+    def first(self, per_sample: int) -> SyntheticSet:
+        """The images with k below `per_sample`."""
+        return replace(self, rows=tuple(row for row in self.rows if int(row["k"]) < per_sample))
+
     @cached_property
     def examples(self) -> tuple[Example, ...]:
         return tuple(Example(self.folder / row["path"], int(row["label"])) for row in self.rows)
@@ -153,11 +157,11 @@ def default_folder(settings: Settings) -> Path:
 
 
 def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
-    """The set that `settings` name, for this labeled set.
+    """The set that `settings` name, for this labeled set: the first `per_sample` images of each labeled one.
 
     Raises:
         FileNotFoundError: there is none; the message names sets of the same split that are there.
-        ValueError: it was drawn from another labeled set.
+        ValueError: it was drawn from another labeled set, or holds fewer images per labeled one.
     """
     folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
     try:
@@ -174,7 +178,14 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
         )
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
-    return synthetic
+    wanted = synthetic.first(settings.per_sample)
+    if len(wanted) < settings.per_sample * len(labeled):
+        raise ValueError(
+            f"{folder} holds {len(synthetic)} images, per_sample={settings.per_sample} of {len(labeled)} labeled ones "
+            f"asks for {settings.per_sample * len(labeled)}: draw more with python -m ssl_aug.generate "
+            f"--per-sample {settings.per_sample}, or ask for fewer"
+        )
+    return wanted
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -200,7 +211,7 @@ class SetWriter:
         card = folder / "generator.json"
         if card.is_file():
             _refuse_other_identity(folder, read_json(card), self.identity)
-        elif folder.is_dir() and any(folder.iterdir()):
+        elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
             raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
         else:
             write_json(card, self.identity)

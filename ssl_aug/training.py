@@ -130,7 +130,7 @@ def _resume(
     if not checkpoint.is_file():
         return []
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")
-    if state["settings"] != asdict(settings):
+    if {**state["settings"], "save_every": 0} != {**asdict(settings), "save_every": 0}:
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
     with torch.no_grad():
         for parameter, saved in zip(parameters, state["parameters"], strict=True):

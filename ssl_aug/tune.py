@@ -14,7 +14,7 @@ from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.build import load_split
 from ssl_aug.data.split import draw_subset
 from ssl_aug.help import generation_help
-from ssl_aug.runtime import command, derived_seed, placement, versions, write_json, written_atomically
+from ssl_aug.runtime import command, derived_seed, placement, shard, versions, write_json, written_atomically
 from ssl_aug.settings import Settings, compose, short_hash, to_dict
 
 if TYPE_CHECKING:
@@ -93,6 +93,9 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     """Tunes, or goes on tuning, and writes the adapter; returns its file.
 
     Where the adapter is already there nothing is done.
+
+    Raises:
+        ValueError: several processes without an adapter, float16, or an image that cannot be read.
     """
     import torch
     from safetensors.torch import save_file
@@ -103,6 +106,13 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
 
     if plan.adapter.is_file():
         return plan.adapter
+    if shard()[1] > 1:
+        raise ValueError(
+            "there are no tuned weights yet, and several processes would each make their own: "
+            "run python -m ssl_aug.tune with the same settings in one process first"
+        )
+    if place.dtype == torch.float16:
+        raise ValueError("precision=fp16: tuning needs bf16 or fp32; draw in fp16 afterwards")
     options = settings.tune
     model = ldm.load(plan.checkpoint)
     model.to(place.device, memory_format=torch.channels_last)
@@ -126,7 +136,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     write_json(plan.folder / "adapter.json", _facts(settings, plan, model, len(names)))
     with written_atomically(plan.adapter) as part:
         save_file(anl.adapter_state(model.unet, names), part)
-    (plan.folder / "checkpoint.pt").unlink()
+    (plan.folder / "checkpoint.pt").unlink(missing_ok=True)
     return plan.adapter
 
 

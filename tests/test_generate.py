@@ -105,6 +105,10 @@ def test_batch_sizes_agree_within_rounding_and_in_order(words: list[str], tmp_pa
 def test_two_shards_make_the_set_of_one_process(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match=r"python -m ssl_aug\.tune"):  # each would tune for itself
+        command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
+    monkeypatch.setenv("WORLD_SIZE", "1")
     command_module.main([*words, "--per-sample", "2", "--out", "plain"])
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in ("0", "1"):

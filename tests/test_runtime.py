@@ -41,6 +41,10 @@ def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
     [
         ({}, (0, 1)),
         ({"RANK": "2", "WORLD_SIZE": "4"}, (2, 4)),
+        (
+            {"SLURM_ARRAY_TASK_ID": "4", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_STEP": "2"},
+            (2, 4),
+        ),
         ({"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "3"}, (2, 4)),
     ],
 )
@@ -50,6 +54,13 @@ def test_the_shard_comes_from_torchrun_or_slurm(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert runtime.shard() == expected
+
+
+def test_a_slurm_array_with_gaps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "9")
+    with pytest.raises(ValueError, match="array with gaps"):
+        runtime.shard()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ def test_the_papers_preset() -> None:
     assert (settings.sampler, settings.steps, settings.guidance, settings.mask_rate) == ("ddim", 200, 1.0, 0.5)
     assert (settings.tune.base_learning_rate, settings.tune.batch_size, settings.tune.approach) == (2e-6, 32, "anl")
     assert (settings.data.labels_per_class, settings.per_sample) == (4, 10)
+    assert (settings.data.crop_to_box, settings.tune.gradient_clip) == (False, 0)
 
 
 def test_the_command_line_wins_over_the_preset() -> None:
@@ -39,7 +40,11 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("tune.steps=0", "tune.steps=0: give 1 or more"),
         ("mask_rate=1.5", "mask_rate=1.5: give 0"),
         ("mask_fill=pink", "choose one of mean, grey, black"),
-        ("steps=300 sampler=ddim", "divisor of 1000"),
+        ("steps=300 sampler=ddim", "divisors of 1000"),
+        ("steps=1000", "give 1 to 500"),
+        ("guidance=0.5", "guidance=0.5: give 1"),
+        ("guidance=2 generator=ldm", "set tune.condition_dropout=0.1 too"),
+        ("generator.image_size=-64", "generator.image_size=-64: give 8 pixels or more"),
         ("device=tpu", "choose one of auto, cpu, cuda"),
         ("precision=fp8", "choose one of auto, fp32"),
         ("tune.approach=lora", "choose one of anl"),

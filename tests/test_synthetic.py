@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, read_rows
+from ssl_aug.settings import Settings, SyntheticSettings
+from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
 
 FACTS = {"mask_rate": "0.5", "mask_box": "0 0 1 1", "sampler": "ddim", "steps": "20", "guidance": "1.0"}
 
@@ -106,6 +107,17 @@ def test_a_longer_set_keeps_the_bytes_of_a_shorter_one(tmp_path: Path) -> None:
     write_all(tmp_path / "plain", labeled_set(), per_sample=10)
     assert contents(tmp_path / "grown") == contents(tmp_path / "plain")
     assert before.items() <= contents(tmp_path / "grown" / "images").items()
+
+
+def test_a_run_is_given_as_many_per_sample_as_it_asks_for(tmp_path: Path) -> None:
+    write_all(tmp_path / "set", labeled_set(), per_sample=3)
+    settings = Settings(synthetic=SyntheticSettings(str(tmp_path / "set")), per_sample=2)
+    some = open_for(labeled_set(), settings)
+    assert [row["k"] for row in some.rows] == ["0"] * 12 + ["1"] * 12
+    assert some.id != SyntheticSet.open(tmp_path / "set").id
+    settings.per_sample = 4
+    with pytest.raises(ValueError, match=r"holds 36 images, per_sample=4 .* asks for 48"):
+        open_for(labeled_set(), settings)
 
 
 def test_a_shorter_run_takes_nothing_away(tmp_path: Path) -> None:

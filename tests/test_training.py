@@ -80,6 +80,16 @@ def test_ctrl_c_keeps_the_step_it_came_in(tmp_path: Path) -> None:
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
+def test_saving_more_often_is_no_other_setting(tmp_path: Path) -> None:
+    parameter = nn.Parameter(torch.ones(1))
+
+    def loss_of_step(step: int) -> torch.Tensor:
+        return parameter.square().sum()
+
+    first = train([parameter], loss_of_step, LoopSettings(4, 0.1, save_every=2), tmp_path / "c.pt", "test")
+    assert train([parameter], loss_of_step, LoopSettings(4, 0.1, save_every=3), tmp_path / "c.pt", "test") == first
+
+
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
     run(tmp_path)
     parameter = nn.Parameter(torch.ones(1))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from benchmarks.classifier import Classifier
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,10 @@ class Labeled:
     index: Tensor  # (b,) positions in the labeled set
     weight: Tensor  # (b,) weights of the images in the loss, 1 by default
 
+    def pin_memory(self) -> Labeled:
+        """What torch's DataLoader calls so that copies to a GPU need not wait."""
+        return Labeled(**{each.name: getattr(self, each.name).pin_memory() for each in fields(self)})
+
 
 @dataclass(frozen=True)
 class Unlabeled:
@@ -29,6 +35,10 @@ class Unlabeled:
     strong: Tensor
     index: Tensor  # (u,) positions in the unlabeled set
 
+    def pin_memory(self) -> Unlabeled:
+        """Likewise."""
+        return Unlabeled(**{each.name: getattr(self, each.name).pin_memory() for each in fields(self)})
+
 
 @dataclass(frozen=True)
 class StepOutput:
@@ -36,24 +46,6 @@ class StepOutput:
 
     losses: dict[str, Tensor]
     report: dict[str, Tensor] = field(default_factory=dict)
-
-
-class Classifier(nn.Module):
-    """backbone (b, 3, s, s) -> (b, f), bottleneck -> (b, d), head -> logits (b, c)."""
-
-    def __init__(self, backbone: nn.Module, bottleneck: nn.Module, head: nn.Module):
-        super().__init__()
-        self.backbone = backbone
-        self.bottleneck = bottleneck
-        self.head = head
-
-    def features(self, images: Tensor) -> Tensor:
-        """What the head sees, (b, d)."""
-        return self.bottleneck(self.backbone(images))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (b, c), in float32 whatever the layers compute in: losses and confidences need its digits."""
-        return self.head(self.features(images)).float()
 
 
 class Method(nn.Module):

@@ -43,7 +43,9 @@ def test_logits_features_and_inputs() -> None:
 def test_logits_are_float32_whatever_the_layers_compute_in() -> None:
     classifier, _ = build_classifier(ModelSettings(name=TINY, bottleneck_width=16, image_size=32), 7)
     with torch.autocast("cpu", torch.bfloat16):
-        assert classifier(torch.rand(2, 3, 32, 32)).dtype == torch.float32
+        logits = classifier(torch.rand(2, 3, 32, 32))
+    assert logits.dtype == torch.float32
+    assert not torch.equal(logits, logits.bfloat16().float())  # not merely widened after the head has rounded
 
 
 def test_normalized_is_zero_at_the_mean_and_one_a_deviation_above() -> None:

@@ -29,7 +29,7 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import command, file_hash, interrupts_deferred, read_json
 from ssl_aug.settings import config_folder
-from ssl_aug.synthetic import COLUMNS, class_folder
+from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
 
 FIELDS = {
     *("method", "augment", "data", "labels_per_class", "seed", "num_labeled", "num_synthetic", "num_unlabeled"),
@@ -223,14 +223,15 @@ def test_augment_trains_on_the_synthetic_images_as_labeled_ones(words: list[str]
     labeled = load_split(settings_from(words).data)[1].labeled
     full, empty = (write_synthetic(tmp_path / str(n), labeled, n) for n in (3, 0))
     plain = trained(words)
-    augmented = trained([*words, "augment=true", f"synthetic.root={full}"])
+    augmented = trained([*words, "augment=true", f"synthetic.root={full}", "per_sample=3"])
     assert augmented.name == "0002-erm-augment"
     result = read_json(augmented / "result.json")
     assert (result["num_labeled"], result["num_synthetic"], result["augment"]) == (8, 24, True)
     assert len(result["synthetic_set_id"]) == 12
     assert result["labeled_set_id"] == read_json(plain / "result.json")["labeled_set_id"]
     assert f"root: {full}" in (augmented / "config.yaml").read_text()
-    assert_same_weights(plain, trained([*words, "augment=true", f"synthetic.root={empty}"]))
+    # an empty set changes nothing: no run could tell the two labeled sets apart
+    assert labeled.with_synthetic(SyntheticSet.open(empty)) == labeled
     with pytest.raises(ValueError, match="was drawn from labeled set"):
         main([*words, "augment=true", f"synthetic.root={full}", "data.split_seed=1"])
 
@@ -250,6 +251,8 @@ def test_a_loss_that_is_not_finite_is_named_and_the_run_says_so(words: list[str]
     ("word", "message"),
     [
         ("method=erx", "method=erx: there is no such method; choose one of erm, fixmatch"),
+        ("batch_size=8", "batch_size=8: that is the generator's and has no effect here, use train.batch_size=8"),
+        ("steps=8", "use train.steps=8"),
         ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
         ("train.steps=0", "train.steps=0: give 1 or more"),
         ("train.batch_size=1", "train.batch_size=1: give 2 or more"),

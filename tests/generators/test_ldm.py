@@ -47,6 +47,16 @@ def test_a_folder_without_a_model_says_what_belongs_there(tmp_path: Path) -> Non
         ldm.load(tmp_path)
 
 
+def test_a_damaged_or_newer_folder_is_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
+    ldm.save(tiny_model, tmp_path)
+    (tmp_path / "clip.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"clip\.safetensors is damaged"):
+        ldm.load(tmp_path)
+    (tmp_path / "model.json").write_text('{"format": 2, "new": true}')
+    with pytest.raises(ValueError, match="format 2, this version reads 1"):
+        ldm.load(tmp_path)
+
+
 def test_parts_of_different_models_are_refused(tiny_model: ldm.LatentDiffusion) -> None:
     facts = copy.deepcopy(tiny_model.facts)
     facts.clip = {**facts.clip, "embed_dim": 8}

@@ -1,0 +1,26 @@
+"""What every method is given to train. Torch alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """backbone (b, 3, s, s) -> (b, f), bottleneck -> (b, d), head -> logits (b, c)."""
+
+    def __init__(self, backbone: nn.Module, bottleneck: nn.Module, head: nn.Module):
+        super().__init__()
+        self.backbone = backbone
+        self.bottleneck = bottleneck
+        self.head = head
+
+    def features(self, images: Tensor) -> Tensor:
+        """What the head sees, (b, d)."""
+        return self.bottleneck(self.backbone(images))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (b, c), in float32 whatever the layers compute in: losses and confidences need its digits."""
+        features = self.features(images).float()
+        with torch.autocast(features.device.type, enabled=False):
+            return self.head(features)
