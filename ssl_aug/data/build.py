@@ -11,7 +11,7 @@ from ssl_aug.settings import DataSettings
 
 # name -> module with `load(settings) -> Dataset`; imported when asked for
 DATASETS: dict[str, str] = {
-    "toycars": "ssl_aug.data.toycars_files",
+    "toycars": "ssl_aug.data.toycars",
     "digits": "ssl_aug.data.digits",
     "image_folder": "ssl_aug.data.image_folder",
     "stanford_cars": "ssl_aug.data.stanford_cars",
@@ -27,13 +27,9 @@ def load_dataset(settings: DataSettings) -> Dataset:
         ValueError, FileNotFoundError: an unknown name, a missing or empty folder, a setting without effect.
     """
     if settings.name not in DATASETS:
-        raise ValueError(
-            f"data={settings.name}: there is no such dataset; choose one of {', '.join(DATASETS)}"
-        )
+        raise ValueError(f"data={settings.name}: there is no such dataset; choose one of {', '.join(DATASETS)}")
     if settings.crop_to_box and settings.name != "stanford_cars":
-        raise ValueError(
-            f"data.crop_to_box=true has no effect on {settings.name}: leave it out, there are no boxes"
-        )
+        raise ValueError(f"data.crop_to_box=true has no effect on {settings.name}: leave it out, there are no boxes")
     if settings.attribute is not None and settings.name != "celeba":
         raise ValueError(
             f"data.attribute={settings.attribute} has no effect on {settings.name}: "

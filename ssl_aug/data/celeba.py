@@ -34,15 +34,11 @@ def load(settings: DataSettings) -> Dataset:
     partition_of = _partition_of(partitions)
     unknown = next((name for name in partition_of if name not in has_attribute), None)
     if unknown is not None:
-        raise ValueError(
-            f"{partitions} lists {unknown}, list_attr_celeba.txt does not: take both from one source"
-        )
+        raise ValueError(f"{partitions} lists {unknown}, list_attr_celeba.txt does not: take both from one source")
     paths = require_images(folder / "img_align_celeba", partition_of, partitions)
 
     def examples(partition: str) -> tuple[Example, ...]:
-        return tuple(
-            Example(path, has_attribute[path.name]) for path in paths if partition_of[path.name] == partition
-        )
+        return tuple(Example(path, has_attribute[path.name]) for path in paths if partition_of[path.name] == partition)
 
     train, valid, test = (examples(partition) for partition in PARTITIONS)
     words = attribute.replace("_", " ")
@@ -61,9 +57,7 @@ def _partition_of(path: Path) -> dict[str, str]:
     for number, line in enumerate(_lines(path), start=1):
         row = line.split()
         if len(row) != 2 or row[1] not in PARTITIONS:
-            raise ValueError(
-                f"{path}, line {number}: {line[:40]!r} is not a file name and 0, 1 or 2: copy it again"
-            )
+            raise ValueError(f"{path}, line {number}: {line[:40]!r} is not a file name and 0, 1 or 2: copy it again")
         partition_of[row[0]] = row[1]
     return partition_of
 
@@ -76,11 +70,7 @@ def _attribute_of(path: Path, attribute: str) -> dict[str, int]:
     lines = _lines(path)
     names = lines[1].split() if len(lines) > 1 else []
     if attribute not in names:
-        allowed = (
-            f"choose one of {', '.join(names)}"
-            if names
-            else "the second line should name them: copy it again"
-        )
+        allowed = f"choose one of {', '.join(names)}" if names else "the second line should name them: copy it again"
         raise ValueError(f"data.attribute={attribute}: {path} has no such attribute; {allowed}")
     column = 1 + names.index(attribute)
     has_attribute: dict[str, int] = {}
@@ -88,8 +78,7 @@ def _attribute_of(path: Path, attribute: str) -> dict[str, int]:
         row = line.split()
         if len(row) != 1 + len(names) or row[column] not in ("1", "-1"):
             raise ValueError(
-                f"{path}, line {number}: {line[:40]!r} is not a file name and {len(names)} times 1 or -1: "
-                "copy it again"
+                f"{path}, line {number}: {line[:40]!r} is not a file name and {len(names)} times 1 or -1: copy it again"
             )
         has_attribute[row[0]] = int(row[column] == "1")
     return has_attribute

@@ -30,9 +30,7 @@ def load(settings: DataSettings) -> Dataset:
     folder = root if (root / "setid.mat").is_file() and not (root / FOLDER).is_dir() else root / FOLDER
     labels = [int(label) - 1 for label in read_mat(folder / "imagelabels.mat", "labels", LAYOUT)]
     if labels and not 0 <= min(labels) <= max(labels) < len(CLASS_NAMES):
-        raise ValueError(
-            f"{folder / 'imagelabels.mat'}: labels must lie in 1 to {len(CLASS_NAMES)}; copy it again"
-        )
+        raise ValueError(f"{folder / 'imagelabels.mat'}: labels must lie in 1 to {len(CLASS_NAMES)}; copy it again")
     train, valid, test = (_split(folder, part, labels) for part in ("trnid", "valid", "tstid"))
     extra = tuple(example.path for example in valid)
     return Dataset("flowers102", LabeledSet(train, CLASS_NAMES), LabeledSet(test, CLASS_NAMES), extra)

@@ -60,12 +60,8 @@ def images_below(folder: Path) -> list[Path]:
 
 def _class_names(folder: Path) -> tuple[str, ...]:
     if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{folder}: there is no such folder; expected {LAYOUT} in {folder.parent}; {WAY_OUT}"
-        )
-    names = sorted(
-        entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
+        raise FileNotFoundError(f"{folder}: there is no such folder; expected {LAYOUT} in {folder.parent}; {WAY_OUT}")
+    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     if not names:
         raise FileNotFoundError(
             f"{folder} holds no class folders: expected {LAYOUT} in {folder.parent}; "
@@ -119,6 +115,4 @@ def _require_utf8(path: Path) -> None:
     try:
         path.name.encode()
     except UnicodeEncodeError as error:
-        raise ValueError(
-            f"{os.fsencode(path)!r}: the name is not UTF-8; rename it, for example with convmv"
-        ) from error
+        raise ValueError(f"{os.fsencode(path)!r}: the name is not UTF-8; rename it, for example with convmv") from error

@@ -24,17 +24,13 @@ def data_root(settings: DataSettings, expected: str) -> Path:
         FileNotFoundError: it is not there, is no folder or is empty.
     """
     if not settings.root:
-        raise ValueError(
-            f"data.root is not set: {settings.name} is read from a folder with {expected}; {WAY_OUT}"
-        )
+        raise ValueError(f"data.root is not set: {settings.name} is read from a folder with {expected}; {WAY_OUT}")
     root = Path(settings.root).expanduser()
     if not root.is_dir():
         found = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise FileNotFoundError(f"data.root={settings.root}: {found}; expected {expected}; {WAY_OUT}")
     if next(root.iterdir(), None) is None:
-        raise FileNotFoundError(
-            f"data.root={settings.root}: the folder is empty; expected {expected}; {WAY_OUT}"
-        )
+        raise FileNotFoundError(f"data.root={settings.root}: the folder is empty; expected {expected}; {WAY_OUT}")
     return root
 
 
@@ -96,15 +92,9 @@ def read_mat(path: Path, variable: str, expected: str) -> Any:
         content = loadmat(path, squeeze_me=True)
     except OSError:
         raise
-    except (
-        Exception
-    ) as error:  # scipy raises what its parser stumbles on: TypeError, zlib.error, MatReadError, ...
+    except Exception as error:  # scipy raises what its parser stumbles on: TypeError, zlib.error, MatReadError, ...
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(
-            f"{path} is damaged or no MATLAB file ({reason}): copy it again from its source"
-        ) from error
+        raise ValueError(f"{path} is damaged or no MATLAB file ({reason}): copy it again from its source") from error
     if variable not in content:
-        raise ValueError(
-            f"{path} holds no {variable}: it is another file than {expected}; copy that one there"
-        )
+        raise ValueError(f"{path} holds no {variable}: it is another file than {expected}; copy that one there")
     return np.atleast_1d(content[variable])

@@ -24,14 +24,10 @@ def read_rgb(path: Path) -> Image.Image:
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"{path}: there is no such image file; put it back, or start from new lists"
-        ) from error
+        raise FileNotFoundError(f"{path}: there is no such image file; put it back, or start from new lists") from error
     except (PermissionError, MemoryError):
         raise
-    except (
-        Exception
-    ) as error:  # Pillow raises what its decoders stumble on: OSError, SyntaxError, struct.error, ...
+    except Exception as error:  # Pillow raises what its decoders stumble on: OSError, SyntaxError, struct.error, ...
         reason = " ".join(str(error).replace(repr(str(path)), "").replace(str(path), "").split())
         raise ValueError(
             f"{path} cannot be read as an image ({reason or type(error).__name__}): remove it or replace it"

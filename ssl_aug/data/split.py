@@ -64,8 +64,7 @@ def draw_subset(paths: Sequence[Path], num_images: int, seed: int) -> tuple[Path
     """
     if not 1 <= num_images <= len(paths):
         raise ValueError(
-            f"data.subset={num_images}: there are {len(paths)} training images, "
-            f"give 1 to {len(paths)} or null for all"
+            f"data.subset={num_images}: there are {len(paths)} training images, give 1 to {len(paths)} or null for all"
         )
     kept = np.sort(np.random.RandomState(seed).permutation(len(paths))[:num_images])
     return tuple(paths[i] for i in kept)

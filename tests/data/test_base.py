@@ -67,9 +67,7 @@ def test_synthetic_images_of_another_split_are_refused():
 
 
 def test_training_images_hold_the_unlabeled_but_no_test_image():
-    dataset = Dataset(
-        "made", LabeledSet(EXAMPLES[:3], NAMES), LabeledSet(EXAMPLES[3:], NAMES), (Path("/u/1.png"),)
-    )
+    dataset = Dataset("made", LabeledSet(EXAMPLES[:3], NAMES), LabeledSet(EXAMPLES[3:], NAMES), (Path("/u/1.png"),))
     assert dataset.training_images == (*(e.path for e in EXAMPLES[:3]), Path("/u/1.png"))
     assert dataset.class_names == NAMES
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.io import savemat
 
-from ssl_aug.data import toycars
 from ssl_aug.data.build import DATASETS, load_dataset, load_split
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.flowers102 import CLASS_NAMES as FLOWERS
 from ssl_aug.data.reading import read_rgb, read_square
 from ssl_aug.data.stanford_cars import crop_box
 from ssl_aug.settings import DataSettings
+from ssl_aug.world import toycars
 
 HOSTILE = (
     'it\'s "quoted"',
@@ -224,9 +224,7 @@ def test_a_damaged_list_is_named(name, part, content, tmp_path):
     refused(data, tmp_path / "data" / part, "copy it again")
 
 
-@pytest.mark.parametrize(
-    ("name", "inner"), [("stanford_cars",) * 2, ("flowers102", "flowers-102"), ("celeba",) * 2]
-)
+@pytest.mark.parametrize(("name", "inner"), [("stanford_cars",) * 2, ("flowers102", "flowers-102"), ("celeba",) * 2])
 def test_the_folder_itself_may_be_named_as_the_root(name, inner, tmp_path):
     data = LAYOUTS[name](tmp_path / "data")
     assert load_dataset(DataSettings(name=name, root=f"{data.root}/{inner}")) == load_dataset(data)
@@ -238,9 +236,7 @@ def test_a_dataset_that_does_not_exist_is_answered_with_those_that_do():
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in READ_FROM_DISK])
 def test_a_root_for_a_dataset_that_is_made_is_an_error(name, cache):
-    refused(
-        DataSettings(name=name, root="/data"), "data.root=/data", name, "leave it out", "data=image_folder"
-    )
+    refused(DataSettings(name=name, root="/data"), "data.root=/data", name, "leave it out", "data=image_folder")
     assert not cache.exists()
 
 
@@ -287,9 +283,9 @@ def test_file_order_is_that_of_torchvision(tmp_path):
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sets(
-        st.text(
-            st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12
-        ).filter(lambda name: not name.startswith(".")),
+        st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12).filter(
+            lambda name: not name.startswith(".")
+        ),
         min_size=1,
         max_size=4,
     )
@@ -346,9 +342,7 @@ def test_images_beside_the_class_folders_are_not_taken_for_classes(tmp_path):
     for part in ("train", "test"):
         picture(tmp_path / part / "1.png")
     data = DataSettings(name="image_folder", root=str(tmp_path))
-    refused(
-        data, tmp_path / "train", "no class folders", "train/<class>/*.jpg", "into a folder with its name"
-    )
+    refused(data, tmp_path / "train", "no class folders", "train/<class>/*.jpg", "into a folder with its name")
 
 
 def test_two_images_that_share_folder_and_file_name_are_both_named(tmp_path):
@@ -513,9 +507,7 @@ def test_another_attribute_is_another_labeled_set(tmp_path):
 
 
 def test_an_attribute_that_does_not_exist_is_answered_with_those_that_do(tmp_path):
-    refused(
-        celeba(tmp_path, attribute="Blonde"), "data.attribute=Blonde", "choose one of Smiling, Blond_Hair"
-    )
+    refused(celeba(tmp_path, attribute="Blonde"), "data.attribute=Blonde", "choose one of Smiling, Blond_Hair")
 
 
 def test_a_list_cut_short_is_named_with_its_line(tmp_path):
@@ -538,9 +530,7 @@ def test_digits_are_scikit_learns_scans(cache):
     assert (len(dataset.train), len(dataset.test)) == (1201, 596)
     assert dataset.class_names[7] == "seven"
     scans = load_digits()
-    numbers = {
-        int(example.path.stem): example for example in (*dataset.train.examples, *dataset.test.examples)
-    }
+    numbers = {int(example.path.stem): example for example in (*dataset.train.examples, *dataset.test.examples)}
     assert sorted(numbers) == list(range(1797))
     assert all(scans.target[number] == example.label for number, example in numbers.items())
     shares = np.bincount(dataset.test.labels) / np.bincount(scans.target)
@@ -560,9 +550,7 @@ def test_toycars_are_rendered_once_in_the_renderers_class_order(monkeypatch, cap
 
     def materialise(folder, progress=None):
         rendered.append(folder)
-        for number, path in enumerate(
-            f"{part}/{name}/1.png" for part in ("train", "test") for name in ("z", "a")
-        ):
+        for number, path in enumerate(f"{part}/{name}/1.png" for part in ("train", "test") for name in ("z", "a")):
             picture(folder / path)
             progress(number + 1, 4)
 

@@ -34,9 +34,7 @@ def test_draw_equals_the_benchmark_at_seed_0():
 def test_draw_takes_positions_in_file_order_where_classes_are_mixed():
     labels = np.random.RandomState(3).permutation(labels_of(SIZES))
     drawn = np.array(draw_labeled(labels.tolist(), 4, 4, seed=0)).reshape(4, 4)
-    positions = [
-        np.flatnonzero(labels == label).tolist().index(first) for label, first in enumerate(drawn[:, 0])
-    ]
+    positions = [np.flatnonzero(labels == label).tolist().index(first) for label, first in enumerate(drawn[:, 0])]
     assert positions == [30, 21, 10, 24]
 
 
@@ -57,9 +55,7 @@ def test_draw_of_a_class_depends_on_the_sizes_of_the_classes_before_it_only():
     seed=st.integers(0, 2**32 - 1),
     extra=st.integers(0, 3),
 )
-def test_labeled_and_unlabeled_are_disjoint_and_cover_all_training_images(
-    sizes, labels_per_class, seed, extra
-):
+def test_labeled_and_unlabeled_are_disjoint_and_cover_all_training_images(sizes, labels_per_class, seed, extra):
     dataset = dataset_of(sizes, extra)
     split = few_label_split(dataset, labels_per_class, seed)
     assert np.bincount(split.labeled.labels).tolist() == [labels_per_class] * len(sizes)
@@ -106,7 +102,5 @@ def test_a_smaller_subset_is_part_of_a_larger_one(data, total, seed):
 
 @pytest.mark.parametrize("num_images", [0, -5, 4])
 def test_a_subset_that_cannot_be_is_named(num_images):
-    with pytest.raises(
-        ValueError, match=rf"^data.subset={num_images}: there are 3 .*give 1 to 3 or null for all$"
-    ):
+    with pytest.raises(ValueError, match=rf"^data.subset={num_images}: there are 3 .*give 1 to 3 or null for all$"):
         draw_subset([Path("a"), Path("b"), Path("c")], num_images, 0)

@@ -17,7 +17,7 @@ def load(settings: DataSettings) -> Dataset:
     Raises:
         ValueError: `data.root` is set, or the cache cannot be written to.
     """
-    from ssl_aug.data import toycars
+    from ssl_aug.world import toycars
 
     refuse_root(settings)
     num_train = len(toycars.CLASS_NAMES) * toycars.NUM_TRAIN_PER_CLASS
