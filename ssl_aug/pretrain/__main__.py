@@ -1,0 +1,222 @@
+"""python -m ssl_aug.pretrain [name=value ...]
+
+Makes the embedded world's models again, from nothing: draws the source world, trains the classifier backbone, the
+autoencoder, the image-text model and the UNet, one after the other, and writes them to `out`. A stopped run goes on
+where it stopped when the same command is given again; a part whose weights are in `out` is not trained again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_aug.help import fields_of, rows
+from ssl_aug.runtime import (
+    command,
+    file_hash,
+    placement,
+    progress_bar,
+    read_json,
+    versions,
+    write_json,
+    written_atomically,
+)
+from ssl_aug.settings import compose, to_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ssl_aug.runtime import Placement
+    from ssl_aug.world.source_bank import SourceBank
+
+STAGES = ("backbone", "autoencoder", "clip", "unet")
+
+
+@dataclass
+class PretrainSettings:
+    """Budgets of the four trainings; the defaults take a few hours on 2 CPU cores."""
+
+    out: str = "outputs/embedded"  # folder of the weights; the embedded ones lie in ssl_aug/embedded
+    work: str = "outputs/pretrain"  # drawn pictures, encodings and checkpoints
+    stages: str = "all"  # all, or one or more of backbone, autoencoder, clip, unet, joined by +
+    num_images: int = 40000  # pictures of the source world; the last 1,000 are held out
+    processes: int = 2  # that draw them
+    backbone_steps: int = 2000  # of 64 pictures
+    autoencoder_steps: int = 6000  # of autoencoder_batch_size pictures
+    autoencoder_batch_size: int = 32
+    clip_steps: int = 6000
+    clip_batch_size: int = 128
+    unet_steps: int = 20000
+    unet_batch_size: int = 64
+    seed: int = 0
+    device: str = "auto"  # auto, cpu or cuda
+    precision: str = "auto"  # auto, fp32, bf16 or fp16
+
+    def __post_init__(self) -> None:
+        unknown = set(self.stage_names) - set(STAGES)
+        if unknown:
+            raise ValueError(f"stages={self.stages}: choose all, or of {', '.join(STAGES)}, joined by +")
+        if self.num_images <= HELD_OUT:
+            raise ValueError(f"num_images={self.num_images}: {HELD_OUT} are held out, give more")
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return STAGES if self.stages == "all" else tuple(self.stages.split("+"))
+
+
+HELD_OUT = 1000
+
+
+def pretrain(settings: PretrainSettings) -> None:
+    """Runs the stages that are asked for and not yet done."""
+    import torch
+
+    from ssl_aug.world.source_bank import draw_bank
+
+    out, work = Path(settings.out), Path(settings.work)
+    out.mkdir(parents=True, exist_ok=True)
+    place = placement(settings.device, settings.precision)
+    with progress_bar(settings.num_images, "drawing the source world") as bar:
+
+        def drawn(done: int, total: int) -> None:
+            bar.update(done - bar.n)
+
+        bank = draw_bank(work / "source", settings.num_images, settings.seed, settings.processes, drawn)
+    torch.manual_seed(settings.seed)
+    for stage in settings.stage_names:
+        if stage in _done(out):
+            print(f"{stage}: already in {out}")
+            continue
+        start = time.perf_counter()
+        facts = RUNNERS[stage](settings, bank, place, out, work)
+        facts |= {"seconds": round(time.perf_counter() - start), "device": str(place.device)}
+        _note(out, stage, {**facts, "settings": to_dict(settings), "versions": versions()})
+        print(f"{stage}: {facts}")
+
+
+def _run_backbone(
+    settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path
+) -> dict[str, Any]:
+    from ssl_aug.pretrain.backbone import BackboneSettings, pretrain_backbone
+
+    options = BackboneSettings(steps=settings.backbone_steps, seed=settings.seed)
+    card = pretrain_backbone(options, bank, out, place, time.perf_counter)
+    return {"held_out_accuracy": card["held_out_accuracy"]}
+
+
+def _run_autoencoder(
+    settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path
+) -> dict[str, Any]:
+    import torch
+    from torch.nn import functional as F
+
+    from ssl_aug.encodings import images_to_tensor
+    from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, pretrain_autoencoder, psnr
+
+    model, losses = pretrain_autoencoder(
+        bank.images[:-HELD_OUT], settings.autoencoder_steps, settings.autoencoder_batch_size, place, settings.seed, work
+    )
+    _save(model.state_dict(), work / "autoencoder.safetensors")
+    images = images_to_tensor(bank.images[-HELD_OUT:][:512])
+    with torch.no_grad():
+        latents = model.encode(F.pixel_unshuffle(images, PIXEL_FOLD)).latent_dist.mode()
+        decoded = F.pixel_shuffle(model.decode(latents).sample, PIXEL_FOLD)
+    return {
+        "loss": _tail(losses),
+        "psnr_held_out_db": round(psnr(decoded, images), 2),
+        "latent_scale": round(1 / float(latents.std()), 5),
+    }
+
+
+def _run_clip(settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path) -> dict[str, Any]:
+    import numpy as np
+    import torch
+
+    from ssl_aug.encodings import images_to_tensor
+    from ssl_aug.pretrain.clip import pretrain_clip
+
+    captions = [row["caption"] for row in bank.rows]
+    models = np.array([row["model_index"] for row in bank.rows], dtype=np.int64)
+    last = len(captions) - HELD_OUT
+    encoder, losses = pretrain_clip(
+        bank.images[:last], captions[:last], models[:last],
+        settings.clip_steps, settings.clip_batch_size, place, settings.seed, work,
+    )  # fmt: skip
+    _save(encoder.model.state_dict(), work / "clip.safetensors")
+    with torch.no_grad():
+        image = encoder.embed_images(images_to_tensor(bank.images[last : last + 256]))[:, 0]
+        text = encoder.embed_texts(captions[last : last + 256])[:, 0]
+    ranks = (torch.nn.functional.normalize(image, dim=1) @ text.T).argsort(dim=1, descending=True)
+    top5 = (ranks[:, :5] == torch.arange(len(ranks))[:, None]).any(dim=1).float().mean()
+    return {"loss": _tail(losses), "held_out_caption_in_top5_of_256": round(float(top5), 4)}
+
+
+def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path) -> dict[str, Any]:
+    import torch
+    from safetensors.torch import load_file
+
+    from generators import ldm
+    from generators.conditioning import ClipEncoder
+    from ssl_aug.encodings import encode_arrays
+    from ssl_aug.pretrain.autoencoder import make_autoencoder
+    from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM
+    from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
+
+    for part in ("autoencoder", "clip"):
+        if part not in _done(out):
+            raise ValueError(f"stages={settings.stages}: the unet needs the {part} first: stages=autoencoder+clip+unet")
+    autoencoder, clip = make_autoencoder(), ClipEncoder(CONFIG, TOKEN_NORM)
+    autoencoder.load_state_dict(load_file(work / "autoencoder.safetensors"))
+    clip.model.load_state_dict(load_file(work / "clip.safetensors"))
+    scale = _done(out)["autoencoder"]["latent_scale"]
+    model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
+    name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
+    encodings = encode_arrays(bank.images[:-HELD_OUT], model, work / f"encodings-{name}", place)
+    losses = pretrain_unet(model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work)
+    ldm.save(model.cpu(), out, torch.float16)
+    return {"loss": _tail(losses)}
+
+
+RUNNERS: dict[str, Callable[[PretrainSettings, SourceBank, Placement, Path, Path], dict[str, Any]]] = {
+    "backbone": _run_backbone,
+    "autoencoder": _run_autoencoder,
+    "clip": _run_clip,
+    "unet": _run_unet,
+}
+
+
+def _save(weights: dict[str, Tensor], path: Path) -> None:
+    """channels_last convolutions are not contiguous, and safetensors takes nothing else."""
+    from safetensors.torch import save_file
+
+    with written_atomically(path) as part:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+
+
+def _tail(losses: list[float]) -> float:
+    last = losses[-200:]
+    return round(sum(last) / len(last), 5)
+
+
+def _done(out: Path) -> dict[str, Any]:
+    card = out / "pretraining.json"
+    return read_json(card) if card.is_file() else {}
+
+
+def _note(out: Path, stage: str, facts: dict[str, Any]) -> None:
+    write_json(out / "pretraining.json", {**_done(out), stage: facts})
+
+
+def main(arguments: list[str]) -> None:
+    """The command line."""
+    if "--help" in arguments or "-h" in arguments:
+        print("\n".join([(__doc__ or "").strip(), "", *rows("", fields_of(Path(__file__), "PretrainSettings"))]))
+        return
+    pretrain(compose("pretrain", arguments, PretrainSettings))
+
+
+if __name__ == "__main__":
+    command(main)

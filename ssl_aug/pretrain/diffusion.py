@@ -1,0 +1,85 @@
+"""Pretrains the embedded UNet: the conditional latent diffusion model of the source world."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor
+
+from generators.conditioning import ClipEncoder
+from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
+from generators.losses import noise_prediction_loss
+from generators.sampling import alphas_cumprod
+from ssl_aug.encodings import Encodings
+from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
+from ssl_aug.pretrain.clip import CONFIG
+from ssl_aug.runtime import Placement
+from ssl_aug.training import LoopSettings, batch_indices, train
+
+IMAGE_SIZE = 64  # pixels
+NULL_SHARE = 0.1  # of training images whose token is the null token, so that guidance is possible
+
+
+def make_unet() -> UNet2DConditionModel:
+    """About 9 million parameters; attention at 8x8 and 4x4, none at 16x16, as in the paper's model none at the top."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(64, 128, 160),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2DCrossAttn",
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=CONFIG["embed_dim"],
+        attention_head_dim=4,  # diffusers' name for the number of heads
+        norm_num_groups=16,
+    )
+
+
+def assemble(autoencoder: AutoencoderKL, clip: ClipEncoder, latent_scale: float, seed: int) -> LatentDiffusion:
+    """The whole model with an untrained UNet.
+
+    Args:
+        latent_scale: one over the standard deviation of the autoencoder's latents.
+    """
+    torch.manual_seed(seed)
+    unet = make_unet()
+    zero_initialise(unet)
+    facts = ModelFacts(IMAGE_SIZE, clip.config, clip.image_norm, latent_scale, PIXEL_FOLD)
+    model = LatentDiffusion(facts, unet, autoencoder)
+    model.clip.load_state_dict(clip.state_dict())
+    return model
+
+
+def pretrain_unet(
+    model: LatentDiffusion,
+    encodings: Encodings,
+    steps: int,
+    batch_size: int,
+    place: Placement,
+    seed: int,
+    folder: Path,
+) -> list[float]:
+    """Trains the model's UNet in place on latents and tokens; returns the loss of each step."""
+    unet = model.unet.to(place.device, memory_format=torch.channels_last).train().requires_grad_(True)
+    alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
+    settings = LoopSettings(steps, 4e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
+
+    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        predicted: Tensor = unet(z_t, t, encoder_hidden_states=c).sample
+        return predicted
+
+    def loss_of_step(step: int) -> Tensor:
+        latents, tokens = encodings.rows(batch_indices(len(encodings), batch_size, step, seed).sort().values)
+        t = torch.randint(0, len(alpha_bar), (len(latents),))
+        eps = torch.randn_like(latents)
+        is_null = torch.rand(len(latents)) < NULL_SHARE
+        tokens = torch.where(is_null[:, None, None], model.null_token.cpu(), tokens)
+        latents, tokens, eps, t = (tensor.to(place.device) for tensor in (latents, tokens, eps, t))
+        with place.autocast():
+            return noise_prediction_loss(eps_theta, latents, tokens, eps, t, alpha_bar)
+
+    return train(list(unet.parameters()), loss_of_step, settings, folder / "unet.checkpoint.pt", "unet")
