@@ -20,7 +20,6 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet18, resnet50
 from torchvision.transforms import v2
 
-BILINEAR, BICUBIC = v2.InterpolationMode.BILINEAR, v2.InterpolationMode.BICUBIC
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 BACKBONES = {"resnet18": resnet18, "resnet50": resnet50}
@@ -51,12 +50,11 @@ def views(size: int) -> tuple[v2.Transform, v2.Transform, v2.Transform]:
     """Weak, strong and test view: a crop and a flip; the same and RandAugment; the center of the squashed image."""
     fill = [round(255 * channel) for channel in MEAN]
     crop = [v2.RandomResizedCrop(size, scale=(0.2, 1.0)), v2.RandomHorizontalFlip()]
-    resized = size * 256 // 224
     finish = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
     return (
         v2.Compose([*crop, *finish]),
-        v2.Compose([*crop, v2.RandAugment(2, 10, interpolation=BILINEAR, fill=fill), *finish]),
-        v2.Compose([v2.Resize((resized, resized), BICUBIC), v2.CenterCrop(size), *finish]),
+        v2.Compose([*crop, v2.RandAugment(2, 10, interpolation=v2.InterpolationMode.BILINEAR, fill=fill), *finish]),
+        v2.Compose([v2.Resize((size * 256 // 224,) * 2, v2.InterpolationMode.BICUBIC), v2.CenterCrop(size), *finish]),
     )
 
 
@@ -89,6 +87,7 @@ def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: flo
 
 @torch.no_grad()
 def accuracy(model: nn.Module, loader: DataLoader, device: str) -> float:
+    """Share of correct answers, in percent."""
     model.eval()
     hits = [model(view.to(device)).argmax(1).cpu() == target for (view,), target in loader]
     model.train()
@@ -133,6 +132,7 @@ def train(options: argparse.Namespace) -> float:
 
 
 def main(words: Sequence[str] | None = None) -> None:
+    """The command line."""
     form = argparse.ArgumentDefaultsHelpFormatter
     parser = argparse.ArgumentParser("python -m benchmarks.minimal", description=__doc__, formatter_class=form)
     for name in ("labeled", "unlabeled", "test"):

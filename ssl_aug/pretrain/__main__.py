@@ -92,8 +92,9 @@ def pretrain(settings: PretrainSettings) -> None:
             continue
         start = time.perf_counter()
         facts = RUNNERS[stage](settings, bank, place, out, work)
-        facts |= {"seconds": round(time.perf_counter() - start), "device": str(place.device)}
-        _note(out, stage, {**facts, "settings": to_dict(settings), "versions": versions()})
+        facts |= {"seconds_of_last_start": round(time.perf_counter() - start), "device": str(place.device)}
+        options = {name: value for name, value in to_dict(settings).items() if name not in ("out", "work")}
+        _note(out, stage, {**facts, "settings": options, "versions": versions()})
         print(f"{stage}: {facts}")
 
 

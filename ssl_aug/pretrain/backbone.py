@@ -6,7 +6,6 @@ pooled features. No class of toycars is among the source cars.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl_aug import runtime
+from ssl_aug.training import LoopSettings, batch_indices, learning_rate_at
 from ssl_aug.world.carmodel import GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES
 from ssl_aug.world.scene import PAINTS, TIMES, VIEWS
 from ssl_aug.world.source_bank import SourceBank
@@ -115,14 +115,6 @@ def random_views(pixels: Tensor, crop: float, generator: torch.Generator) -> tup
     return views, flipped.to(pixels.device)
 
 
-def learning_rate_at(step: int, settings: BackboneSettings) -> float:
-    """Learning rate of a step: linear warm-up over 5 % of the steps, then a half cosine."""
-    warm_up = max(1, settings.steps // 20)
-    if step < warm_up:
-        return settings.learning_rate * (step + 1) / warm_up
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (settings.steps - warm_up + 1)))
-
-
 def build_backbone(timm_name: str, timm_args: dict[str, Any]) -> nn.Module:
     """The timm network without a classifier: pictures to pooled features."""
     network: nn.Module = timm.create_model(timm_name, pretrained=False, num_classes=0, **timm_args)
@@ -185,11 +177,13 @@ def pretrain_backbone(
     checkpoint = out / "backbone.checkpoint.pt"
     first, seconds = _resumed(checkpoint, settings, network, optimizer)
     losses: dict[str, float] = {}
+    warmup = max(1, settings.steps // 20)
+    schedule = LoopSettings(settings.steps, settings.learning_rate, schedule="cosine", warmup_steps=warmup)
     began = clock() - seconds
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate_at(step, settings)
-        chosen = _batch(step, num_train, settings)
+            group["lr"] = learning_rate_at(step, schedule)
+        chosen = batch_indices(num_train, settings.batch_size, step, settings.seed).sort().values
         generator = torch.Generator().manual_seed(runtime.derived_seed("backbone", settings.seed, step))
         pixels = normalized(torch.from_numpy(bank.images[chosen.numpy()]).to(place.device))
         pixels, flipped = random_views(pixels, settings.crop, generator)
@@ -216,15 +210,6 @@ def pretrain_backbone(
     card = _write(settings, network, out, len(bank.rows), losses, accuracy, clock() - began)
     checkpoint.unlink(missing_ok=True)
     return card
-
-
-def _batch(step: int, num_train: int, settings: BackboneSettings) -> Tensor:
-    """Numbers (b,) of the pictures of a step: every picture once in each pass, in another order each time."""
-    per_pass = max(1, num_train // settings.batch_size)
-    generator = torch.Generator().manual_seed(runtime.derived_seed("pass", settings.seed, step // per_pass))
-    order = torch.randperm(num_train, generator=generator)
-    begin = step % per_pass * settings.batch_size
-    return order[begin : begin + settings.batch_size].sort().values
 
 
 def _masked_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from ssl_aug.world.mesh import GLASS, PAINT, Mesh, box_faces, grid_faces, mesh_o
 
 
 def greenhouse(model: CarModel) -> list[Mesh]:
+    """The cabin above the belt line: roof, windscreen, rear window and the two sides, paint and glass."""
     p = np.concatenate([np.linspace(0, 1, 4), np.linspace(1, 2, 6)[1:], np.linspace(2, 3, 5)[1:]])
     core = np.array([0.5 * model.length * (1 - model.cowl - model.rear_base), 0, model.hood_height])
     meshes = []
@@ -35,6 +36,7 @@ def greenhouse(model: CarModel) -> list[Mesh]:
 
 
 def side_glass(model: CarModel, side: int) -> list[Mesh]:
+    """The side windows between their pillars; `side` is -1 (right) or 1 (left)."""
     cowl, rear = model.cowl * model.length, model.rear_base * model.length
     end = cowl + model.glass_end * (rear - cowl)
     inside = np.array([0.5 * model.length * (1 - model.cowl - model.rear_base), 0, model.hood_height])
@@ -55,6 +57,7 @@ def side_glass(model: CarModel, side: int) -> list[Mesh]:
 
 
 def mirror(model: CarModel, side: int) -> list[Mesh]:
+    """The outside mirror of a side, -1 (right) or 1 (left)."""
     t = model.cowl * model.length + 0.32
     y = side * float(carmodel.half_width(model, np.array(t), np.array(1.0)))
     z = float(carmodel.top_height(model, np.array(t))) + 0.08

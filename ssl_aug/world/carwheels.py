@@ -13,6 +13,7 @@ def _axles(model: CarModel) -> tuple[float, float]:
 
 
 def underbody(model: CarModel) -> list[Mesh]:
+    """The dark floor, and the treads and inner sides of the four wheels."""
     front, rear = (model.length / 2 - t for t in _axles(model))
     low = np.array([rear - 0.5, -0.42 * model.width, 0.6 * model.clearance])
     high = np.array([front + 0.5, 0.42 * model.width, model.clearance + 0.1])

@@ -74,6 +74,7 @@ def box_faces(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def disc_faces(x: float, y: float, z: float, radius: float, steps: int = 9) -> np.ndarray:
+    """A disc of quads around (x, y, z), radius in metres, in the plane of the car's side."""
     angle = np.linspace(0, np.pi, steps)
     ring = np.stack([x + radius * np.cos(angle), np.full(steps, y)], axis=-1)
     height = radius * np.sin(angle)

@@ -14,7 +14,6 @@ from ssl_aug.pretrain.backbone import (
     IGNORED,
     BackboneSettings,
     labels_of,
-    learning_rate_at,
     load_backbone,
     normalized,
     pretrain_backbone,
@@ -86,14 +85,6 @@ def test_a_view_without_crop_is_the_picture_or_its_mirror_image(bank: SourceBank
     expected = torch.where(flipped[:, None, None, None], pixels.flip(3), pixels)
     other = torch.where(flipped[:, None, None, None], pixels, pixels.flip(3))
     assert (views - expected)[middle].abs().mean() < (views - other)[middle].abs().mean()
-
-
-def test_the_learning_rate_rises_then_falls_to_nearly_zero() -> None:
-    settings = BackboneSettings(steps=100, learning_rate=1.0)
-    rates = [learning_rate_at(step, settings) for step in range(100)]
-    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert rates[5:] == sorted(rates[5:], reverse=True)
-    assert rates[-1] < 0.01
 
 
 def test_unknown_tasks_and_empty_runs_are_refused() -> None:
