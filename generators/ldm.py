@@ -101,6 +101,7 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
     for part, module in modules.items():
         weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in module.state_dict().items()}
         save_file(weights, folder / f"{part}.safetensors")
+        (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
     (folder / "model.json").write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
