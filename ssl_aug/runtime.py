@@ -146,6 +146,9 @@ def written_atomically(path: Path) -> Iterator[Path]:
         yield part
         part.chmod(mode)
         part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not say where
+        raise
     finally:
         part.unlink(missing_ok=True)
 

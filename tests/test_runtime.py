@@ -29,6 +29,14 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(target.parent.iterdir()) == [target]
 
 
+def test_a_failed_write_says_where(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with pytest.raises(OSError, match="full") as caught, runtime.written_atomically(target):
+        raise OSError(errno.ENOSPC, "full")  # as write() raises it, without a name
+    assert runtime.error_line(caught.value).startswith(f"no space left on the disk of {target}")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
     names = [runtime.new_run_folder(tmp_path / "runs", "erm").name for _ in range(3)]
     (tmp_path / "runs" / "0002-erm").rmdir()
