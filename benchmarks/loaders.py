@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.methods.base import Labeled, Unlabeled
-from benchmarks.views import TrainViews, test_view
+from benchmarks.views import BENCHMARK_CENTER_SHARE, TrainViews, test_view
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.runtime import derived_seed
@@ -124,7 +124,15 @@ class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):
 
     __test__ = False  # not a class of tests, whatever pytest makes of the name
 
-    def __init__(self, test: LabeledSet, image_size: int, batch_size: int, cache_bytes: int):
+    def __init__(
+        self,
+        test: LabeledSet,
+        image_size: int,
+        batch_size: int,
+        cache_bytes: int,
+        center_share: float = BENCHMARK_CENTER_SHARE,
+    ):
+        self.center_share = center_share
         self.test, self.image_size, self.batch_size = test, image_size, batch_size
         fits = 3 * image_size**2 * len(test) <= cache_bytes
         self.kept: list[tuple[Tensor, Tensor]] | None = [] if fits else None
@@ -135,7 +143,7 @@ class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor] | Unreadable:
         examples = self.test.examples[number * self.batch_size : (number + 1) * self.batch_size]
         try:
-            views = [test_view(read_rgb(example.path), self.image_size) for example in examples]
+            views = [test_view(read_rgb(example.path), self.image_size, self.center_share) for example in examples]
         except (ValueError, OSError) as error:
             return Unreadable(str(error))
         return torch.stack(views), torch.tensor([example.label for example in examples])

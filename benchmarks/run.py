@@ -163,7 +163,9 @@ def _train(
     sizes = (options.batch_size, options.unlabeled_batch_size)
     per_process = cache_bytes // 2 // max(1, options.num_workers)
     batches = TrainBatches(labeled, unlabeled, views, sizes, settings.seed, per_process)
-    test = TestBatches(split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2)
+    test = TestBatches(
+        split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share
+    )
 
     if settings.resume:
         folder = Path(settings.resume)

@@ -57,6 +57,7 @@ class ViewSettings:
 
     crop_scale_min: float = 0.2  # smallest share of the image's area in a crop, above 0; benchmark: 0.2
     crop_scale_max: float = 1.0  # largest; benchmark: 1
+    test_center_share: float = 0.875  # side of the tested center over the picture's, above 0 to 1; benchmark: 224/256
     flip: bool = True  # mirror every second view; false for what has a reading direction
     randaugment: str = "rand-m10-n2-mstd2"  # the strong view's timm string; benchmark: rand-m10-n2-mstd2
 
@@ -66,6 +67,8 @@ class ViewSettings:
                 f"view.crop_scale_min={self.crop_scale_min}, view.crop_scale_max={self.crop_scale_max}: "
                 "give 0 < min <= max <= 1"
             )
+        if not 0 < self.test_center_share <= 1:
+            raise ValueError(f"view.test_center_share={self.test_center_share}: give above 0 to 1 (the whole picture)")
         if not re.fullmatch(r"rand(-(m|n|inc)\d+|-(p|mstd|mmax)\d+(\.\d+)?)+", self.randaugment):
             # timm passes over what it does not know without a word
             raise ValueError(

@@ -22,6 +22,8 @@ from ssl_aug.runtime import derived_seed
 
 MIN_RATIO, MAX_RATIO = 3 / 4, 4 / 3  # width over height of a crop
 
+BENCHMARK_CENTER_SHARE = 224 / 256
+
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
@@ -89,12 +91,12 @@ def crop_box(
     return left, top, left + w, top + h
 
 
-def test_view(image: Image.Image, image_size: int) -> Tensor:
-    """(3, s, s) uint8: squashed to a square of 256/224 of the size, bicubic, and its center cut out.
+def test_view(image: Image.Image, image_size: int, center_share: float = BENCHMARK_CENTER_SHARE) -> Tensor:
+    """(3, s, s) uint8: squashed to a square, bicubic, and its center cut out, `center_share` of each side.
 
     The aspect ratio is not kept, unlike in training: that is how the published benchmark tests.
     """
-    resized_px = round(image_size * 256 / 224)
+    resized_px = round(image_size / center_share)
     border = (resized_px - image_size) // 2
     resized = image.resize((resized_px, resized_px), Image.Resampling.BICUBIC)
     return as_tensor(resized.crop((border, border, border + image_size, border + image_size)))

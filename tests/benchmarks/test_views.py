@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from benchmarks.settings import ViewSettings
-from benchmarks.views import TrainViews, crop_box, seeded
+from benchmarks.views import TrainViews, as_tensor, crop_box, seeded
 from benchmarks.views import test_view as view_for_test
 
 MEAN = (0.485, 0.456, 0.406)
@@ -86,6 +86,18 @@ def test_the_test_view_squashes_and_cuts_the_center() -> None:
     same_size = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     expected = same_size[4:60, 4:60].transpose(2, 0, 1)  # 56 * 256 / 224 = 64: nothing to resize
     assert np.array_equal(view_for_test(Image.fromarray(same_size), 56).numpy(), expected)
+
+
+def test_the_whole_picture_is_tested_where_nothing_is_cut_away() -> None:
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    assert torch.equal(view_for_test(picture, 16, 1.0), as_tensor(picture))
+    assert not torch.equal(view_for_test(picture, 16), as_tensor(picture))
+
+
+@pytest.mark.parametrize("wrong", [{"test_center_share": 0.0}, {"test_center_share": 1.1}])
+def test_shares_of_the_tested_center_are_checked(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=r"view\.test_center_share="):
+        ViewSettings(**wrong)
 
 
 @pytest.mark.parametrize("wrong", ["rand-q9", "rand-m10-nine", "augmix-m3", "rand-mten", ""])
