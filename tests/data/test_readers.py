@@ -47,7 +47,7 @@ def picture(path, size=(6, 4), color=(200, 30, 30)):
     return path
 
 
-def refused(data, *parts):
+def check_refused(data, *parts):
     """The one-line message of the refusal, which names all the parts."""
     with pytest.raises((ValueError, FileNotFoundError)) as error:
         load_dataset(data)
@@ -183,7 +183,7 @@ def test_what_is_read_is_files_and_plain_integers(name, tmp_path):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_missing_root_is_named_with_the_way_out(name, tmp_path):
     missing = tmp_path / "no such"
-    refused(
+    check_refused(
         DataSettings(name=name, root=str(missing)),
         f"data.root={missing}",
         "no such folder",
@@ -191,16 +191,16 @@ def test_a_missing_root_is_named_with_the_way_out(name, tmp_path):
         "data.root=DIR",
     )
     file = picture(tmp_path / "file.png")
-    refused(DataSettings(name=name, root=str(file)), f"data.root={file}", "is a file", "data.root=DIR")
+    check_refused(DataSettings(name=name, root=str(file)), f"data.root={file}", "is a file", "data.root=DIR")
     (tmp_path / "empty").mkdir()
-    refused(
+    check_refused(
         DataSettings(name=name, root=str(tmp_path / "empty")),
         "the folder is empty",
         "expected",
         "data.root=DIR",
     )
     for unset in (None, ""):
-        refused(DataSettings(name=name, root=unset), "data.root is not set", "data.root=DIR", "SSL_AUG_DATA")
+        check_refused(DataSettings(name=name, root=unset), "data.root is not set", "data.root=DIR", "SSL_AUG_DATA")
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name, parts in PARTS.items() for part in parts])
@@ -208,7 +208,7 @@ def test_a_missing_part_is_named_with_the_way_out(name, part, tmp_path):
     data = LAYOUTS[name](tmp_path / "data")
     (tmp_path / "data" / part).rename(tmp_path / "taken away")
     layout = "unpack the images again" if part.endswith(".jpg") else "expected"
-    refused(data, tmp_path / "data" / part, layout, "data.root=DIR")
+    check_refused(data, tmp_path / "data" / part, layout, "data.root=DIR")
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ def test_a_missing_part_is_named_with_the_way_out(name, part, tmp_path):
 def test_a_damaged_list_is_named(name, part, content, tmp_path):
     data = LAYOUTS[name](tmp_path / "data")
     (tmp_path / "data" / part).write_bytes(content)
-    refused(data, tmp_path / "data" / part, "copy it again")
+    check_refused(data, tmp_path / "data" / part, "copy it again")
 
 
 @pytest.mark.parametrize(("name", "inner"), [("stanford_cars",) * 2, ("flowers102", "flowers-102"), ("celeba",) * 2])
@@ -231,21 +231,21 @@ def test_the_folder_itself_may_be_named_as_the_root(name, inner, tmp_path):
 
 
 def test_a_dataset_that_does_not_exist_is_answered_with_those_that_do():
-    refused(DataSettings(name="imagenet"), "data=imagenet", *DATASETS)
+    check_refused(DataSettings(name="imagenet"), "data=imagenet", *DATASETS)
 
 
 @pytest.mark.parametrize("name", [name for name in DATASETS if name not in READ_FROM_DISK])
 def test_a_root_for_a_dataset_that_is_made_is_an_error(name, cache):
-    refused(DataSettings(name=name, root="/data"), "data.root=/data", name, "leave it out", "data=image_folder")
+    check_refused(DataSettings(name=name, root="/data"), "data.root=/data", name, "leave it out", "data=image_folder")
     assert not cache.exists()
 
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_setting_without_effect_is_an_error(name):
     if name != "stanford_cars":
-        refused(DataSettings(name=name, crop_to_box=True), "data.crop_to_box=true", name, "leave it out")
+        check_refused(DataSettings(name=name, crop_to_box=True), "data.crop_to_box=true", name, "leave it out")
     if name != "celeba":
-        refused(DataSettings(name=name, attribute="Male"), "data.attribute=Male", name, "leave it out")
+        check_refused(DataSettings(name=name, attribute="Male"), "data.attribute=Male", name, "leave it out")
 
 
 def test_readers_import_no_torch():
@@ -326,37 +326,37 @@ def test_an_empty_class_folder_is_named(tmp_path):
     data = image_folder(tmp_path)
     for part in ("train", "test"):
         (tmp_path / part / "wasp").mkdir()
-    refused(data, tmp_path / "train" / "wasp", "no images", "remove the class")
+    check_refused(data, tmp_path / "train" / "wasp", "no images", "remove the class")
     picture(tmp_path / "train" / "wasp" / "1.png")
-    refused(data, tmp_path / "test" / "wasp", "no images", "remove the class")
+    check_refused(data, tmp_path / "test" / "wasp", "no images", "remove the class")
 
 
 def test_a_difference_between_the_classes_of_train_and_test_is_named(tmp_path):
     data = image_folder(tmp_path)
     picture(tmp_path / "train" / "wasp" / "1.png")
     picture(tmp_path / "test" / "🐝" / "1.png")
-    refused(data, tmp_path, "only train has 'wasp'", "only test has '🐝'", "add the folders")
+    check_refused(data, tmp_path, "only train has 'wasp'", "only test has '🐝'", "add the folders")
 
 
 def test_images_beside_the_class_folders_are_not_taken_for_classes(tmp_path):
     for part in ("train", "test"):
         picture(tmp_path / part / "1.png")
     data = DataSettings(name="image_folder", root=str(tmp_path))
-    refused(data, tmp_path / "train", "no class folders", "train/<class>/*.jpg", "into a folder with its name")
+    check_refused(data, tmp_path / "train", "no class folders", "train/<class>/*.jpg", "into a folder with its name")
 
 
 def test_two_images_that_share_folder_and_file_name_are_both_named(tmp_path):
     data = image_folder(tmp_path)
     one = picture(tmp_path / "train" / "ant" / "one" / "day" / "1.png")
     two = picture(tmp_path / "train" / "ant" / "two" / "day" / "1.png")
-    refused(data, one, two, "rename")
+    check_refused(data, one, two, "rename")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
 def test_a_name_that_is_not_utf8_is_named(tmp_path):
     data = image_folder(tmp_path)
     os.mkdir(os.fsencode(tmp_path / "train") + b"/caf\xe9")  # noqa: PTH102
-    refused(data, "caf\\xe9", "UTF-8", "rename")
+    check_refused(data, "caf\\xe9", "UTF-8", "rename")
 
 
 def test_a_class_with_fewer_images_than_labels_is_named(tmp_path):
@@ -421,7 +421,7 @@ def test_boxes_count_from_one_and_are_clipped(box, expected):
 def test_a_box_outside_its_photo_is_named_and_leaves_nothing(tmp_path, cache):
     data = stanford_cars(tmp_path, train=[(50, 1, 60, 4, 1, "00001.jpg")])
     cut = DataSettings(name=data.name, root=data.root, crop_to_box=True)
-    refused(cut, "00001.jpg", "(50, 1, 60, 4)", "6x4", "replace")
+    check_refused(cut, "00001.jpg", "(50, 1, 60, 4)", "6x4", "replace")
     assert list(cache.iterdir()) == []
 
 
@@ -429,7 +429,7 @@ def test_a_truncated_photo_is_named_and_leaves_nothing(tmp_path, cache):
     data = stanford_cars(tmp_path)
     photo = tmp_path / "stanford_cars" / "cars_train" / "00001.jpg"
     photo.write_bytes(photo.read_bytes()[:-40])
-    refused(DataSettings(name=data.name, root=data.root, crop_to_box=True), photo, "remove it or replace it")
+    check_refused(DataSettings(name=data.name, root=data.root, crop_to_box=True), photo, "remove it or replace it")
     assert list(cache.iterdir()) == []
 
 
@@ -439,21 +439,21 @@ def test_the_devkit_file_without_labels_is_told_from_the_one_with(tmp_path):
     table[:] = [(1, 1, 6, 4, "00001.jpg")]
     path = tmp_path / "stanford_cars" / "cars_test_annos_withlabels.mat"
     savemat(path, {"annotations": table})
-    refused(data, path, "'class'", "devkit/cars_test_annos.mat")
+    check_refused(data, path, "'class'", "devkit/cars_test_annos.mat")
 
 
 def test_mat_files_of_something_else_are_named(tmp_path):
     data = stanford_cars(tmp_path)
     path = tmp_path / "stanford_cars" / "devkit" / "cars_train_annos.mat"
     savemat(path, {"other": [1]})
-    refused(data, path, "holds no annotations", "copy")
+    check_refused(data, path, "holds no annotations", "copy")
     savemat(path, annotations([(1, 1, 6, 4, 3, "00001.jpg")]))
-    refused(data, path, "00001.jpg has class 3", "1 to 2", "one source")
+    check_refused(data, path, "00001.jpg has class 3", "1 to 2", "one source")
 
 
 def test_the_message_says_that_torchvision_cannot_download_the_cars(tmp_path):
     (tmp_path / "other").mkdir()
-    refused(
+    check_refused(
         DataSettings(name="stanford_cars", root=str(tmp_path)),
         "cars_meta.mat",
         "torchvision's download is broken",
@@ -485,9 +485,9 @@ def test_flowers_of_two_sources_are_refused(tmp_path):
     data = flowers102(tmp_path)
     folder = tmp_path / "flowers-102"
     savemat(folder / "setid.mat", {"trnid": [[8]], "valid": [[1]], "tstid": [[2]]})
-    refused(data, folder / "setid.mat", "image 8", "1 to 7", "one source")
+    check_refused(data, folder / "setid.mat", "image 8", "1 to 7", "one source")
     savemat(folder / "imagelabels.mat", {"labels": [[1, 103]]})
-    refused(data, folder / "imagelabels.mat", "1 to 102")
+    check_refused(data, folder / "imagelabels.mat", "1 to 102")
 
 
 def test_faces_are_parted_as_the_list_says(tmp_path):
@@ -507,16 +507,16 @@ def test_another_attribute_is_another_labeled_set(tmp_path):
 
 
 def test_an_attribute_that_does_not_exist_is_answered_with_those_that_do(tmp_path):
-    refused(celeba(tmp_path, attribute="Blonde"), "data.attribute=Blonde", "choose one of Smiling, Blond_Hair")
+    check_refused(celeba(tmp_path, attribute="Blonde"), "data.attribute=Blonde", "choose one of Smiling, Blond_Hair")
 
 
 def test_a_list_cut_short_is_named_with_its_line(tmp_path):
     data = celeba(tmp_path)
     attributes = tmp_path / "celeba" / "list_attr_celeba.txt"
     attributes.write_text(attributes.read_text()[:-4])
-    refused(data, attributes, "line 6", "copy it again")
+    check_refused(data, attributes, "line 6", "copy it again")
     attributes.write_text("".join(attributes.read_text().splitlines(keepends=True)[:-1]))
-    refused(data, "lists 000004.jpg", "one source")
+    check_refused(data, "lists 000004.jpg", "one source")
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -542,7 +542,7 @@ def test_digits_are_scikit_learns_scans(cache):
         assert np.corrcoef(small.ravel(), scans.images[number].ravel())[0, 1] > 0.98
 
     next(cache.glob("digits-*/train/zero/*.png")).unlink()
-    refused(DataSettings(name="digits"), "1200 images of 1201", "remove", cache)
+    check_refused(DataSettings(name="digits"), "1200 images of 1201", "remove", cache)
 
 
 def test_toycars_are_rendered_once_in_the_renderers_class_order(monkeypatch, capsys):
@@ -579,7 +579,7 @@ def test_toycars_renderer_writes_what_the_reader_lists(monkeypatch, capsys):
 def test_a_cache_that_cannot_be_written_to_is_named(name, tmp_path, monkeypatch):
     picture(tmp_path / "file.png")
     monkeypatch.setenv("SSL_AUG_CACHE", str(tmp_path / "file.png" / "cache"))
-    refused(DataSettings(name=name), tmp_path / "file.png" / "cache", "cannot be written to", "SSL_AUG_CACHE")
+    check_refused(DataSettings(name=name), tmp_path / "file.png" / "cache", "cannot be written to", "SSL_AUG_CACHE")
 
 
 def test_of_makers_that_start_at_once_one_folder_stays_and_it_is_whole(cache):
