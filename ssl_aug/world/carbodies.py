@@ -58,22 +58,38 @@ VARIATION: dict[str, float] = {
     "rim_size": 0.09, "cladding": 0.06, "chrome": 0.4,
 }  # fmt: skip
 
+# Measures that must keep their order or their range: `varied` never takes them beyond their variation.
+BOUNDED = ("cowl", "header", "roof_end", "rear_base", "glass_end", "cladding", "chrome")
+
 
 def varied(body: str, deviations: Mapping[str, float], details: Mapping[str, Any]) -> CarModel:
     """A car of a body type.
 
     Args:
         body: one of BODY_TYPES.
-        deviations: for measures of VARIATION, how far from the typical value, in [-1, 1] of the variation.
+        deviations: for measures of VARIATION, how far from the typical value, in units of the variation; those of
+            BOUNDED are cut to [-1, 1].
         details: other fields of CarModel by name (shapes of lamps, number of spokes ...).
     """
     if body not in BODY_TYPES:
         raise ValueError(f"body type {body!r} is unknown; allowed: {', '.join(BODY_TYPES)}")
     typical = TYPICAL[body]
     measures: dict[str, Any] = {
-        name: getattr(typical, name) + deviation * VARIATION[name] for name, deviation in deviations.items()
+        name: getattr(typical, name)
+        + (min(max(deviation, -1.0), 1.0) if name in BOUNDED else deviation) * VARIATION[name]
+        for name, deviation in deviations.items()
     }
     return replace(typical, **measures, **details)
+
+
+def deviations_of(body: str, measures: Mapping[str, Any]) -> list[float]:
+    """How far a car's measures lie from the typical ones of its body type, in the order and the units of VARIATION.
+
+    Args:
+        measures: fields of CarModel by name.
+    """
+    typical = TYPICAL[body]
+    return [(measures[name] - getattr(typical, name)) / unit for name, unit in VARIATION.items()]
 
 
 def model_distance(one: CarModel, other: CarModel) -> float:

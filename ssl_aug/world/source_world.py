@@ -24,6 +24,8 @@ KINDS: tuple[str, ...] = (*BODY_TYPES, *OBJECT_KINDS)
 NUM_MODELS = NUM_CARS + len(OBJECT_KINDS)
 OBJECT_SHARE = 0.12  # of the pictures that show no car
 RANGES = SceneRanges()
+MODEL_SPREAD = 2.0  # how far the measures of source cars go, in units of `carbodies.VARIATION`
+CAR_SHARE = 0.25  # of the captions of cars that say "car" and not which kind
 _SHAPE_SEED = 911
 
 
@@ -58,7 +60,7 @@ def source_model(model_index: int) -> CarModel:
     if body == "van" and rng.uniform() < 0.5:  # a van with windows all along
         details |= {"num_side_windows": 3, "glass_end": 0.9}
         measures.remove("glass_end")
-    return varied(body, {name: rng.uniform(-1, 1) for name in measures}, details)
+    return varied(body, {name: MODEL_SPREAD * rng.uniform(-1, 1) for name in measures}, details)
 
 
 def nearest_toycar(model: CarModel) -> float:
@@ -122,7 +124,8 @@ def visible_details(model: CarModel, scene: Scene) -> list[str]:
 
 def caption_of(kind: str, model: CarModel | None, scene: Scene, rng: np.random.Generator) -> str:
     """A sentence about a picture from its factors, in one of several phrasings."""
-    thing = f"{scene.paint} {kind}"
+    word = "car" if model is not None and rng.uniform() < CAR_SHARE else kind
+    thing = f"{scene.paint} {word}"
     thing = f"an {thing}" if thing[0] in "aeiou" else f"a {thing}"
     if scene.backdrop != "sky" and scene.elevation_deg < _HIGH_CAMERA_DEG:
         place = BACKDROP_WORDS[scene.backdrop]

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ssl_aug.world import toycars
-from ssl_aug.world.carbodies import TYPICAL, VARIATION, model_distance, varied
+from ssl_aug.world.carbodies import BOUNDED, TYPICAL, VARIATION, deviations_of, model_distance, varied
 from ssl_aug.world.carmodel import BODY_TYPES, GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES, CarModel
 from ssl_aug.world.render import render_car
 from ssl_aug.world.scene import OCCLUDERS, PAINTS, Scene, SceneRanges, sample_scene
@@ -179,3 +179,10 @@ def test_unknown_split_class_body_and_shape_are_refused() -> None:
         CarModel(lamp="star")
     with pytest.raises(ValueError, match="cowl < header"):
         CarModel(cowl=0.5)
+
+
+def test_a_shape_tells_its_deviations_and_bounded_measures_stay_within_their_variation() -> None:
+    given = {name: 1.7 if place % 2 else -0.6 for place, name in enumerate(VARIATION)}
+    told = dict(zip(VARIATION, deviations_of("coupe", asdict(varied("coupe", given, {}))), strict=True))
+    for name, deviation in given.items():
+        assert told[name] == pytest.approx(min(deviation, 1.0) if name in BOUNDED else deviation)
