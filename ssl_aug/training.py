@@ -62,6 +62,7 @@ def train(
     settings: LoopSettings,
     checkpoint: Path,
     label: str,
+    buffers: Sequence[Tensor] = (),
 ) -> list[float]:
     """Minimises `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
 
@@ -69,6 +70,7 @@ def train(
         parameters: what is trained, in an order that is the same at every start.
         loss_of_step: step -> scalar; called with PyTorch's seed set from (seed, step).
         checkpoint: file for the trained weights, the optimiser and the losses so far.
+        buffers: what else training changes in place, such as the running statistics of BatchNorm.
 
     Returns:
         The loss of each step, those before a resume included.
@@ -78,7 +80,8 @@ def train(
         KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
     """
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    losses = _resume(parameters, optimizer, settings, checkpoint)
+    kept = [*parameters, *buffers]
+    losses = _resume(kept, optimizer, settings, checkpoint)
     with progress_bar(settings.steps, label, initial=len(losses)) as bar, interrupts_deferred() as interrupted:
         for step in range(len(losses), settings.steps):
             torch.manual_seed(derived_seed(settings.seed, step))
@@ -98,14 +101,14 @@ def train(
             bar.set_postfix(loss=f"{sum(losses[-50:]) / len(losses[-50:]):.4f}", refresh=False)
             stop = interrupted()
             if stop or len(losses) % settings.save_every == 0 or len(losses) == settings.steps:
-                _save(parameters, optimizer, settings, checkpoint, losses)
+                _save(kept, optimizer, settings, checkpoint, losses)
             if stop:
                 raise KeyboardInterrupt
     return losses
 
 
 def _save(
-    parameters: Sequence[nn.Parameter],
+    tensors: Sequence[Tensor],
     optimizer: torch.optim.Optimizer,
     settings: LoopSettings,
     checkpoint: Path,
@@ -114,7 +117,7 @@ def _save(
     state: dict[str, Any] = {
         "settings": asdict(settings),
         "losses": torch.tensor(losses, dtype=torch.float64),
-        "parameters": [parameter.detach() for parameter in parameters],
+        "tensors": [tensor.detach() for tensor in tensors],
         "optimizer": optimizer.state_dict(),
     }
     with written_atomically(checkpoint) as part:
@@ -122,7 +125,7 @@ def _save(
 
 
 def _resume(
-    parameters: Sequence[nn.Parameter],
+    tensors: Sequence[Tensor],
     optimizer: torch.optim.Optimizer,
     settings: LoopSettings,
     checkpoint: Path,
@@ -133,8 +136,8 @@ def _resume(
     if {**state["settings"], "save_every": 0} != {**asdict(settings), "save_every": 0}:
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
     with torch.no_grad():
-        for parameter, saved in zip(parameters, state["parameters"], strict=True):
-            parameter.copy_(saved)
+        for tensor, saved in zip(tensors, state["tensors"], strict=True):
+            tensor.copy_(saved)
     optimizer.load_state_dict(state["optimizer"])
     losses: list[float] = state["losses"].tolist()
     return losses

@@ -105,3 +105,24 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path: Path) -> N
 
     with pytest.raises(ValueError, match="nan at step 3"):
         train([parameter], loss_of_step, LoopSettings(5, 0.1), tmp_path / "c.pt", "test")
+
+
+def test_running_statistics_go_on_where_the_run_was_stopped(tmp_path: Path) -> None:
+    def statistics(folder: Path, stop_at: int | None = None) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+        data = torch.arange(30.0).view(10, 3).sin()
+
+        def loss_of_step(step: int) -> torch.Tensor:
+            if step == stop_at:
+                raise StoppedError
+            return network(data[batch_indices(10, 4, step, 0)]).square().mean()
+
+        settings = LoopSettings(8, 1e-2, save_every=1)
+        parameters, buffers = list(network.parameters()), list(network.buffers())
+        train(parameters, loss_of_step, settings, folder / "checkpoint.pt", "test", buffers)
+        return torch.cat([buffer.flatten().float() for buffer in buffers])
+
+    with pytest.raises(StoppedError):
+        statistics(tmp_path, stop_at=5)
+    assert torch.equal(statistics(tmp_path), statistics(tmp_path / "plain"))

@@ -28,6 +28,7 @@ from ssl_aug.settings import compose, to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
     from ssl_aug.runtime import Placement
     from ssl_aug.world.source_bank import SourceBank
@@ -42,8 +43,9 @@ class PretrainSettings:
     out: str = "outputs/embedded"  # folder of the weights; the embedded ones lie in ssl_aug/embedded
     work: str = "outputs/pretrain"  # drawn pictures, encodings and checkpoints
     stages: str = "all"  # all, or one or more of backbone, autoencoder, clip, unet, joined by +
-    num_images: int = 40000  # pictures of the source world; the last 1,000 are held out
+    num_images: int = 60000  # pictures of the source world; the last 1,000 are held out
     processes: int = 2  # that draw them
+    start_from: str | None = None  # folder of an earlier pretraining, whose weights are trained on; null: from nothing
     backbone_steps: int = 2000  # of 64 pictures
     autoencoder_steps: int = 6000  # of autoencoder_batch_size pictures
     autoencoder_batch_size: int = 32
@@ -54,6 +56,7 @@ class PretrainSettings:
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
     precision: str = "auto"  # auto, fp32, bf16 or fp16
+    compile: bool = False  # the UNet, with torch.compile: faster steps after minutes of compiling; needs a C++ compiler
 
     def __post_init__(self) -> None:
         unknown = set(self.stage_names) - set(STAGES)
@@ -115,11 +118,15 @@ def _run_autoencoder(
     from torch.nn import functional as F
 
     from ssl_aug.encodings import images_to_tensor
-    from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, pretrain_autoencoder, psnr
+    from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr
 
-    model, losses = pretrain_autoencoder(
-        bank.images[:-HELD_OUT], settings.autoencoder_steps, settings.autoencoder_batch_size, place, settings.seed, work
-    )
+    torch.manual_seed(settings.seed)
+    model = make_autoencoder()
+    _start(settings, "autoencoder", model)
+    losses = pretrain_autoencoder(
+        model, bank.images[:-HELD_OUT],
+        settings.autoencoder_steps, settings.autoencoder_batch_size, place, settings.seed, work,
+    )  # fmt: skip
     _save(model.state_dict(), work / "autoencoder.safetensors")
     images = images_to_tensor(bank.images[-HELD_OUT:][:512])
     with torch.no_grad():
@@ -136,14 +143,24 @@ def _run_clip(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     import numpy as np
     import torch
 
+    from generators.conditioning import ClipEncoder
     from ssl_aug.encodings import images_to_tensor
-    from ssl_aug.pretrain.clip import pretrain_clip
+    from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM, pretrain_clip
+    from ssl_aug.world.carbodies import VARIATION, deviations_of
+    from ssl_aug.world.source_world import MODEL_SPREAD
 
     captions = [row["caption"] for row in bank.rows]
     models = np.array([row["model_index"] for row in bank.rows], dtype=np.int64)
+    shapes = np.full((len(bank.rows), len(VARIATION)), np.nan)
+    for row, shape in zip(bank.rows, shapes, strict=True):
+        if row["model"] is not None:
+            shape[:] = deviations_of(row["body_type"], row["model"])
     last = len(captions) - HELD_OUT
-    encoder, losses = pretrain_clip(
-        bank.images[:last], captions[:last], models[:last],
+    torch.manual_seed(settings.seed)
+    encoder = ClipEncoder(CONFIG, TOKEN_NORM)
+    _start(settings, "clip", encoder.model)
+    losses = pretrain_clip(
+        encoder, bank.images[:last], captions[:last], models[:last], shapes[:last] / MODEL_SPREAD,
         settings.clip_steps, settings.clip_batch_size, place, settings.seed, work,
     )  # fmt: skip
     _save(encoder.model.state_dict(), work / "clip.safetensors")
@@ -174,9 +191,12 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     clip.model.load_state_dict(load_file(work / "clip.safetensors"))
     scale = _done(out)["autoencoder"]["latent_scale"]
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
+    _start(settings, "unet", model.unet)
     name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
     encodings = encode_arrays(bank.images[:-HELD_OUT], model, work / f"encodings-{name}", place)
-    losses = pretrain_unet(model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work)
+    losses = pretrain_unet(
+        model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work, settings.compile
+    )
     ldm.save(model.cpu(), out, torch.float16)
     return {"loss": _tail(losses)}
 
@@ -187,6 +207,17 @@ RUNNERS: dict[str, Callable[[PretrainSettings, SourceBank, Placement, Path, Path
     "clip": _run_clip,
     "unet": _run_unet,
 }
+
+
+def _start(settings: PretrainSettings, part: str, module: Module) -> None:
+    """Gives a part the weights of the pretraining that `start_from` names, if any."""
+    from generators.ldm import load_weights
+
+    if settings.start_from is not None:
+        path = Path(settings.start_from) / f"{part}.safetensors"
+        if not path.is_file():
+            raise ValueError(f"start_from={settings.start_from} holds no {path.name}")
+        load_weights(module, path)
 
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:

@@ -53,11 +53,10 @@ def psnr(decoded: Tensor, images: Tensor) -> float:
 
 
 def pretrain_autoencoder(
-    images: np.ndarray, steps: int, batch_size: int, place: Placement, seed: int, folder: Path
-) -> tuple[AutoencoderKL, list[float]]:
-    """Trains on (n, 64, 64, 3) uint8 pictures; returns the model on the CPU and the loss of each step."""
-    torch.manual_seed(seed)
-    model = make_autoencoder().to(place.device, memory_format=torch.channels_last)
+    model: AutoencoderKL, images: np.ndarray, steps: int, batch_size: int, place: Placement, seed: int, folder: Path
+) -> list[float]:
+    """Trains the model in place on (n, 64, 64, 3) uint8 pictures; returns the loss of each step."""
+    model.to(place.device, memory_format=torch.channels_last).train()
     settings = LoopSettings(steps, 1e-3, schedule="cosine", warmup_steps=min(100, steps // 10), seed=seed)
 
     def loss_of_step(step: int) -> Tensor:
@@ -73,4 +72,5 @@ def pretrain_autoencoder(
     losses = train(
         list(model.parameters()), loss_of_step, settings, folder / "autoencoder.checkpoint.pt", "autoencoder"
     )
-    return model.cpu().eval(), losses
+    model.cpu().eval()
+    return losses

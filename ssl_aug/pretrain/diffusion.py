@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
-from generators.losses import noise_prediction_loss
+from generators.losses import min_snr_weight, noise_prediction_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.encodings import Encodings
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
@@ -19,16 +19,17 @@ from ssl_aug.runtime import Placement
 from ssl_aug.training import LoopSettings, batch_indices, train
 
 IMAGE_SIZE = 64  # pixels
+MIN_SNR_GAMMA = 5.0  # where the weight of little noise begins to fall
 NULL_SHARE = 0.1  # of training images whose token is the null token, so that guidance is possible
 
 
 def make_unet() -> UNet2DConditionModel:
-    """About 9 million parameters; attention at 8x8 and 4x4, none at 16x16, as in the paper's model none at the top."""
+    """About 10 million parameters; attention at 8x8 and 4x4, none at 16x16, as in the paper's model none at the top."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
-        block_out_channels=(64, 128, 160),
+        block_out_channels=(48, 128, 176),
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         mid_block_type="UNetMidBlock2DCrossAttn",
@@ -62,14 +63,20 @@ def pretrain_unet(
     place: Placement,
     seed: int,
     folder: Path,
+    compiled: bool = False,
 ) -> list[float]:
-    """Trains the model's UNet in place on latents and tokens; returns the loss of each step."""
+    """Trains the model's UNet in place on latents and tokens; returns the loss of each step.
+
+    Args:
+        compiled: whether PyTorch compiles the network first, which takes minutes and a C++ compiler.
+    """
     unet = model.unet.to(place.device, memory_format=torch.channels_last).train().requires_grad_(True)
     alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
-    settings = LoopSettings(steps, 4e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
+    network = torch.compile(unet) if compiled else unet
+    settings = LoopSettings(steps, 5e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
 
     def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = unet(z_t, t, encoder_hidden_states=c).sample
+        predicted: Tensor = network(z_t, t, encoder_hidden_states=c).sample
         return predicted
 
     def loss_of_step(step: int) -> Tensor:
@@ -80,6 +87,7 @@ def pretrain_unet(
         tokens = torch.where(is_null[:, None, None], model.null_token.cpu(), tokens)
         latents, tokens, eps, t = (tensor.to(place.device) for tensor in (latents, tokens, eps, t))
         with place.autocast():
-            return noise_prediction_loss(eps_theta, latents, tokens, eps, t, alpha_bar)
+            weight = min_snr_weight(t, alpha_bar, MIN_SNR_GAMMA)
+            return noise_prediction_loss(eps_theta, latents, tokens, eps, t, alpha_bar, weight)
 
     return train(list(unet.parameters()), loss_of_step, settings, folder / "unet.checkpoint.pt", "unet")

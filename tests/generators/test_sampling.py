@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators.losses import add_noise, noise_prediction_loss
+from generators.losses import add_noise, min_snr_weight, noise_prediction_loss
 from generators.sampling import alphas_cumprod, guided, make_solver, sample
 
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear"}
@@ -79,3 +79,22 @@ def test_the_loss_is_zero_for_the_true_noise_and_equals_a_slow_sum() -> None:
 def test_an_unknown_sampler_names_the_known_ones() -> None:
     with pytest.raises(ValueError, match="choose ddim or dpmpp"):
         make_solver("euler", SCHEDULE)
+
+
+def test_min_snr_weight_is_gamma_over_snr_where_there_is_little_noise_and_one_elsewhere() -> None:
+    bars = torch.tensor([0.99, 5 / 6, 0.5, 0.01])  # signal-to-noise ratios 99, 5, 1, about 0
+    weight = min_snr_weight(torch.arange(4), bars, gamma=5.0)
+    assert weight.tolist() == pytest.approx([5 / 99, 1.0, 1.0, 1.0], rel=1e-4)
+
+
+def test_a_weight_of_zero_takes_an_example_out_of_the_loss() -> None:
+    z, eps, bars = torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2), alphas_cumprod(SCHEDULE)
+    t, c = torch.tensor([3, 700]), torch.zeros(2, 1, 4)
+
+    def predict_nothing(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        return torch.zeros_like(z_t)
+
+    loss = noise_prediction_loss(predict_nothing, z, c, eps, t, bars, torch.tensor([2.0, 0.0]))
+    assert loss.item() == pytest.approx(eps[0].square().mean().item(), rel=1e-5)
+    plain = noise_prediction_loss(predict_nothing, z, c, eps, t, bars)
+    assert plain.item() == pytest.approx(eps.square().mean().item(), rel=1e-5)
