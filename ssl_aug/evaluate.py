@@ -1,0 +1,268 @@
+"""python -m ssl_aug.evaluate [name=value ...]
+
+Measures synthetic images: share of the right class, distance to real images, diversity, near-copies. The set that the
+settings name is drawn first where it is not there. With sweep=mask_rate (the paper's table 3), approach (table 1) or
+tune_steps (figures 1 and 4), or several joined by +, it does so for each combination of values.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_aug.data.base import Dataset
+from ssl_aug.data.build import load_split
+from ssl_aug.generate import generate
+from ssl_aug.help import fields_of, generation_rows, options_of, rows
+from ssl_aug.runtime import command, placement, versions, write_json, written_atomically
+from ssl_aug.settings import Settings, compose, short_hash, to_dict
+from ssl_aug.tune import EMBEDDED
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ssl_aug.judge import Judge
+    from ssl_aug.runtime import Placement
+    from ssl_aug.synthetic import SyntheticSet
+
+SWEEPS = ("mask_rate", "approach", "tune_steps")
+FEATURES = ("backbone", "clip")
+Row = dict[str, Any]
+COLUMNS = {
+    "class_share": "class %",
+    "frechet_distance": "FD",
+    "kernel_distance": "KD x1000",
+    "inception_score": "IS",
+    "precision": "precision",
+    "recall": "recall",
+    "diversity": "diversity",
+    "near_copy_rate": "near-copies %",
+}
+
+
+@dataclass
+class EvaluateSettings(Settings):
+    """What is measured, beside all that decides the synthetic set."""
+
+    sweep: str | None = None  # mask_rate, approach or tune_steps, or several joined by +; null: one set
+    mask_rates: list[float] = field(default_factory=lambda: [0.0, 0.3, 0.5, 0.7])  # of sweep=mask_rate
+    approaches: list[str] = field(default_factory=lambda: ["anl", "all", "scratch"])  # of sweep=approach
+    tune_steps: list[int] = field(default_factory=lambda: [500, 1000, 2000])  # of sweep=tune_steps
+    features: str = "backbone"  # what distances are measured in: the embedded classifier backbone, or clip
+    judge_steps: int = 1500  # of training the classifier that names the classes, on all labels of real images
+    out: str | None = None  # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.swept if name not in SWEEPS]
+        if unknown:
+            raise ValueError(f"sweep={self.sweep}: choose of {', '.join(SWEEPS)}, joined by +")
+        if self.features not in FEATURES:
+            raise ValueError(f"features={self.features!r}: choose one of {', '.join(FEATURES)}")
+        if self.judge_steps < 1:
+            raise ValueError(f"judge_steps={self.judge_steps}: give 1 or more")
+        if self.synthetic.root is not None and self.sweep is not None:
+            raise ValueError("sweep draws several sets: leave synthetic.root out")
+        if self.per_sample < 2:
+            raise ValueError(f"per_sample={self.per_sample}: diversity within one reference needs 2 or more")
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        return () if self.sweep is None else tuple(self.sweep.split("+"))
+
+
+def evaluate(settings: EvaluateSettings) -> list[Row]:
+    """One row of measures for the real images (the floor), and one for each set."""
+    dataset, _ = load_split(settings.data)
+    place = placement(settings.device, settings.precision)
+    if settings.dry_run:
+        for variant in variants(settings):
+            print(name_of(variant, settings.swept))
+            generate(variant)
+        return []
+    ruler = Ruler(dataset, settings, place)
+    found: list[Row] = []
+    for variant in variants(settings):
+        synthetic = generate(variant)
+        if synthetic is None:
+            raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
+        found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
+    table = [ruler.floor(max(row["num_images"] for row in found)), *found]
+    folder = Path(settings.out) if settings.out else default_folder(settings)
+    _write(folder, settings, ruler, table)
+    print(render(table, ruler.title))
+    print(f"written to {folder}")
+    return table
+
+
+def variants(settings: EvaluateSettings) -> Iterator[Settings]:
+    """The settings of each set: every combination of the swept values, the last one fastest."""
+    values: dict[str, list[Any]] = {
+        "mask_rate": list(settings.mask_rates),
+        "approach": list(settings.approaches),
+        "tune_steps": list(settings.tune_steps),
+    }
+    plain = Settings(**{name: getattr(settings, name) for name in to_dict(Settings())})
+    for chosen in itertools.product(*(values[name] for name in settings.swept)):
+        variant = deepcopy(plain)
+        for name, value in zip(settings.swept, chosen, strict=True):
+            if name == "mask_rate":
+                variant.mask_rate = value
+            elif name == "approach":
+                variant.tune.approach = value
+            else:
+                variant.tune.steps = value
+        variant.__post_init__()
+        variant.tune.__post_init__()
+        yield variant
+
+
+def name_of(variant: Settings, swept: tuple[str, ...]) -> str:
+    """What tells this set from the others of its sweep."""
+    words = {
+        "mask_rate": f"mask {variant.mask_rate:g}",
+        "approach": variant.tune.approach,
+        "tune_steps": f"{variant.tune.steps} steps",
+    }
+    return ", ".join(words[name] for name in swept) or "synthetic"
+
+
+class Ruler:
+    """Real images' features and the judge: what sets are measured against."""
+
+    def __init__(self, dataset: Dataset, settings: EvaluateSettings, place: Placement):
+        from ssl_aug.judge import JudgeSettings, read_images, trained_judge
+
+        self.place = place
+        self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=settings.judge_steps), place)
+        self._embed = _extractor(settings, place)
+        self.train = self._embed(read_images(dataset.train.paths))
+        test_images = read_images(dataset.test.paths)
+        self.test = self._embed(test_images)
+        self.test_logits = self.judge.logits(test_images, place)
+        self.title = (
+            f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
+            f"{settings.features}, against the training images; judge right on {100 * self.judge.accuracy:.1f} % "
+            f"of {len(self.test)} test images"
+        )
+
+    def floor(self, num_images: int) -> Row:
+        """Real test images, as many as a set has, measured as if they were synthetic."""
+        chosen = slice(0, None, max(1, len(self.test) // num_images))  # evenly over the classes
+        test, logits = self.test[chosen], self.test_logits[chosen]
+        return {"set": "real test images", "class_share": self.judge.accuracy, **self._distances(test, logits)}
+
+    def measure(self, synthetic: SyntheticSet) -> Row:
+        """All measures of a synthetic set."""
+        import torch
+
+        from ssl_aug.judge import read_images
+        from ssl_aug.measures import mean_pairwise_distance
+
+        images = read_images(tuple(example.path for example in synthetic.examples))
+        features, logits = self._embed(images), self.judge.logits(images, self.place)
+        labels = torch.tensor([example.label for example in synthetic.examples])
+        sources = sorted({row["source"] for row in synthetic.rows})
+        groups = torch.tensor([sources.index(row["source"]) for row in synthetic.rows])
+        return {
+            "class_share": float((logits.argmax(1) == labels).float().mean()),
+            **self._distances(features, logits),
+            "diversity": mean_pairwise_distance(features, groups),
+        }
+
+    def _distances(self, features: Tensor, logits: Tensor) -> Row:
+        from ssl_aug import measures
+
+        kernel, kernel_std = measures.kernel_distance(self.train, features)
+        precision, recall = measures.precision_recall(self.train, features)
+        return {
+            "num_images": len(features),
+            "frechet_distance": measures.frechet_distance(self.train, features),
+            "kernel_distance": 1000 * kernel,
+            "kernel_distance_std": 1000 * kernel_std,
+            "inception_score": measures.inception_score(logits),
+            "precision": precision,
+            "recall": recall,
+            "near_copy_rate": measures.near_copy_rate(self.train, features),
+        }
+
+
+def _extractor(settings: EvaluateSettings, place: Placement) -> Any:
+    """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
+    import torch
+
+    from ssl_aug.encodings import images_to_tensor
+    from ssl_aug.judge import BATCH_SIZE
+    from ssl_aug.pretrain.backbone import load_backbone, normalized
+
+    if settings.features == "clip":
+        from generators import ldm
+        from ssl_aug.tune import checkpoint_folder
+
+        clip = ldm.load(checkpoint_folder(settings)).clip.to(place.device)
+    else:
+        backbone = load_backbone(EMBEDDED).to(place.device).eval()
+
+    @torch.no_grad()
+    def embed(images: np.ndarray) -> Tensor:
+        parts = []
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = images[start : start + BATCH_SIZE]
+            if settings.features == "clip":
+                parts.append(clip.embed_images(images_to_tensor(batch).to(place.device))[:, 0].cpu())
+            else:
+                parts.append(backbone(normalized(torch.from_numpy(batch).to(place.device))).float().cpu())
+        return torch.cat(parts)
+
+    return embed
+
+
+def render(table: list[Row], title: str) -> str:
+    """The rows as aligned text."""
+    lines = [["set", "images", *COLUMNS.values()]]
+    for row in table:
+        cells = [str(row["set"]), str(row["num_images"])]
+        for key in COLUMNS:
+            value = row.get(key)
+            percent = key in ("class_share", "near_copy_rate")
+            cells.append("-" if value is None else f"{100 * value:.1f}" if percent else f"{value:.3g}")
+        lines.append(cells)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([title, text[0], "-" * len(text[0]), *text[1:]])
+
+
+def default_folder(settings: EvaluateSettings) -> Path:
+    """A folder of its own for each evaluation's settings."""
+    kept = {name: value for name, value in to_dict(settings).items() if name not in ("out", "device", "dry_run")}
+    return Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{short_hash(kept)}"
+
+
+def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:
+    facts = {"title": ruler.title, "judge_accuracy": ruler.judge.accuracy, "settings": to_dict(settings)}
+    write_json(folder / "evaluation.json", {**facts, "rows": table, "versions": versions()})
+    names = ["set", "num_images", *COLUMNS, "kernel_distance_std"]
+    with written_atomically(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)
+
+
+def main(arguments: list[str]) -> None:
+    """The command line."""
+    if "--help" in arguments or "-h" in arguments:
+        groups = [f"  {group}={'|'.join(options_of(group))}" for group in ("data", "generator", "experiment")]
+        own = rows("", fields_of(Path(__file__), "EvaluateSettings"))
+        print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *own, *generation_rows()]))
+        return
+    evaluate(compose("evaluate", arguments, EvaluateSettings))
+
+
+if __name__ == "__main__":
+    command(main)
