@@ -6,6 +6,8 @@ condition and the non-linear mapping behind it. Everything else stays as it was 
 
 from __future__ import annotations
 
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor, nn
 
 # With a single condition token the softmax of the cross-attention is 1 whatever query and key say: these weights
@@ -68,3 +70,36 @@ def load_adapter(unet: nn.Module, adapter: dict[str, Tensor]) -> None:
     if wrong:
         raise ValueError(f"the adapter was tuned for another model: {len(wrong)} weights do not fit ({wrong[0]})")
     unet.load_state_dict({**state, **adapter})
+
+
+class SingleTokenAttention:
+    """Cross-attention to one token: the softmax over one key is 1, so the output is to_out(to_v(c)) for every query.
+
+    Exact, and without queries and keys. Takes the place of diffusers' attention processor.
+    """
+
+    def __call__(
+        self,
+        attn: nn.Module,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        if encoder_hidden_states is None or encoder_hidden_states.shape[1] != 1:
+            raise ValueError("folded cross-attention takes exactly one condition token")
+        to_out: nn.ModuleList = attn.to_out
+        value = to_out[1](to_out[0](attn.to_v(encoder_hidden_states)))
+        return value.expand(-1, hidden_states.shape[1], -1)
+
+
+def fold_single_token(unet: UNet2DConditionModel) -> None:
+    """Makes every cross-attention the constant that it is when the condition is a single token."""
+    folded = SingleTokenAttention()
+    unet.set_attn_processor(
+        {name: folded if ".attn2." in name else processor for name, processor in unet.attn_processors.items()}
+    )
+
+
+def unfold(unet: UNet2DConditionModel) -> None:
+    """The attention that diffusers starts with, everywhere."""
+    unet.set_attn_processor(AttnProcessor2_0())

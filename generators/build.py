@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from generators import ldm
-from generators.anl import load_adapter
+from generators.anl import fold_single_token, load_adapter
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.config import GeneratorSettings, SamplingSettings
@@ -25,11 +25,13 @@ def build_latent_diffusion(
     if settings.checkpoint is None:
         raise ValueError(
             f"generator={settings.name} needs generator.checkpoint=FOLDER: "
-            "a latent diffusion model's folder with model.json, unet, autoencoder and clip"
+            "a latent diffusion model's folder, or the published model.ckpt"
         )
-    model = ldm.load(Path(settings.checkpoint))
+    model = ldm.load(Path(settings.checkpoint), settings.clip_checkpoint)
     if adapter is not None:
         load_adapter(model.unet, adapter)
+    if settings.fold:
+        fold_single_token(model.unet)
     place(model)
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)
 

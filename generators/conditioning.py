@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+# What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
+OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
 class ClipEncoder(nn.Module):
@@ -21,11 +27,12 @@ class ClipEncoder(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, config: dict[str, Any], image_norm: float):
+    def __init__(self, config: dict[str, Any], image_norm: float | None):
         """
         Args:
             config: open_clip's model config: embed_dim, vision_cfg, text_cfg.
-            image_norm: mean norm of image embeddings, the length that text embeddings are given.
+            image_norm: mean norm of image embeddings, the length that text embeddings are given; None: not known yet,
+                tuning measures it.
         """
         super().__init__()
         self.config = config
@@ -68,6 +75,103 @@ class ClipEncoder(nn.Module):
         return embedding.float()[:, None]
 
     def embed_texts(self, prompts: Sequence[str]) -> Tensor:
-        """Prompts -> (b, 1, d) tokens of the images' mean norm."""
+        """Prompts -> (b, 1, d) tokens of the images' mean norm.
+
+        Raises:
+            ValueError: that norm is not known.
+        """
+        if self.image_norm is None:
+            raise ValueError("a prompt needs the mean norm of image embeddings, which tuning measures: tune first")
         embedding = self.model.encode_text(self.tokenizer(list(prompts)).to(self.mean.device)).float()
         return (F.normalize(embedding, dim=-1) * self.image_norm)[:, None]
+
+
+def clip_config(name: str) -> dict[str, Any]:
+    """open_clip's config of a model that it knows by name."""
+    config: dict[str, Any] | None = open_clip.get_model_config(name)
+    if config is None:
+        raise ValueError(f"{name}: open_clip knows no such model")
+    return config
+
+
+def load_clip(module: nn.Module, source: str | None, name: str) -> None:
+    """Fills a CLIP model with weights: every tensor, nothing left over.
+
+    Args:
+        source: a file or a folder that holds one of CLIP_FILES, or a tag of open_clip ("openai", the default).
+
+    Raises:
+        FileNotFoundError: no such file, or weights of a tag that are not on this machine, with where to get them.
+        ValueError: an unknown tag, or weights of another model.
+    """
+    path = _clip_file(source, name)
+    weights = _read_clip(path)
+    wanted = module.state_dict()
+    for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):  # numbers, not weights
+        if key not in wanted:
+            weights.pop(key, None)
+    missing, unknown = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
+    misshaped = sorted(key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape)
+    if missing or unknown or misshaped:
+        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
+        listed = "; ".join(f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in found if keys)
+        raise ValueError(f"generator.clip_checkpoint={path} does not hold {name} in open_clip's names: {listed}")
+    module.load_state_dict({key: weights[key].float() for key in wanted})
+
+
+def _clip_file(source: str | None, name: str) -> Path:
+    """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched."""
+    if source is not None and (Path(source).exists() or "/" in source or Path(source).suffix):
+        path = Path(source)
+        if path.is_dir():
+            inside = [path / file for file in CLIP_FILES if (path / file).is_file()]
+            if not inside:
+                raise FileNotFoundError(f"generator.clip_checkpoint={path} holds none of {', '.join(CLIP_FILES)}")
+            return inside[0]
+        if not path.is_file():
+            raise FileNotFoundError(f"generator.clip_checkpoint={path}: there is no such file")
+        return path
+    tag = source or "openai"
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if tag not in tags:
+        raise ValueError(
+            f"generator.clip_checkpoint={tag}: {name} has no such weights; choose one of {', '.join(tags)}"
+        )
+    return _from_hub(tag, name)
+
+
+def _from_hub(tag: str, name: str) -> Path:
+    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+
+    repository = str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
+    file = CLIP_FILES[0]
+    known = try_to_load_from_cache(repository, file) if repository else None
+    if isinstance(known, str):
+        return Path(known)
+    if repository and os.environ.get("HF_HUB_OFFLINE") == "0":
+        return Path(hf_hub_download(repository, file))
+    address = f"https://huggingface.co/{repository}/resolve/main/{file}" if repository else f"open_clip's {tag}"
+    raise FileNotFoundError(
+        f"CLIP's weights ({name}, {tag}) are not on this machine: download {address} and give "
+        "generator.clip_checkpoint=FILE, or let them be fetched with HF_HUB_OFFLINE=0"
+    )
+
+
+def _read_clip(path: Path) -> dict[str, Tensor]:
+    import pickle
+
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(
+            f"generator.clip_checkpoint={path} cannot be read as weights ({reason}): OpenAI's own .pt files hold a "
+            f"program; take {CLIP_FILES[0]} of timm/vit_base_patch32_clip_224.openai"
+        ) from error
+    state = content.get("state_dict", content)
+    return {key.removeprefix("module."): tensor for key, tensor in state.items()}

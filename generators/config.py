@@ -14,8 +14,10 @@ class GeneratorSettings:
     """Which generator, from which weights."""
 
     name: str = "embedded"  # one of GENERATORS
-    checkpoint: str | None = None  # folder of a latent diffusion model; null: the embedded one
+    checkpoint: str | None = None  # folder of a latent diffusion model, or the published file; null: the embedded one
     image_size: int | None = None  # pixels; null: the size the weights were trained at
+    fold: bool = True  # leave out of the cross-attention what one condition token cannot use; exact
+    clip_checkpoint: str | None = None  # CLIP's weights where the checkpoint has none: a file, folder or open_clip tag
 
     def __post_init__(self) -> None:
         if self.image_size is not None and self.image_size < 8:

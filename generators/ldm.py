@@ -1,7 +1,9 @@
 """The latent diffusion model: UNet, autoencoder, CLIP and noise schedule, as one folder of safetensors and JSON.
 
 Folder layout: `model.json` (format, image size, latent scale, schedule, CLIP's config and embedding norm), and
-`unet`, `autoencoder`, `clip`, each as `<part>.safetensors`, the first two with diffusers' `<part>.json`.
+`unet`, `autoencoder`, `clip`, each as `<part>.safetensors`, the first two with diffusers' `<part>.json`. A folder
+without `clip.safetensors` takes CLIP's weights from elsewhere; `null_token.safetensors` is there where the token for
+no condition is not zero.
 """
 
 from __future__ import annotations
@@ -19,10 +21,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators.conditioning import ClipEncoder
+from generators.conditioning import ClipEncoder, load_clip
 
 FORMAT = 1
-PARTS = ("unet", "autoencoder", "clip")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
 
 
@@ -32,7 +33,7 @@ class ModelFacts:
 
     image_size: int  # pixels
     clip: dict[str, Any]  # open_clip's model config
-    clip_image_norm: float  # mean norm of image embeddings
+    clip_image_norm: float | None  # mean norm of image embeddings; None: measured in tuning
     latent_scale: float = 1.0  # latents are multiplied by it after encoding; cin256-v2: 1.0
     pixel_fold: int = 1  # space folded into channels before the autoencoder: 2 makes 64x64x3 into 32x32x12
     schedule: dict[str, Any] = field(
@@ -43,6 +44,8 @@ class ModelFacts:
             "beta_schedule": "scaled_linear",  # CompVis calls it "linear"
         }
     )
+    clip_name: str | None = None  # open_clip's name, where CLIP's weights are a published model's
+    source_sha256: str | None = None  # of the published file that the weights were converted from
     format: int = FORMAT
 
 
@@ -94,12 +97,15 @@ class LatentDiffusion(nn.Module):
         return F.pixel_shuffle(decoded.float(), self.facts.pixel_fold).clamp(-1, 1)
 
 
-def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float32) -> None:
+def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float32, with_clip: bool = True) -> None:
     """Writes the model's folder; float16 halves it."""
     folder.mkdir(parents=True, exist_ok=True)
     modules = {"unet": model.unet, "autoencoder": model.autoencoder, "clip": model.clip.model}
-    for part, module in modules.items():
-        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in module.state_dict().items()}
+    tensors = {part: module.state_dict() for part, module in modules.items() if part != "clip" or with_clip}
+    if model.null_token.any():
+        tensors["null_token"] = {"null_token": model.null_token}
+    for part, state in tensors.items():
+        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in state.items()}
         save_file(weights, folder / f"{part}.safetensors")
         (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
     for part in ("unet", "autoencoder"):
@@ -107,15 +113,22 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
     (folder / "model.json").write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
 
 
-def load(folder: Path) -> LatentDiffusion:
-    """Reads a model's folder, in float32 on the CPU.
+def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
+    """Reads a model's folder, or the published checkpoint's file, in float32 on the CPU.
+
+    Args:
+        clip_checkpoint: CLIP's weights where the folder or file has none (`generators.conditioning.load_clip`).
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
         ValueError: another format, or weights that do not fit the config.
     """
     folder = Path(folder)
-    names = ["model.json", "unet.json", "autoencoder.json", *(f"{part}.safetensors" for part in PARTS)]
+    if folder.is_file():
+        from generators import compvis
+
+        return compvis.load(folder, clip_checkpoint)
+    names = _needed(folder)
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(
@@ -132,13 +145,25 @@ def load(folder: Path) -> LatentDiffusion:
     autoencoder_class = AUTOENCODERS[kind]
     configs["unet"].pop("_class_name", None)
     model = LatentDiffusion(facts, UNet2DConditionModel(**configs["unet"]), autoencoder_class(**configs["autoencoder"]))
-    for part, module in (
-        ("unet", model.unet),
-        ("autoencoder", model.autoencoder),
-        ("clip", model.clip.model),
-    ):
+    for part, module in (("unet", model.unet), ("autoencoder", model.autoencoder)):
         load_weights(module, folder / f"{part}.safetensors")
+    if (folder / "clip.safetensors").is_file():
+        if clip_checkpoint is not None:
+            raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own clip.safetensors")
+        load_weights(model.clip.model, folder / "clip.safetensors")
+    else:
+        load_clip(model.clip.model, clip_checkpoint, str(facts.clip_name))
+    if (folder / "null_token.safetensors").is_file():
+        model.null_token.copy_(load_file(folder / "null_token.safetensors")["null_token"])
     return model.eval()
+
+
+def _needed(folder: Path) -> list[str]:
+    """The files that a model's folder must hold: CLIP's weights may come from elsewhere where its name is known."""
+    names = ["model.json", "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors"]
+    path = folder / "model.json"
+    has_name = path.is_file() and json.loads(path.read_text()).get("clip_name") is not None
+    return names if has_name else [*names, "clip.safetensors"]
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
@@ -162,12 +187,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
     module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
 
 
-def weights_hash(folder: Path) -> str:
-    """12 hex digits of a model folder's contents."""
+def weights_hash(folder: Path, clip_checkpoint: str | None = None) -> str:
+    """12 hex digits of what a model is loaded from: its folder's contents or its file, and CLIP's file or tag."""
+    folder = Path(folder)
+    optional = [folder / f"{name}.safetensors" for name in ("clip", "null_token")]
+    paths = [folder] if folder.is_file() else [folder / name for name in sorted({*_needed(folder)})]
+    paths += [path for path in optional if path.is_file() and path not in paths]
     digest = hashlib.sha256()
-    for name in sorted(["model.json", "unet.json", "autoencoder.json", *(f"{part}.safetensors" for part in PARTS)]):
-        with (Path(folder) / name).open("rb") as file:
+    for path in sorted(paths):
+        with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    if clip_checkpoint is not None and Path(clip_checkpoint).is_file():
+        with Path(clip_checkpoint).open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    elif clip_checkpoint is not None:
+        digest.update(clip_checkpoint.encode())
     return digest.hexdigest()[:12]
 
 

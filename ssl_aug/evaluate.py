@@ -203,9 +203,9 @@ def _extractor(settings: EvaluateSettings, place: Placement) -> Any:
 
     if settings.features == "clip":
         from generators import ldm
-        from ssl_aug.tune import checkpoint_folder
+        from ssl_aug.tune import checkpoint_path
 
-        clip = ldm.load(checkpoint_folder(settings)).clip.to(place.device)
+        clip = ldm.load(checkpoint_path(settings), settings.generator.clip_checkpoint).clip.to(place.device)
     else:
         backbone = load_backbone(EMBEDDED).to(place.device).eval()
 

@@ -155,7 +155,8 @@ def deciding(settings: Settings) -> dict[str, Any]:
     kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
     for group, name in (("data", "root"), ("tune", "root"), ("tune", "save_every")):
         del kept[group][name]
-    del kept["generator"]["checkpoint"]  # wherever it lies: the set's `model_id` says what is in it
+    for name in ("checkpoint", "clip_checkpoint"):  # wherever they lie: the set's `model_id` says what is in them
+        del kept["generator"][name]
     return kept
 
 

@@ -32,7 +32,7 @@ EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the 
 class TuningPlan:
     """What is tuned on what, and where the result lies."""
 
-    checkpoint: Path  # the pretrained model's folder
+    checkpoint: Path  # the pretrained model's folder, or the published file
     model_id: str  # hash of its weights
     images: tuple[Path, ...]
     images_id: str
@@ -51,20 +51,20 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     """
     from generators.ldm import weights_hash
 
-    checkpoint = checkpoint_folder(settings)
+    checkpoint = checkpoint_path(settings)
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
     tune = to_dict(settings.tune)
     del tune["save_every"], tune["root"]
-    model_id, images_id = weights_hash(checkpoint), file_list_id(images)
+    model_id, images_id = weights_hash(checkpoint, settings.generator.clip_checkpoint), file_list_id(images)
     key = short_hash([model_id, images_id, tune, settings.generator.image_size])
     folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{key}"
     return TuningPlan(checkpoint, model_id, images, images_id, folder)
 
 
-def checkpoint_folder(settings: Settings) -> Path:
-    """The folder of the pretrained weights.
+def checkpoint_path(settings: Settings) -> Path:
+    """The folder of the pretrained weights, or the published checkpoint's file.
 
     Raises:
         ValueError: no checkpoint is named, or one that has no effect.
@@ -74,6 +74,8 @@ def checkpoint_folder(settings: Settings) -> Path:
     if generator.name == "embedded":
         if generator.checkpoint is not None:
             raise ValueError("generator.checkpoint has no effect on generator=embedded: use generator=ldm with it")
+        if generator.clip_checkpoint is not None:
+            raise ValueError("generator.clip_checkpoint has no effect on generator=embedded: it has its own CLIP")
         if not (EMBEDDED / "unet.safetensors").is_file():
             raise FileNotFoundError(
                 f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
@@ -81,11 +83,11 @@ def checkpoint_folder(settings: Settings) -> Path:
         return EMBEDDED
     if generator.checkpoint is None:
         raise ValueError(
-            f"generator={generator.name} needs generator.checkpoint=FOLDER, a latent diffusion model's folder "
-            "(model.json, unet, autoencoder, clip)"
+            f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), or a "
+            "folder that python -m ssl_aug.convert made of it"
         )
-    if not Path(generator.checkpoint).is_dir():
-        raise FileNotFoundError(f"generator.checkpoint={generator.checkpoint}: there is no such folder")
+    if not Path(generator.checkpoint).exists():
+        raise FileNotFoundError(f"generator.checkpoint={generator.checkpoint}: there is no such file or folder")
     return Path(generator.checkpoint)
 
 
@@ -114,7 +116,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if place.dtype == torch.float16:
         raise ValueError("precision=fp16: tuning needs bf16 or fp32; draw in fp16 afterwards")
     options = settings.tune
-    model = ldm.load(plan.checkpoint)
+    model = ldm.load(plan.checkpoint, settings.generator.clip_checkpoint)
     model.to(place.device, memory_format=torch.channels_last)
     image_size = settings.generator.image_size or model.facts.image_size
     encodings = encode(plan.images, model, plan.model_id, image_size, options.flip, place)
