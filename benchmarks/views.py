@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from PIL import Image
-from timm.data.auto_augment import rand_augment_transform
+from timm.data.auto_augment import posterize, rand_augment_transform
 from torch import Tensor
 
 from benchmarks.settings import ViewSettings
@@ -47,6 +47,9 @@ class TrainViews:
         fill = tuple(round(255 * channel) for channel in mean)
         options = {"img_mean": fill, "interpolation": Image.Resampling.BILINEAR}
         self.rand_augment = rand_augment_transform(settings.randaugment, options)
+        for operation in self.rand_augment.ops:
+            if operation.name == "Posterize":
+                operation.aug_fn = posterized
 
     def weak(self, image: Image.Image, seed: int) -> Tensor:
         """(3, s, s) uint8: crop of 0.2 to 1 of the area, resized bilinearly, flipped."""
@@ -67,6 +70,11 @@ class TrainViews:
         if self.settings.flip and generator.random() < 0.5:
             return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return view
+
+
+def posterized(image: Image.Image, bits_to_keep: int, **options: object) -> Image.Image:
+    """timm's posterize; no bits at all, which a rare draw asks for, leaves black: newer Pillows refuse it."""
+    return posterize(image, bits_to_keep) if bits_to_keep > 0 else Image.new(image.mode, image.size)
 
 
 def crop_box(

@@ -110,3 +110,12 @@ def test_a_string_that_timm_would_pass_over_is_named(wrong: str) -> None:
 def test_crop_scales_are_shares_in_order(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"view\.crop_scale_min="):
         ViewSettings(**wrong)
+
+
+def test_the_rarest_draw_of_posterize_leaves_black_and_does_not_stop_a_run(picture: Image.Image) -> None:
+    views = TrainViews(ViewSettings(randaugment="rand-m0-n15"), 8, (0.5, 0.5, 0.5))  # magnitude 0: no bits are kept
+    (operation,) = (operation for operation in views.rand_augment.ops if operation.name == "Posterize")
+    operation.prob = 1.0
+    assert np.asarray(operation(picture)).max() == 0
+    operation.magnitude = 10  # four bits
+    assert np.array_equal(np.asarray(operation(picture)), np.asarray(picture) & 0xF0)
