@@ -6,8 +6,12 @@ condition and the non-linear mapping behind it. Everything else stays as it was 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import torch
 from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import AttnProcessor2_0
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
 # With a single condition token the softmax of the cross-attention is 1 whatever query and key say: these weights
@@ -16,8 +20,13 @@ _DEAD_WITH_ONE_TOKEN = (".norm2.", ".attn2.to_q.", ".attn2.to_k.")
 
 
 def anl_names(unet: nn.Module) -> list[str]:
-    """Names of the parameters of all SpatialTransformers (169.55 of 400.92 million in cin256-v2)."""
-    return [name for name, _ in unet.named_parameters() if ".attentions." in name]
+    """Names of the parameters of all SpatialTransformers (169.55 of 400.92 million in cin256-v2).
+
+    Where ANL modules were inserted (`generators.anl_ddpm`), theirs alone.
+    """
+    names = [name for name, _ in unet.named_parameters()]
+    inserted = [name for name in names if ".anl." in name]
+    return inserted or [name for name in names if ".attentions." in name]
 
 
 def is_dead_with_one_token(name: str) -> bool:
@@ -25,23 +34,29 @@ def is_dead_with_one_token(name: str) -> bool:
     return ".transformer_blocks." in name and any(part in name for part in _DEAD_WITH_ONE_TOKEN)
 
 
-def trained_names(unet: nn.Module, approach: str) -> list[str]:
+def trained_names(unet: nn.Module, approach: str, num_tokens: int = 1) -> list[str]:
     """Names of the parameters that an optimiser is given.
 
     Args:
-        approach: anl (the SpatialTransformers), all (Tuning-All) or scratch (ScratchDiff: all, from random weights).
+        approach: anl (the SpatialTransformers), anl_unconditional (the same, after `make_unconditional`), all
+            (Tuning-All) or scratch (ScratchDiff: all, from random weights).
+        num_tokens: of the condition; with one, the weights that cannot matter are left out.
 
     Raises:
         ValueError: an unknown approach, or ANL for a UNet without SpatialTransformers.
     """
-    if approach == "anl":
+    if approach in ("anl", "anl_unconditional"):
         names = anl_names(unet)
         if not names:
-            raise ValueError("tune.approach=anl: this UNet has no attention modules to tune; use tune.approach=all")
+            raise ValueError(
+                f"tune.approach={approach}: this UNet has no attention modules to tune; use tune.approach=all"
+            )
     elif approach in ("all", "scratch"):
         names = [name for name, _ in unet.named_parameters()]
     else:
-        raise ValueError(f"tune.approach={approach!r}: choose anl, all or scratch")
+        raise ValueError(f"tune.approach={approach!r}: choose anl, anl_unconditional, all or scratch")
+    if approach == "anl_unconditional" or num_tokens > 1:
+        return names
     return [name for name in names if not is_dead_with_one_token(name)]
 
 
@@ -51,6 +66,15 @@ def set_trainable(unet: nn.Module, names: list[str]) -> list[nn.Parameter]:
     for name, parameter in unet.named_parameters():
         parameter.requires_grad_(name in chosen)
     return [parameter for parameter in unet.parameters() if parameter.requires_grad]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What tuning gives a pretrained model."""
+
+    weights: dict[str, Tensor]
+    is_unconditional: bool = False  # the weights are those of a UNet after `make_unconditional`
+    clip_image_norm: float | None = None  # mean norm of the tuning images' embeddings
 
 
 def adapter_state(unet: nn.Module, names: list[str]) -> dict[str, Tensor]:
@@ -103,3 +127,29 @@ def fold_single_token(unet: UNet2DConditionModel) -> None:
 def unfold(unet: UNet2DConditionModel) -> None:
     """The attention that diffusers starts with, everywhere."""
     unet.set_attn_processor(AttnProcessor2_0())
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# without a condition
+
+
+def make_unconditional(unet: UNet2DConditionModel) -> None:
+    """Replaces every cross-attention by a second self-attention; the UNet is then called with no tokens (paper 3.2).
+
+    Queries, keys and values start as those of the first self-attention, the output at zero: the paper names no start,
+    and with this one the network first does what it did without its condition.
+    """
+    for block in _transformer_blocks(unet):
+        old, first = block.attn2, block.attn1
+        width = old.to_q.in_features
+        new = Attention(query_dim=width, heads=old.heads, dim_head=width // old.heads, bias=False)
+        for part in ("to_q", "to_k", "to_v"):
+            getattr(new, part).weight = nn.Parameter(getattr(first, part).weight.detach().clone())
+        out: nn.Linear = first.to_out[0]
+        new.to_out[0].weight = nn.Parameter(torch.zeros_like(out.weight))
+        new.to_out[0].bias = nn.Parameter(torch.zeros_like(out.bias))
+        block.attn2 = new
+
+
+def _transformer_blocks(unet: nn.Module) -> list[BasicTransformerBlock]:
+    return [module for module in unet.modules() if isinstance(module, BasicTransformerBlock)]

@@ -28,7 +28,7 @@ class ANLLatentDiffusion:
         """One image per row of `reference`; see `generators.base.Generator`."""
         settings, model = self.settings, self.model
         tokens = self._tokens(reference, seeds)
-        null_tokens = model.null_token.expand(len(seeds), 1, -1)
+        null_tokens = model.null_tokens(len(seeds), 1 if tokens is None else tokens.shape[1])
 
         def eps_theta(latents: Tensor, timestep: Tensor) -> Tensor:
             conditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=tokens).sample
@@ -38,12 +38,22 @@ class ANLLatentDiffusion:
             return guided(conditional, unconditional, settings.guidance)
 
         noise = seeded_noise(seeds, self._latent_shape).to(reference.device)
-        latents = sample(eps_theta, noise, settings.sampler, settings.steps, model.facts.schedule)
+        start = model.encode(reference) if settings.strength < 1 else None
+        latents = sample(
+            eps_theta, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength
+        )
         return model.decode(latents)
 
-    def _tokens(self, reference: Tensor, seeds: Sequence[int]) -> Tensor:
-        """(b, 1, d) conditions: the prompt's embedding, or that of the reference without its rectangle."""
+    def _tokens(self, reference: Tensor, seeds: Sequence[int]) -> Tensor | None:
+        """(b, n, d) conditions: the prompt's embedding, or that of the reference without its rectangle.
+
+        None for a model that was tuned without a condition.
+        """
         settings, clip = self.settings, self.model.clip
+        if self.model.is_unconditional:
+            return None
+        if settings.condition == "none":
+            return self.model.null_tokens(len(seeds), clip.num_tokens)
         if settings.prompt is not None:
             return clip.embed_texts([settings.prompt] * len(seeds))
         boxes = [mask_box(seed, settings.mask_rate, self.image_size) for seed in seeds]

@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from generators import ldm
-from generators.anl import fold_single_token, load_adapter
+from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.config import GeneratorSettings, SamplingSettings
 from generators.control import NoisyReference
 
 Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
-Builder = Callable[[GeneratorSettings, SamplingSettings, dict[str, Tensor] | None, Place], Generator]
+Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, Place], Generator]
 
 
 def build_latent_diffusion(
-    settings: GeneratorSettings, sampling: SamplingSettings, adapter: dict[str, Tensor] | None, place: Place
+    settings: GeneratorSettings,
+    sampling: SamplingSettings,
+    adapter: Adapter | None,
+    place: Place,
 ) -> ANLLatentDiffusion:
     """The model of `settings.checkpoint` with the adapter's weights in it."""
     if settings.checkpoint is None:
@@ -28,16 +31,25 @@ def build_latent_diffusion(
             "a latent diffusion model's folder, or the published model.ckpt"
         )
     model = ldm.load(Path(settings.checkpoint), settings.clip_checkpoint)
+    model.clip.tokens = settings.tokens
     if adapter is not None:
-        load_adapter(model.unet, adapter)
-    if settings.fold:
+        if adapter.is_unconditional:
+            make_unconditional(model.unet)
+            model.is_unconditional = True
+        load_adapter(model.unet, adapter.weights)
+        if model.clip.image_norm is None:
+            model.clip.image_norm = adapter.clip_image_norm
+    if settings.fold and settings.tokens == "pooled" and not model.is_unconditional:
         fold_single_token(model.unet)
     place(model)
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)
 
 
 def build_control(
-    settings: GeneratorSettings, sampling: SamplingSettings, adapter: dict[str, Tensor] | None, place: Place
+    settings: GeneratorSettings,
+    sampling: SamplingSettings,
+    adapter: Adapter | None,
+    place: Place,
 ) -> NoisyReference:
     """The control takes no weights and nothing to tune."""
     if settings.checkpoint is not None or adapter is not None:
@@ -56,10 +68,10 @@ NEEDS_TUNING = ("embedded", "ldm")
 def build_generator(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
-    adapter: dict[str, Tensor] | None = None,
+    adapter: Adapter | None = None,
     place: Place = lambda module: module,
 ) -> Generator:
-    """The generator that `settings.name` names, with the tuned weights of `adapter` in it.
+    """The generator that `settings.name` names, with what `adapter` was tuned to in it.
 
     Raises:
         ValueError: an unknown name, or settings that do not fit together.

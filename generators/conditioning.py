@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import open_clip
 import torch
+from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,6 +37,7 @@ class ClipEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.image_norm = image_norm
+        self.tokens = "pooled"  # or patches: the embeddings of the image's patches as well
         self.model = open_clip.CLIP(**config)
         self.model.requires_grad_(False).eval()
         self.tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
@@ -70,9 +71,33 @@ class ClipEncoder(nn.Module):
         return colors[name]
 
     def embed_images(self, images: Tensor) -> Tensor:
-        """(b, 3, h, w) images in [-1, 1] -> (b, 1, d) tokens."""
-        embedding: Tensor = self.model.encode_image(self.preprocess(images))
-        return embedding.float()[:, None]
+        """(b, 3, h, w) images in [-1, 1] -> (b, n, d) tokens: n is 1, or 1 + the number of patches.
+
+        Raises:
+            ValueError: patches of a CLIP whose image tower is no transformer.
+        """
+        pixels = self.preprocess(images)
+        if self.tokens == "pooled":
+            embedding: Tensor = self.model.encode_image(pixels)
+            return embedding.float()[:, None]
+        tower = self.model.visual
+        if not isinstance(tower, VisionTransformer):
+            raise ValueError("generator.tokens=patches: this CLIP's image tower is no transformer; use tokens=pooled")
+        last = len(tower.transformer.resblocks) - 1
+        found = tower.forward_intermediates(
+            pixels, indices=[last], output_fmt="NLC", output_extra_tokens=True, normalize_intermediates=True,
+            intermediates_only=True,
+        )  # fmt: skip
+        whole = torch.cat([found["image_intermediates_prefix"][0], found["image_intermediates"][0]], dim=1)
+        return (whole @ tower.proj).float()
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens an image gives."""
+        if self.tokens == "pooled":
+            return 1
+        patch = int(self.config["vision_cfg"].get("patch_size", self.image_size))
+        return 1 + (self.image_size // patch) ** 2
 
     def embed_texts(self, prompts: Sequence[str]) -> Tensor:
         """Prompts -> (b, 1, d) tokens of the images' mean norm.
@@ -141,14 +166,14 @@ def _clip_file(source: str | None, name: str) -> Path:
 
 
 def _from_hub(tag: str, name: str) -> Path:
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
+    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 
     repository = str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
     file = CLIP_FILES[0]
     known = try_to_load_from_cache(repository, file) if repository else None
     if isinstance(known, str):
         return Path(known)
-    if repository and os.environ.get("HF_HUB_OFFLINE") == "0":
+    if repository and not constants.HF_HUB_OFFLINE:
         return Path(hf_hub_download(repository, file))
     address = f"https://huggingface.co/{repository}/resolve/main/{file}" if repository else f"open_clip's {tag}"
     raise FileNotFoundError(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
-APPROACHES = ("anl", "all", "scratch")
+APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
+TOKENS = ("pooled", "patches")
+CONDITIONS = ("image", "none")
 
 
 @dataclass
@@ -16,12 +18,15 @@ class GeneratorSettings:
     name: str = "embedded"  # one of GENERATORS
     checkpoint: str | None = None  # folder of a latent diffusion model, or the published file; null: the embedded one
     image_size: int | None = None  # pixels; null: the size the weights were trained at
+    tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings
     fold: bool = True  # leave out of the cross-attention what one condition token cannot use; exact
     clip_checkpoint: str | None = None  # CLIP's weights where the checkpoint has none: a file, folder or open_clip tag
 
     def __post_init__(self) -> None:
         if self.image_size is not None and self.image_size < 8:
             raise ValueError(f"generator.image_size={self.image_size}: give 8 pixels or more, or null")
+        if self.tokens not in TOKENS:
+            raise ValueError(f"generator.tokens={self.tokens!r}: choose one of {', '.join(TOKENS)}")
 
 
 @dataclass
@@ -34,6 +39,8 @@ class SamplingSettings:
     steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
     guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
     prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
+    condition: str = "image"  # image, or none: unconditional, by the null token
+    strength: float = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:
         if not 0 <= self.mask_rate < 1:
@@ -47,5 +54,11 @@ class SamplingSettings:
             raise ValueError(
                 f"steps={self.steps}: give 1 to 500; ddim takes divisors of 1000 (20, 25, 50, 100, 200 ...)"
             )
+        if self.condition not in CONDITIONS:
+            raise ValueError(f"condition={self.condition!r}: choose one of {', '.join(CONDITIONS)}")
+        if self.condition == "none" and (self.prompt is not None or self.guidance != 1):
+            raise ValueError("condition=none has no room for a prompt or guidance: leave them out")
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength={self.strength}: give above 0 to 1 (from pure noise)")
         if self.guidance < 1:
             raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")

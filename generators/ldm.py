@@ -66,6 +66,11 @@ class LatentDiffusion(nn.Module):
                 "the two parts are not from one model"
             )
         self.register_buffer("null_token", torch.zeros(1, self.clip.width), persistent=False)
+        self.is_unconditional = False  # whether the UNet takes no condition at all (`anl.make_unconditional`)
+
+    def null_tokens(self, num_images: int, num_tokens: int) -> Tensor:
+        """(b, n, d) conditions that stand for no condition."""
+        return self.null_token.expand(num_images, num_tokens, -1)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

@@ -12,8 +12,16 @@ from torch import Tensor
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
-def sample(eps_theta: Denoiser, noise: Tensor, sampler: str, steps: int, schedule: dict[str, Any]) -> Tensor:
-    """Solves the diffusion's ODE from pure noise to latents.
+def sample(
+    eps_theta: Denoiser,
+    noise: Tensor,
+    sampler: str,
+    steps: int,
+    schedule: dict[str, Any],
+    start: Tensor | None = None,
+    strength: float = 1.0,
+) -> Tensor:
+    """Solves the diffusion's ODE from noise to latents.
 
     Args:
         eps_theta: the noise predictor, its condition already bound.
@@ -22,11 +30,21 @@ def sample(eps_theta: Denoiser, noise: Tensor, sampler: str, steps: int, schedul
             arXiv:2211.01095, on the noise levels of Karras et al.).
         steps: evaluations of the network.
         schedule: num_train_timesteps, beta_start, beta_end and beta_schedule of the training.
+        start: (b, c, h, w) latents to start from where `strength` is below 1.
+        strength: share of the steps that are taken, at least one; below 1 the first of them sees `start` with that
+            level's noise (SDEdit, arXiv:2108.01073, Algorithm 1).
     """
     solver = make_solver(sampler, schedule)
     solver.set_timesteps(steps)
-    latents = noise * solver.init_noise_sigma
-    for timestep in solver.timesteps:
+    timesteps, latents = solver.timesteps, noise * solver.init_noise_sigma
+    if strength < 1:
+        assert start is not None, "a strength below 1 needs latents to start from"
+        first = steps - max(1, round(strength * steps))
+        timesteps = timesteps[first:]
+        if isinstance(solver, DPMSolverMultistepScheduler):  # it counts its steps itself
+            solver.set_begin_index(first)
+        latents = solver.add_noise(start, noise, timesteps[:1].expand(len(start)))
+    for timestep in timesteps:
         predicted = eps_theta(solver.scale_model_input(latents, timestep), timestep)
         latents = solver.step(predicted.float(), timestep, latents).prev_sample
     return latents

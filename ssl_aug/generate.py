@@ -24,7 +24,7 @@ from ssl_aug.help import generation_help
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
 from ssl_aug.settings import SamplingSettings, Settings, compose, deciding
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
-from ssl_aug.tune import TuningPlan, plan_tuning, tune
+from ssl_aug.tune import TuningPlan, plan_tuning, read_adapter, tune
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,13 +77,17 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
 def make_generator(settings: Settings, plan: TuningPlan | None, place: Placement) -> Generator:
     """The generator, tuned first where it has not been."""
     import torch
-    from safetensors.torch import load_file
 
     from generators.build import build_generator
 
     adapter = None
     if plan is not None:
-        adapter = load_file(tune(settings, plan, place))
+        if shard()[1] > 1 and not plan.adapter.is_file():
+            raise ValueError(
+                "there are no tuned weights yet, and several processes would each make their own: "
+                "run python -m ssl_aug.tune with the same settings first (torchrun shares it among GPUs)"
+            )
+        adapter = read_adapter(tune(settings, plan, place))
         settings.generator.checkpoint = str(plan.checkpoint)
     return build_generator(
         settings.generator,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
+    from accelerate import Accelerator
 
 
 def command(main: Callable[[list[str]], None]) -> None:
@@ -97,6 +98,18 @@ def placement(device: str, precision: str) -> Placement:
         torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device),
         dtype,
     )
+
+
+def accelerator_of(place: Placement) -> Accelerator:
+    """accelerate's engine for this device and type: one process, or all that torchrun started."""
+    import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    # the engine's state is the process's: one of another type, of an earlier call, would be refused
+    AcceleratorState._reset_state(reset_partial_state="WORLD_SIZE" not in os.environ)
+    precision = {torch.float32: "no", torch.bfloat16: "bf16", torch.float16: "fp16"}[place.dtype]
+    return Accelerator(cpu=place.device.type == "cpu", mixed_precision=precision)
 
 
 def shard() -> tuple[int, int]:
@@ -209,12 +222,14 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def progress_bar(total: int, label: str, initial: int = 0) -> Iterator[Any]:
+def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False) -> Iterator[Any]:
     """A bar with an ETA; without a terminal one line every 30 seconds."""
     from tqdm import tqdm
 
     interval = 0.2 if sys.stderr.isatty() else 30.0
-    with tqdm(total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10) as bar:
+    with tqdm(
+        total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10, disable=hidden
+    ) as bar:
         yield bar
 
 

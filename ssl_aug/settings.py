@@ -17,6 +17,8 @@ from typing import Any, TypeVar, cast
 
 from generators.config import APPROACHES, GeneratorSettings, SamplingSettings
 
+# settings of tuning that do not move its result (but for rounding)
+NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -38,7 +40,8 @@ class DataSettings:
 class TuneSettings:
     """How the generator is adapted to the training images (paper 3.2, Eq. 10)."""
 
-    approach: str = "anl"  # which weights train: anl (SpatialTransformers), all, or scratch (all, from random)
+    # which weights train: anl (SpatialTransformers), anl_unconditional (the same, without condition), all, or scratch
+    approach: str = "anl"
     images: str = "train"  # tune on all training images without labels, or on the labeled ones only
     steps: int = 300  # optimiser steps
     batch_size: int = 32  # images per step; paper: 4 GPUs x 8
@@ -47,6 +50,10 @@ class TuneSettings:
     flip: bool = True  # horizontal flips
     condition_dropout: float = 0.0  # share of steps' images with the null token; needed for guidance above 1
     gradient_clip: float = 1.0  # largest gradient norm; 0: off
+    accumulation: int = 1  # parts that each process cuts its share of the batch into: less memory, the same result
+    gradient_checkpointing: bool = False  # computes activations twice: less memory, the same result
+    ema_decay: float | None = None  # average the tuned weights with this decay and use the average; null: off (paper)
+    report_every: int = 0  # steps between sample grids, losses at fixed noise and checks for copies; 0: none
     save_every: int = 100  # steps between checkpoints to resume from
     seed: int = 0  # of batches, noise and timesteps
     root: str = "outputs/adapters"  # where tuned weights are kept, a folder for each of these settings
@@ -56,11 +63,15 @@ class TuneSettings:
             raise ValueError(f"tune.approach={self.approach!r}: choose one of {', '.join(APPROACHES)}")
         if self.images not in ("train", "labeled"):
             raise ValueError(f"tune.images={self.images!r}: choose train or labeled")
-        for name in ("steps", "batch_size", "save_every"):
+        for name in ("steps", "batch_size", "save_every", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"tune.{name}={getattr(self, name)}: give 1 or more")
         if self.base_learning_rate <= 0:
             raise ValueError(f"tune.base_learning_rate={self.base_learning_rate}: give a positive number")
+        if self.report_every < 0:
+            raise ValueError(f"tune.report_every={self.report_every}: give 0 (off) or more")
+        if self.ema_decay is not None and not 0 < self.ema_decay < 1:
+            raise ValueError(f"tune.ema_decay={self.ema_decay}: give above 0 to below 1, or null")
         if not 0 <= self.condition_dropout < 1:
             raise ValueError(f"tune.condition_dropout={self.condition_dropout}: give 0 to below 1")
 
@@ -153,8 +164,9 @@ def deciding(settings: Settings) -> dict[str, Any]:
     """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
     everything = to_dict(settings)
     kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
-    for group, name in (("data", "root"), ("tune", "root"), ("tune", "save_every")):
-        del kept[group][name]
+    del kept["data"]["root"]
+    for name in NOT_DECIDING_TUNE:
+        del kept["tune"][name]
     for name in ("checkpoint", "clip_checkpoint"):  # wherever they lie: the set's `model_id` says what is in them
         del kept["generator"][name]
     return kept

@@ -161,7 +161,8 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
 
     Raises:
         FileNotFoundError: there is none; the message names sets of the same split that are there.
-        ValueError: it was drawn from another labeled set, or holds fewer images per labeled one.
+        ValueError: it was drawn from another labeled set, holds fewer images per labeled one, or images that show
+            no class.
     """
     folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
     try:
@@ -178,6 +179,9 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
         )
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
+    why = why_unlabeled(read_json(folder / "generator.json"))
+    if why:
+        raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
     wanted = synthetic.first(settings.per_sample)
     if len(wanted) < settings.per_sample * len(labeled):
         raise ValueError(
@@ -186,6 +190,18 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
             f"--per-sample {settings.per_sample}, or ask for fewer"
         )
     return wanted
+
+
+def why_unlabeled(identity: dict[str, Any]) -> str | None:
+    """The setting by which a set's images do not show their references' classes, None where they do."""
+    if identity.get("strength", 1.0) < 1:
+        return None
+    if identity.get("prompt") is not None:
+        return f"prompt={identity['prompt']!r}"
+    if identity.get("condition", "image") == "none":
+        return "condition=none"
+    approach = identity.get("tune", {}).get("approach")
+    return f"tune.approach={approach}" if approach == "anl_unconditional" else None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,6 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,23 @@ from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.build import load_split
 from ssl_aug.data.split import draw_subset
 from ssl_aug.help import generation_help
-from ssl_aug.runtime import command, derived_seed, placement, shard, versions, write_json, written_atomically
-from ssl_aug.settings import Settings, compose, short_hash, to_dict
+from ssl_aug.runtime import (
+    accelerator_of,
+    command,
+    placement,
+    read_json,
+    shard,
+    versions,
+    write_json,
+    written_atomically,
+)
+from ssl_aug.settings import NOT_DECIDING_TUNE, Settings, compose, short_hash, to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from generators.anl import Adapter
     from generators.ldm import LatentDiffusion
-    from ssl_aug.encodings import Encodings
     from ssl_aug.runtime import Placement
 
 
@@ -36,11 +44,13 @@ class TuningPlan:
     model_id: str  # hash of its weights
     images: tuple[Path, ...]
     images_id: str
-    folder: Path  # of the adapter
+    folder: Path  # of this tuning, whatever its number of steps
+    steps: int
 
     @property
     def adapter(self) -> Path:
-        return self.folder / "adapter.safetensors"
+        """The tuned weights; their facts lie beside them, as .json."""
+        return self.folder / f"adapter_{self.steps:06d}.safetensors"
 
 
 def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPlan:
@@ -55,12 +65,12 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
-    tune = to_dict(settings.tune)
-    del tune["save_every"], tune["root"]
+    tune = {name: value for name, value in to_dict(settings.tune).items() if name not in NOT_DECIDING_TUNE}
+    del tune["steps"]
     model_id, images_id = weights_hash(checkpoint, settings.generator.clip_checkpoint), file_list_id(images)
-    key = short_hash([model_id, images_id, tune, settings.generator.image_size])
+    key = short_hash([model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens])
     folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{key}"
-    return TuningPlan(checkpoint, model_id, images, images_id, folder)
+    return TuningPlan(checkpoint, model_id, images, images_id, folder, settings.tune.steps)
 
 
 def checkpoint_path(settings: Settings) -> Path:
@@ -94,121 +104,75 @@ def checkpoint_path(settings: Settings) -> Path:
 def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     """Tunes, or goes on tuning, and writes the adapter; returns its file.
 
-    Where the adapter is already there nothing is done.
+    Where the adapter is already there nothing is done. A tuning of fewer steps that is otherwise the same is gone on
+    with.
 
     Raises:
-        ValueError: several processes without an adapter, float16, or an image that cannot be read.
+        ValueError: settings that do not fit together, or an image that cannot be read.
     """
     import torch
     from safetensors.torch import save_file
 
-    from generators import anl, ldm
-    from ssl_aug.encodings import encode
-    from ssl_aug.training import LoopSettings, train
+    from generators import ldm
+    from ssl_aug.encodings import encode, read_batch
+    from ssl_aug.tuning import steps_done, tune_unet
 
     if plan.adapter.is_file():
         return plan.adapter
-    if shard()[1] > 1:
-        raise ValueError(
-            "there are no tuned weights yet, and several processes would each make their own: "
-            "run python -m ssl_aug.tune with the same settings in one process first"
-        )
-    if place.dtype == torch.float16:
-        raise ValueError("precision=fp16: tuning needs bf16 or fp32; draw in fp16 afterwards")
-    options = settings.tune
-    model = ldm.load(plan.checkpoint, settings.generator.clip_checkpoint)
+    generator = settings.generator
+    if place.dtype == torch.float16 and place.device.type == "cpu":
+        raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
+    accelerator = accelerator_of(place)
+    if shard()[1] > 1 and accelerator.num_processes == 1:
+        raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
+    model = ldm.load(plan.checkpoint, generator.clip_checkpoint)
+    model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
-    image_size = settings.generator.image_size or model.facts.image_size
-    encodings = encode(plan.images, model, plan.model_id, image_size, options.flip, place)
-    if options.approach == "scratch":
-        reinitialise(model, options.seed)
-    names = anl.trained_names(model.unet, options.approach)
-    parameters = anl.set_trainable(model.unet, names)
-    loop = LoopSettings(
-        options.steps,
-        options.base_learning_rate * options.batch_size,
-        options.weight_decay,
-        gradient_clip=options.gradient_clip,
-        save_every=options.save_every,
-        seed=options.seed,
-    )
-    loss_of_step = make_loss(model.train(), encodings, settings, place)
-    losses = train(parameters, loss_of_step, loop, plan.folder / "checkpoint.pt", f"tuning ({options.approach})")
-    _write_losses(plan.folder / "losses.csv", losses)
-    write_json(plan.folder / "adapter.json", _facts(settings, plan, model, len(names)))
-    with written_atomically(plan.adapter) as part:
-        save_file(anl.adapter_state(model.unet, names), part)
-    (plan.folder / "checkpoint.pt").unlink(missing_ok=True)
+    image_size = generator.image_size or model.facts.image_size
+    encoders = f"{plan.model_id}-{generator.tokens}" if generator.tokens != "pooled" else plan.model_id
+    encodings = encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
+    if model.clip.image_norm is None:
+        model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
+    references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
+    checkpoint = plan.folder / "checkpoint.pt"
+    if steps_done(checkpoint) > settings.tune.steps:  # there is no way back: from the beginning, beside it
+        checkpoint = plan.folder / f"checkpoint_{settings.tune.steps:06d}.pt"
+    adapter, state = tune_unet(model, encodings, settings, accelerator, checkpoint, references)
+    if accelerator.is_main_process:
+        write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
+        with written_atomically(plan.adapter) as part:
+            save_file(adapter, part)
+        if checkpoint.name != "checkpoint.pt":
+            checkpoint.unlink(missing_ok=True)
     return plan.adapter
 
 
-def make_loss(model: LatentDiffusion, encodings: Encodings, settings: Settings, place: Placement) -> Any:
-    """step -> Eq. 10 on the batch of that step."""
-    import torch
+def read_adapter(path: Path) -> Adapter:
+    """A tuning's weights, with the facts beside them."""
+    from safetensors.torch import load_file
 
-    from generators.losses import noise_prediction_loss
-    from generators.sampling import alphas_cumprod
-    from ssl_aug.training import batch_indices
+    from generators.anl import Adapter
 
-    options = settings.tune
-    alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
-    num_images = len(encodings) // 2 if options.flip else len(encodings)
-
-    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = model.unet(z_t, t, encoder_hidden_states=c).sample
-        return predicted
-
-    def loss_of_step(step: int) -> Tensor:
-        rows = batch_indices(num_images, options.batch_size, step, options.seed)
-        if options.flip:
-            rows = rows + num_images * torch.randint(0, 2, rows.shape)
-        latents, tokens = encodings.rows(rows)
-        # drawn on the CPU, so that every device sees the same noise
-        t = torch.randint(0, len(alpha_bar), (len(rows),))
-        eps = torch.randn_like(latents)
-        dropped = torch.rand(len(rows)) < options.condition_dropout
-        tokens = torch.where(dropped[:, None, None], model.null_token.cpu(), tokens)
-        latents, tokens, eps, t = (tensor.to(place.device) for tensor in (latents, tokens, eps, t))
-        with place.autocast():
-            return noise_prediction_loss(eps_theta, latents, tokens, eps, t, alpha_bar)
-
-    return loss_of_step
+    facts = read_json(path.with_suffix(".json"))
+    return Adapter(load_file(path), facts["approach"] == "anl_unconditional", facts["clip_image_norm"])
 
 
-def reinitialise(model: LatentDiffusion, seed: int) -> None:
-    """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
-    import torch
-
-    from generators.ldm import zero_initialise
-
-    torch.manual_seed(derived_seed("scratch", seed))
-    for module in model.unet.modules():
-        if isinstance(module, torch.nn.Conv2d | torch.nn.Linear | torch.nn.GroupNorm | torch.nn.LayerNorm):
-            module.reset_parameters()
-    zero_initialise(model.unet)
-
-
-def _facts(settings: Settings, plan: TuningPlan, model: LatentDiffusion, num_names: int) -> dict[str, Any]:
-    total = sum(parameter.numel() for parameter in model.unet.parameters())
-    tuned = sum(parameter.numel() for parameter in model.unet.parameters() if parameter.requires_grad)
+def _facts(
+    settings: Settings, plan: TuningPlan, model: LatentDiffusion, adapter: dict[str, Tensor], losses: list[float]
+) -> dict[str, Any]:
     return {
         "approach": settings.tune.approach,
-        "num_tuned_tensors": num_names,
-        "num_tuned_parameters": tuned,
-        "num_unet_parameters": total,
+        "num_tuned_tensors": len(adapter),
+        "num_tuned_parameters": sum(tensor.numel() for tensor in adapter.values()),
+        "num_unet_parameters": sum(parameter.numel() for parameter in model.unet.parameters()),
         "num_images": len(plan.images),
         "images_id": plan.images_id,
         "model_id": plan.model_id,
+        "clip_image_norm": model.clip.image_norm,
+        "loss_of_last_50_steps": sum(losses[-50:]) / len(losses[-50:]),
         "tune": to_dict(settings.tune),
         "versions": versions(),
     }
-
-
-def _write_losses(path: Path, losses: list[float]) -> None:
-    with written_atomically(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("step", "loss"))
-        writer.writerows(enumerate(losses))
 
 
 def main(arguments: list[str]) -> None:

@@ -93,6 +93,7 @@ def test_every_public_function_has_a_docstring() -> None:
 
 def test_no_file_grows_beyond_two_screens_without_reason() -> None:
     reasons = {
+        "ssl_aug/synthetic.py": "reading and writing of one format",
         "ssl_aug/world/cardetails.py": "the drawing of lamps, grilles and tails: one picture's data",
     }
     long = {names(path) for path in FILES if len(path.read_text().splitlines()) > 300} - reasons.keys()

@@ -64,6 +64,8 @@ SAMPLING_CHANGES = [
     {"steps": 7},
     {"guidance": 3.0},
     {"prompt": "a red car"},
+    {"condition": "none"},
+    {"strength": 0.5},
 ]
 
 

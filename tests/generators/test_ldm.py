@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from generators import ldm
 from generators.conditioning import ClipEncoder
+from tests.conftest import TINY_CLIP
 
 
 def test_saving_and_loading_gives_the_same_outputs(tiny_model: ldm.LatentDiffusion, tiny_checkpoint: Path) -> None:
@@ -100,3 +101,29 @@ def test_images_of_any_size_are_embedded(tiny_clip: ClipEncoder) -> None:
     smooth = torch.linspace(-1, 1, 64).expand(1, 3, 64, 64)
     small = torch.nn.functional.interpolate(smooth, (16, 16), mode="bicubic", antialias=True)
     assert torch.allclose(tiny_clip.embed_images(smooth), tiny_clip.embed_images(small), atol=1e-4)
+
+
+def test_patch_tokens_begin_with_the_pooled_one_and_follow_the_patches(tiny_clip: ClipEncoder) -> None:
+    patches = copy.deepcopy(tiny_clip)
+    patches.tokens = "patches"
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    tokens = patches.embed_images(images)
+    assert (tiny_clip.num_tokens, patches.num_tokens) == (1, 5)
+    assert tokens.shape == (2, 5, 16)
+    assert torch.allclose(tokens[:, :1], tiny_clip.embed_images(images), atol=1e-5)
+
+
+def test_patch_tokens_of_a_convolutional_tower_are_refused() -> None:
+    config = {**TINY_CLIP, "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 16}}
+    clip = ClipEncoder(config, image_norm=4.0)
+    assert clip.embed_images(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 16)
+    clip.tokens = "patches"
+    with pytest.raises(ValueError, match="no transformer; use tokens=pooled"):
+        clip.embed_images(torch.zeros(1, 3, 32, 32))
+
+
+def test_a_null_token_is_kept(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
+    model = copy.deepcopy(tiny_model)
+    model.null_token.copy_(torch.arange(16.0)[None])
+    ldm.save(model, tmp_path)
+    assert torch.equal(ldm.load(tmp_path).null_tokens(2, 1)[1, 0], torch.arange(16.0))

@@ -98,3 +98,19 @@ def test_a_weight_of_zero_takes_an_example_out_of_the_loss() -> None:
     assert loss.item() == pytest.approx(eps[0].square().mean().item(), rel=1e-5)
     plain = noise_prediction_loss(predict_nothing, z, c, eps, t, bars)
     assert plain.item() == pytest.approx(eps.square().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp"])
+def test_strength_says_how_far_a_drawing_leaves_what_it_starts_from(sampler: str) -> None:
+    start = torch.full((2000, 1, 1, 1), -1.0)  # far from the distribution's mean of 2
+    noise = torch.randn(2000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    drawn = [
+        sample(gaussian_eps(2.0, 0.5), noise, sampler, 50, SCHEDULE, start, strength).mean().item()
+        for strength in (0.02, 0.3, 0.6, 1.0)
+    ]
+    assert drawn == sorted(drawn)
+    assert drawn[0] == pytest.approx(-1.0, abs=0.2)
+    assert torch.equal(
+        sample(gaussian_eps(2.0, 0.5), noise, sampler, 50, SCHEDULE, start, 1.0),
+        sample(gaussian_eps(2.0, 0.5), noise, sampler, 50, SCHEDULE),
+    )

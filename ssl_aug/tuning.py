@@ -1,0 +1,246 @@
+"""The tuning loop (paper 3.2, Eq. 10): one process or several, resumable at any step, with reports on the way.
+
+A step's batch, timesteps and noise are drawn whole from (seed, step), then cut into parts: the processes and, within
+each, the accumulation take their share. So neither their number nor a stop on the way moves the result, but for
+rounding.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import Tensor, nn
+
+from generators import anl
+from generators.losses import noise_prediction_loss
+from generators.sampling import alphas_cumprod
+from ssl_aug.runtime import (
+    derived_seed,
+    interrupts_deferred,
+    progress_bar,
+    written_atomically,
+)
+from ssl_aug.settings import NOT_DECIDING_TUNE
+from ssl_aug.training import batch_indices
+from ssl_aug.tuning_reports import report, write_rows
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from generators.ldm import LatentDiffusion
+    from ssl_aug.encodings import Encodings
+    from ssl_aug.settings import Settings, TuneSettings
+
+
+@dataclass
+class State:
+    """What a checkpoint holds beside the optimizer."""
+
+    losses: list[float]
+    reports: list[dict[str, float]]
+
+
+def tune_unet(
+    model: LatentDiffusion,
+    encodings: Encodings,
+    settings: Settings,
+    accelerator: Accelerator,
+    checkpoint: Path,
+    references: Tensor,
+) -> tuple[dict[str, Tensor], State]:
+    """Tunes the model's UNet in place.
+
+    Args:
+        encodings: latents and tokens of the tuning images; with flips, the mirrored ones behind.
+        checkpoint: file to go on from, and to save to; figures and sample grids are put beside it.
+        references: (r, 3, s, s) images in [-1, 1] that reports draw from.
+
+    Returns:
+        The tuned weights by name (averaged ones with tune.ema_decay), and losses and reports.
+
+    Raises:
+        ValueError: a batch that cannot be cut into equal parts, a checkpoint of other settings, a loss that is not
+            finite.
+        KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
+    """
+    options = settings.tune
+    parts = accelerator.num_processes * options.accumulation
+    if options.batch_size % parts:
+        raise ValueError(
+            f"tune.batch_size={options.batch_size} cannot be cut into {parts} equal parts "
+            f"({accelerator.num_processes} processes x tune.accumulation={options.accumulation}): give a multiple"
+        )
+    names = prepare(model, options, settings.generator.fold)
+    parameters = anl.set_trainable(model.unet, names)
+    if options.gradient_checkpointing:
+        model.unet.enable_gradient_checkpointing()
+    model.train()
+    optimizer = torch.optim.AdamW(
+        parameters, lr=options.base_learning_rate * options.batch_size, weight_decay=options.weight_decay
+    )
+    average = EMAModel(parameters, decay=options.ema_decay) if options.ema_decay else None
+    state = _resume(parameters, optimizer, average, options, checkpoint)
+    unet, prepared = accelerator.prepare(model.unet, optimizer)
+    loss_of_part = make_loss(model, unet, encodings, options, accelerator)
+    label = f"tuning ({options.approach})"
+    shown = progress_bar(options.steps, label, initial=len(state.losses), hidden=not accelerator.is_main_process)
+    folder = checkpoint.parent
+    with shown as bar, interrupts_deferred() as interrupted:
+        for step in range(len(state.losses), options.steps):
+            value = torch.zeros((), device=accelerator.device)
+            for part in range(options.accumulation):
+                is_last = part == options.accumulation - 1
+                with contextlib.nullcontext() if is_last else accelerator.no_sync(unet):
+                    loss = loss_of_part(step, part) / options.accumulation
+                    accelerator.backward(loss)
+                value += loss.detach()
+            value = accelerator.reduce(value, "mean")
+            if not math.isfinite(value):
+                raise ValueError(f"{label}: the loss is {value} at step {step}: lower tune.base_learning_rate")
+            if options.gradient_clip:
+                accelerator.clip_grad_norm_(parameters, options.gradient_clip)
+            prepared.step()
+            prepared.zero_grad(set_to_none=True)
+            if average is not None:
+                average.step(parameters)
+            state.losses.append(value.item())
+            bar.update()
+            bar.set_postfix(loss=f"{sum(state.losses[-50:]) / len(state.losses[-50:]):.4f}", refresh=False)
+            done = len(state.losses)
+            if options.report_every and done % options.report_every == 0 and accelerator.is_main_process:
+                state.reports.append(report(model, encodings, settings, accelerator, references, folder, done))
+            # every process looks at the same time, else one would wait for gradients of another that has stopped
+            stop = bool(accelerator.reduce(torch.tensor(float(interrupted()), device=accelerator.device), "sum"))
+            if accelerator.is_main_process and (stop or done % options.save_every == 0 or done == options.steps):
+                _save(parameters, optimizer, average, options, checkpoint, state)
+            if stop:
+                raise KeyboardInterrupt
+    accelerator.wait_for_everyone()
+    if average is not None:
+        average.copy_to(parameters)
+    write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
+    return anl.adapter_state(model.unet, names), state
+
+
+def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[str]:
+    """Makes the UNet what the approach trains; returns the names of the weights that are given to the optimizer."""
+    if options.approach == "scratch":
+        reinitialise(model, options.seed)
+    if options.approach == "anl_unconditional":
+        anl.make_unconditional(model.unet)
+        model.is_unconditional = True
+    elif fold and model.clip.num_tokens == 1:
+        anl.fold_single_token(model.unet)
+    return anl.trained_names(model.unet, options.approach, model.clip.num_tokens)
+
+
+def reinitialise(model: LatentDiffusion, seed: int) -> None:
+    """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
+    from generators.ldm import zero_initialise
+
+    torch.manual_seed(derived_seed("scratch", seed))
+    for module in model.unet.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear | nn.GroupNorm | nn.LayerNorm):
+            module.reset_parameters()
+    zero_initialise(model.unet)
+
+
+def make_loss(
+    model: LatentDiffusion, unet: nn.Module, encodings: Encodings, options: TuneSettings, accelerator: Accelerator
+) -> Any:
+    """(step, part) -> Eq. 10 on this process's part of the step's batch.
+
+    Args:
+        unet: the model's, as the accelerator wrapped it.
+    """
+    alpha_bar = alphas_cumprod(model.facts.schedule).to(accelerator.device)
+    num_images = len(encodings) // 2 if options.flip else len(encodings)
+    size = options.batch_size // (accelerator.num_processes * options.accumulation)
+
+    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        predicted: Tensor = unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
+        return predicted
+
+    def loss_of_part(step: int, part: int) -> Tensor:
+        first = size * (accelerator.process_index * options.accumulation + part)
+        mine = slice(first, first + size)
+        # the whole batch is drawn, on the CPU, so that every device and every number of processes sees the same noise
+        torch.manual_seed(derived_seed(options.seed, step))
+        rows = batch_indices(num_images, options.batch_size, step, options.seed)
+        if options.flip:
+            rows = rows + num_images * torch.randint(0, 2, rows.shape)
+        t = torch.randint(0, len(alpha_bar), (len(rows),))
+        eps = torch.randn(len(rows), *encodings.latents.shape[1:])
+        dropped = torch.rand(len(rows)) < options.condition_dropout
+        latents, tokens = encodings.rows(rows[mine])
+        null = model.null_tokens(len(tokens), tokens.shape[1]).cpu()
+        tokens = torch.where(dropped[mine, None, None], null, tokens)
+        z, c, eps, t = (tensor.to(accelerator.device) for tensor in (latents, tokens, eps[mine], t[mine]))
+        return noise_prediction_loss(eps_theta, z, c, eps, t, alpha_bar)
+
+    return loss_of_part
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# checkpoints
+
+
+def _save(
+    parameters: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    average: EMAModel | None,
+    options: TuneSettings,
+    checkpoint: Path,
+    state: State,
+) -> None:
+    content: dict[str, Any] = {
+        "settings": _identity(options),
+        "losses": torch.tensor(state.losses, dtype=torch.float64),
+        "reports": state.reports,
+        "parameters": [parameter.detach() for parameter in parameters],
+        "optimizer": optimizer.state_dict(),
+        "average": average.state_dict() if average is not None else None,
+    }
+    with written_atomically(checkpoint) as part:
+        torch.save(content, part)
+
+
+def steps_done(checkpoint: Path) -> int:
+    """How far a checkpoint has got; 0 where there is none."""
+    if not checkpoint.is_file():
+        return 0
+    return len(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)["losses"])
+
+
+def _resume(
+    parameters: Sequence[Tensor],
+    optimizer: torch.optim.Optimizer,
+    average: EMAModel | None,
+    options: TuneSettings,
+    checkpoint: Path,
+) -> State:
+    if not checkpoint.is_file():
+        return State([], [])
+    content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    if content["settings"] != _identity(options):
+        raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
+    with torch.no_grad():
+        for parameter, saved in zip(parameters, content["parameters"], strict=True):
+            parameter.copy_(saved)
+    optimizer.load_state_dict(content["optimizer"])
+    if average is not None:
+        average.load_state_dict(content["average"])
+        average.to(parameters[0].device)
+    return State(content["losses"].tolist(), content["reports"])
+
+
+def _identity(options: TuneSettings) -> dict[str, Any]:
+    """The settings that decide the trajectory up to any step: not how far it goes, nor what only costs memory."""
+    return {name: value for name, value in asdict(options).items() if name not in ("steps", *NOT_DECIDING_TUNE)}

@@ -1,0 +1,108 @@
+"""What a tuning says of itself on the way: loss at fixed noise, drawn images, early warning of copying."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from generators.losses import noise_prediction_loss
+from generators.sampling import alphas_cumprod
+from ssl_aug.measures import near_copy_rate
+from ssl_aug.runtime import derived_seed, written_atomically
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+    from generators.ldm import LatentDiffusion
+    from ssl_aug.encodings import Encodings
+    from ssl_aug.settings import Settings
+
+COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed
+
+
+@torch.no_grad()
+def report(
+    model: LatentDiffusion,
+    encodings: Encodings,
+    settings: Settings,
+    accelerator: Accelerator,
+    references: Tensor,
+    folder: Path,
+    step: int,
+) -> dict[str, float]:
+    """Loss at fixed noise, share of near-copies among drawn images, and a grid of references above what is drawn.
+
+    The training loss says little: most of its variance is the timesteps'. Drawn images that lie nearer to a training
+    image than training images to each other say that the tuning copies.
+    """
+    from generators.anl_ldm import ANLLatentDiffusion
+
+    model.eval()
+    row = {"step": float(step), "fixed_noise_loss": fixed_noise_loss(model, encodings, accelerator)}
+    generator = ANLLatentDiffusion(model, settings, references.shape[-1])
+    seeds = [derived_seed("report", settings.tune.seed, place) for place in range(len(references))]
+    with accelerator.autocast():
+        drawn = generator(references.to(accelerator.device), [""] * len(references), seeds).float().cpu()
+    pooled = torch.from_numpy(encodings.tokens[:, 0].copy())
+    row["near_copy_rate"] = near_copy_rate(pooled, _pooled(model, drawn, accelerator))
+    save_grid(torch.stack([references.cpu(), drawn]), folder / f"samples_{step:06d}.png")
+    model.train()
+    write_rows(folder / "reports.csv", [row], append=True)
+    if row["near_copy_rate"] > COPY_WARNING:
+        print(
+            f"step {step}: {row['near_copy_rate']:.0%} of the drawn images are nearer to a training image than "
+            "training images are to each other: fewer tune.steps, or a larger mask_rate, copy less",
+            file=sys.stderr,
+        )
+    return row
+
+
+def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: Accelerator) -> float:
+    """Eq. 10 on the same images, timesteps (evenly spread) and noise at every call."""
+    alpha_bar = alphas_cumprod(model.facts.schedule).to(accelerator.device)
+    count = min(64, len(encodings))
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.linspace(0, len(encodings) - 1, count).long()
+    latents, tokens = encodings.rows(rows)
+    t = torch.linspace(10, len(alpha_bar) - 10, count).long()
+    eps = torch.randn(latents.shape, generator=generator)
+
+    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+        predicted: Tensor = model.unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
+        return predicted
+
+    with accelerator.autocast():
+        z, c, eps, t = (tensor.to(accelerator.device) for tensor in (latents, tokens, eps, t))
+        return float(noise_prediction_loss(eps_theta, z, c, eps, t, alpha_bar))
+
+
+def _pooled(model: LatentDiffusion, images: Tensor, accelerator: Accelerator) -> Tensor:
+    return model.clip.embed_images(images.to(accelerator.device))[:, 0].cpu()
+
+
+def save_grid(images: Tensor, path: Path) -> None:
+    """(rows, columns, 3, s, s) images in [-1, 1] as one PNG."""
+    from PIL import Image
+
+    rows, columns, channels, height, width = images.shape
+    pixels = ((images + 1) * 127.5).round().clamp(0, 255).byte()
+    sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)
+    with written_atomically(path) as part:
+        Image.fromarray(sheet.numpy()).save(part, "PNG")
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]], append: bool = False) -> None:
+    """Rows of figures as CSV."""
+    if append and path.is_file():
+        with path.open(newline="") as file:
+            rows = [*csv.DictReader(file), *rows]
+    with written_atomically(path) as part, part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
