@@ -9,8 +9,11 @@ from torch import Tensor
 
 from generators import compvis, ldm
 from generators.conditioning import ClipEncoder, load_clip
+from ssl_aug import generate as generate_module
 from ssl_aug.convert import main
-from tests.conftest import TINY_CLIP
+from ssl_aug.runtime import read_json
+from ssl_aug.synthetic import SyntheticSet
+from tests.conftest import TINY_CLIP, write_image_folder
 from tests.generators.test_compvis import random_checkpoint
 
 
@@ -104,3 +107,22 @@ def test_another_models_clip_weights_are_named(tmp_path: Path) -> None:
 def test_a_prompt_before_the_norm_is_known_is_refused() -> None:
     with pytest.raises(ValueError, match="tune first"):
         ClipEncoder(TINY_CLIP, None).embed_texts(["a red car"])
+
+
+def test_the_published_file_tunes_and_draws_with_a_prompt_too(
+    checkpoint: Path, clip_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos")
+    words = [
+        "data=image_folder", "data.root=photos", "data.labels_per_class=1", "generator=ldm",
+        f"generator.checkpoint={checkpoint}", f"generator.clip_checkpoint={clip_file}", "generator.image_size=64",
+        "tune.steps=2", "tune.batch_size=2", "steps=2", "sampler=dpmpp", "device=cpu", "--per-sample", "1",
+    ]  # fmt: skip
+    generate_module.main([*words, "--out", "images"])
+    generate_module.main([*words, "--out", "prompted", "prompt=a red car"])
+    (facts,) = (tmp_path / "outputs" / "adapters").glob("*/adapter_000002.json")
+    assert read_json(facts)["clip_image_norm"] > 0  # the file does not know it: tuning measured it
+    drawn = [SyntheticSet.open(tmp_path / name) for name in ("images", "prompted")]
+    assert [len(one) for one in drawn] == [3, 3]
+    assert drawn[0].id != drawn[1].id

@@ -1,7 +1,9 @@
 """The set on disk: requests, chunks, resume, and what is refused."""
 
 import csv
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.runtime import read_json, write_json
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
 
@@ -118,6 +121,28 @@ def test_a_run_is_given_as_many_per_sample_as_it_asks_for(tmp_path: Path) -> Non
     settings.per_sample = 4
     with pytest.raises(ValueError, match=r"holds 36 images, per_sample=4 .* asks for 48"):
         open_for(labeled_set(), settings)
+
+
+@pytest.mark.parametrize(
+    ("identity", "named"),
+    [
+        ({"prompt": "a red car"}, "prompt='a red car'"),
+        ({"condition": "none"}, "condition=none"),
+        ({"tune": {"approach": "anl_unconditional"}}, "tune.approach=anl_unconditional"),
+    ],
+)
+def test_a_set_whose_images_show_no_class_is_no_training_set(
+    tmp_path: Path, identity: dict[str, Any], named: str
+) -> None:
+    write_all(tmp_path / "set", labeled_set(), per_sample=1)
+    card = read_json(tmp_path / "set" / "generator.json")
+    settings = Settings(synthetic=SyntheticSettings(str(tmp_path / "set")), per_sample=1)
+    write_json(tmp_path / "set" / "generator.json", {**card, **identity})
+    with pytest.raises(ValueError, match=re.escape(named)):
+        open_for(labeled_set(), settings)
+    # started from the labeled image, they show it
+    write_json(tmp_path / "set" / "generator.json", {**card, **identity, "strength": 0.5})
+    assert len(open_for(labeled_set(), settings)) == 12
 
 
 def test_a_shorter_run_takes_nothing_away(tmp_path: Path) -> None:
