@@ -9,11 +9,21 @@ from torch import Tensor, nn
 class Classifier(nn.Module):
     """backbone (b, 3, s, s) -> (b, f), bottleneck -> (b, d), head -> logits (b, c)."""
 
-    def __init__(self, backbone: nn.Module, bottleneck: nn.Module, head: nn.Module):
+    def __init__(self, backbone: nn.Module, bottleneck: nn.Module, head: nn.Linear):
         super().__init__()
         self.backbone = backbone
         self.bottleneck = bottleneck
         self.head = head
+
+    @property
+    def num_features(self) -> int:
+        """d, what the head sees."""
+        return int(self.head.weight.shape[1])
+
+    @property
+    def num_classes(self) -> int:
+        """c."""
+        return int(self.head.weight.shape[0])
 
     def features(self, images: Tensor) -> Tensor:
         """What the head sees, (b, d)."""

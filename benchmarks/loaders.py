@@ -84,8 +84,13 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         batch_sizes: tuple[int, int],
         seed: int,
         cache_bytes: int,
+        view_kinds: tuple[str, str] = ("weak", "strong"),
     ):
-        """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images."""
+        """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images.
+
+        `view_kinds` says which of the views stands in `weak` and in `strong` of a batch.
+        """
+        self.view_kinds = view_kinds
         self.labeled, self.unlabeled, self.views = labeled, unlabeled, views
         self.batch_sizes = batch_sizes
         self.seed = seed
@@ -114,9 +119,13 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     def _views(self, paths: Sequence[Path], seed: int, step: int) -> tuple[Tensor, Tensor]:
         images = [self.store.read(path) for path in paths]
         seeds = [derived_seed(seed, step, position) for position in range(len(paths))]
-        weak = [self.views.weak(image, s) for image, s in zip(images, seeds, strict=True)]
-        strong = [self.views.strong(image, s) for image, s in zip(images, seeds, strict=True)]
-        return torch.stack(weak), torch.stack(strong)
+        # two views of one kind are two draws
+        second = [derived_seed(s, "second") for s in seeds] if self.view_kinds[0] == self.view_kinds[1] else seeds
+        makers = {"weak": self.views.weak, "strong": self.views.strong}
+        both = []
+        for kind, own in zip(self.view_kinds, (seeds, second), strict=True):
+            both.append(torch.stack([makers[kind](image, s) for image, s in zip(images, own, strict=True)]))
+        return both[0], both[1]
 
 
 class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):

@@ -8,33 +8,39 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-from benchmarks.methods.base import Classifier
+from benchmarks.methods.base import Classifier, Method
 from benchmarks.settings import TrainSettings
+
+MILESTONES = (0.2, 0.4, 0.6, 0.8)  # shares of the training
 
 
 def learning_rate(schedule: str, lr0: float, step: int, steps: int, gamma: float) -> float:
     """Learning rate of optimiser step `step` (from 0) of `steps`.
 
     exp: lr0 (1 + gamma t)^-0.75. cosine: lr0 cos(7 pi t / 16 T), FixMatch's, which ends near 0.195 lr0.
+    multistep: a tenth at each of MILESTONES, Self-Tuning's in the benchmark (epochs 12, 24, 36, 48 of 60).
     """
     if schedule == "exp":
         return lr0 * (1 + gamma * step) ** -0.75
+    if schedule == "multistep":
+        return lr0 * 0.1 ** sum(step >= share * steps for share in MILESTONES)
     if schedule == "cosine":
         return lr0 * math.cos(7 * math.pi * step / (16 * steps))
     assert schedule == "constant"
     return lr0
 
 
-def build_optimizer(model: Classifier, method: nn.Module, settings: TrainSettings) -> torch.optim.SGD:
+def build_optimizer(model: Classifier, method: Method, settings: TrainSettings) -> torch.optim.SGD:
     """SGD with Nesterov momentum; weight decay on every parameter, BatchNorm and biases included.
 
     The pretrained backbone learns more slowly, by `settings.backbone_lr_factor`; a method's own parameters
-    learn like the new layers.
+    learn like the new layers, unless it says otherwise.
     """
-    new_layers = [*model.bottleneck.parameters(), *model.head.parameters(), *method.parameters()]
+    slow, fast = [*model.backbone.parameters()], [*model.bottleneck.parameters(), *model.head.parameters()]
+    (slow if method.learns_like_backbone else fast).extend(method.parameters())
     groups = [
-        {"params": _trained(model.backbone.parameters()), "factor": settings.backbone_lr_factor},
-        {"params": _trained(new_layers), "factor": 1.0},
+        {"params": _trained(slow), "factor": settings.backbone_lr_factor},
+        {"params": _trained(fast), "factor": 1.0},
     ]
     return torch.optim.SGD(
         groups,

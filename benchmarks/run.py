@@ -154,7 +154,7 @@ def _train(
     place = placement(settings.device, settings.precision)
     torch.manual_seed(derived_seed(settings.seed, "new layers"))
     model, inputs = build_classifier(settings.model, facts["num_classes"])
-    method = build_method(settings.method)
+    method = build_method(settings.method, model, len(unlabeled or ()))
     half = place.dtype == torch.float16
     state = new_state(model.to(place.device), method.to(place.device), settings.train, half)
     options = settings.train
@@ -162,7 +162,7 @@ def _train(
     views = TrainViews(settings.view, inputs.image_size, inputs.mean)
     sizes = (options.batch_size, options.unlabeled_batch_size)
     per_process = cache_bytes // 2 // max(1, options.num_workers)
-    batches = TrainBatches(labeled, unlabeled, views, sizes, settings.seed, per_process)
+    batches = TrainBatches(labeled, unlabeled, views, sizes, settings.seed, per_process, method.view_kinds)
     test = TestBatches(
         split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share
     )

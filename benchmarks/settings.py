@@ -13,7 +13,7 @@ from omegaconf import MISSING
 
 from ssl_aug.settings import Settings
 
-SCHEDULES = ("exp", "cosine", "constant")
+SCHEDULES = ("exp", "cosine", "multistep", "constant")
 PROTOCOLS = ("benchmark", "paper")
 
 
@@ -86,7 +86,7 @@ class TrainSettings:
     unlabeled_batch_size: int = 32  # unlabeled images per step; benchmark: 32
     learning_rate: float = 0.03  # at step 0, of the new layers; benchmark: 0.03 (ERM)
     backbone_lr_factor: float = 0.1  # the backbone's learning rate over it; benchmark: 0.1
-    schedule: str = "exp"  # exp, cosine or constant; benchmark: exp
+    schedule: str = "exp"  # exp, cosine, multistep or constant; benchmark: exp (Self-Tuning: multistep)
     gamma: float = 4.0e-4  # exp: lr0 * (1 + gamma * step)^-0.75; benchmark: 4e-4
     momentum: float = 0.9  # Nesterov, 0 to below 1; benchmark: 0.9
     weight_decay: float = 5.0e-4  # on every parameter; benchmark: 5e-4

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.classifier import Classifier
 from benchmarks.methods.base import Method
+from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
+from benchmarks.methods.dst import DST, DSTSettings
 from benchmarks.methods.erm import ERM, ERMSettings
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
+from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings
+from benchmarks.methods.freematch import FreeMatch, FreeMatchSettings
+from benchmarks.methods.pseudo_label import PseudoLabel, PseudoLabelSettings
+from benchmarks.methods.self_tuning import SelfTuning, SelfTuningSettings
+from benchmarks.methods.softmatch import SoftMatch, SoftMatchSettings
+from benchmarks.methods.uda import UDA, UDASettings
 
 # name -> the method and its settings; configs/method/<name>.yaml holds what the benchmark sets otherwise
 METHODS: dict[str, tuple[type[Method], type]] = {
     "erm": (ERM, ERMSettings),
+    "pseudo_label": (PseudoLabel, PseudoLabelSettings),
+    "uda": (UDA, UDASettings),
     "fixmatch": (FixMatch, FixMatchSettings),
+    "self_tuning": (SelfTuning, SelfTuningSettings),
+    "flexmatch": (FlexMatch, FlexMatchSettings),
+    "debiasmatch": (DebiasMatch, DebiasMatchSettings),
+    "dst": (DST, DSTSettings),
+    "softmatch": (SoftMatch, SoftMatchSettings),
+    "freematch": (FreeMatch, FreeMatchSettings),
 }
 
 
@@ -20,7 +37,9 @@ def method_name(settings: Any) -> str:
     return next(name for name, (_, schema) in METHODS.items() if type(settings) is schema)
 
 
-def build_method(settings: Any) -> Method:
-    """The method whose settings these are."""
-    method, _ = METHODS[method_name(settings)]
-    return method(settings)
+def build_method(settings: Any, model: Classifier, num_unlabeled: int) -> Method:
+    """The method whose settings these are, ready for this model and so many unlabeled images."""
+    kind, _ = METHODS[method_name(settings)]
+    method = kind(settings)
+    method.prepare(model, num_unlabeled)
+    return method

@@ -55,6 +55,15 @@ class Method(nn.Module):
     """
 
     uses_unlabeled: ClassVar[bool] = True
+    view_kinds: ClassVar[tuple[str, str]] = ("weak", "strong")  # what stands in `weak` and `strong` of both halves
+    learns_like_backbone: ClassVar[bool] = False  # its own parameters' rate is the backbone's, not the new layers'
+
+    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+        """Makes the state whose size the model or the data decide; called once, before a state is loaded.
+
+        Args:
+            num_unlabeled: images of the unlabeled set, which `Unlabeled.index` counts.
+        """
 
     @abstractmethod
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
-
-PASSES = ("joint", "separate")
+from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 
 @dataclass
@@ -29,7 +28,7 @@ class FixMatchSettings:
     unlabeled_weight: float = 1.0  # lambda_u, above 0; paper: 1
     strict: bool = False  # confidence > tau; false: >= tau, as the paper; benchmark: true
     strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one forward pass of all views, one BatchNorm batch; benchmark: separate
+    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
         if not 0 <= self.threshold <= 1:
@@ -38,8 +37,7 @@ class FixMatchSettings:
             raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
         if self.strong_weight < 0:
             raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
-        if self.passes not in PASSES:
-            raise ValueError(f"method.passes={self.passes!r}: choose one of {', '.join(PASSES)}")
+        refuse_unknown_passes(self.passes)
 
 
 def confident(logits_weak: Tensor, threshold: float, strict: bool = False) -> tuple[Tensor, Tensor]:
@@ -75,8 +73,9 @@ class FixMatch(Method):
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         assert unlabeled is not None
         settings = self.settings
-        passes = _separate_passes if settings.passes == "separate" else _joint_pass
-        labeled_weak, labeled_strong, weak, strong = passes(model, labeled, unlabeled, settings.strong_weight > 0)
+        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
+        assert labeled_weak is not None and weak is not None and strong is not None
         supervised = supervised_loss(
             labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
         )
@@ -87,23 +86,3 @@ class FixMatch(Method):
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
             {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
         )
-
-
-Logits = tuple[Tensor, Tensor | None, Tensor, Tensor]
-
-
-def _separate_passes(model: Classifier, labeled: Labeled, unlabeled: Unlabeled, with_strong: bool) -> Logits:
-    """Four passes in the benchmark's order l_w, l_s, u_w, u_s: each view has its own BatchNorm statistics."""
-    labeled_weak = model(labeled.weak)
-    labeled_strong = model(labeled.strong) if with_strong else None
-    with torch.no_grad():
-        # Still in train mode, as in the benchmark: dropout makes the targets noisy, running statistics move.
-        weak = model(unlabeled.weak)
-    return labeled_weak, labeled_strong, weak, model(unlabeled.strong)
-
-
-def _joint_pass(model: Classifier, labeled: Labeled, unlabeled: Unlabeled, with_strong: bool) -> Logits:
-    """All views in one batch with common BatchNorm statistics, as the paper's own code interleaves them."""
-    views = [labeled.weak, *([labeled.strong] if with_strong else []), unlabeled.weak, unlabeled.strong]
-    logits = model(torch.cat(views)).split([len(view) for view in views])
-    return logits[0], logits[1] if with_strong else None, logits[-2].detach(), logits[-1]

@@ -250,14 +250,14 @@ def test_a_loss_that_is_not_finite_is_named_and_the_run_says_so(words: list[str]
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("method=erx", "method=erx: there is no such method; choose one of erm, fixmatch"),
+        ("method=erx", "method=erx: there is no such method; choose one of debiasmatch, dst, erm"),
         ("batch_size=8", "batch_size=8: that is the generator's and has no effect here, use train.batch_size=8"),
         ("steps=8", "use train.steps=8"),
         ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
         ("train.steps=0", "train.steps=0: give 1 or more"),
         ("train.batch_size=1", "train.batch_size=1: give 2 or more"),
         ("train.ema_decay=1", "train.ema_decay=1.0: give 0 to below 1"),
-        ("train.schedule=step", "choose one of exp, cosine, constant"),
+        ("train.schedule=step", "choose one of exp, cosine, multistep, constant"),
         ("train.learning_rate=-1", "train.learning_rate=-1.0: give a positive number"),
         ("train.num_workers=-1", "train.num_workers=-1: give 0 or more"),
         ("protocol=mine", "protocol=mine: there is no such protocol; choose one of benchmark, paper"),

@@ -1,0 +1,101 @@
+"""DebiasMatch: FixMatch whose pseudo-labels and margins are corrected for the classes that are predicted too often.
+
+Source: Wang et al., "Debiased Learning from Naturally Imbalanced Pseudo-Labels", arXiv:2201.01490: debiased logits
+Eq. 5, moving average Eq. 6, adaptive marginal loss Eq. 7. In the published benchmark (TLlib) the moving average starts
+anew every 500 steps: `protocol=benchmark`. **Deviations:** none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import supervised_loss
+from benchmarks.methods.fixmatch import confident, pseudo_label_loss
+from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+
+
+@dataclass
+class DebiasMatchSettings:
+    """Defaults are the paper's."""
+
+    threshold: float = 0.95  # least debiased confidence of a pseudo-label, 0 to 1; paper: 0.95
+    debias: float = 0.5  # lambda of the debiasing, above 0; paper: 0.5; benchmark: 1
+    decay: float = 0.999  # m of the moving average of predictions, 0 to below 1; paper: 0.999
+    reset_steps: int = 0  # steps after which that average starts anew; 0: never (paper); benchmark: 500
+    unlabeled_weight: float = 1.0  # above 0; paper: 1
+    strict: bool = False  # confidence > threshold; false: >=; benchmark: true
+    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
+        if self.reset_steps < 0:
+            raise ValueError(f"method.reset_steps={self.reset_steps}: give 0 (never) or more")
+        for name in ("debias", "unlabeled_weight"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0; without it, method=fixmatch")
+        if self.strong_weight < 0:
+            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unknown_passes(self.passes)
+
+
+def moving_average(average: Tensor, logits_weak: Tensor, decay: float) -> Tensor:
+    """p_hat <- m p_hat + (1 - m) 1/U sum_u softmax(logits_weak_u), (c,) (Eq. 6); all images count, sure or not."""
+    return decay * average + (1 - decay) * logits_weak.softmax(1).mean(0)
+
+
+def debiased_loss(
+    logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
+) -> Tensor:
+    """FixMatch's loss with target logits z_w - lambda log p_hat and student logits z_s + lambda log p_hat (Eq. 5, 7).
+
+    Args:
+        logits_strong, logits_weak: z_s and z_w, (u, c); no gradient reaches z_w.
+        average: p_hat, (c,) probabilities.
+    """
+    shift = debias * average.log()
+    return pseudo_label_loss(logits_strong + shift, logits_weak - shift, threshold, strict)
+
+
+class DebiasMatch(Method):
+    """FixMatch under debiasing; owns the moving average of predictions."""
+
+    average: Tensor
+    steps: Tensor
+
+    def __init__(self, settings: DebiasMatchSettings):
+        super().__init__()
+        self.settings = settings
+
+    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+        """Every class is as likely."""
+        self.register_buffer("average", torch.full((model.num_classes,), 1 / model.num_classes))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
+        assert unlabeled is not None
+        settings = self.settings
+        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
+        assert labeled_weak is not None and weak is not None and strong is not None
+        supervised = supervised_loss(
+            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
+        )
+        if settings.reset_steps and self.steps % settings.reset_steps == 0:
+            self.average.fill_(1 / len(self.average))
+        self.steps += 1
+        self.average.copy_(moving_average(self.average, weak, settings.decay))
+        pseudo = debiased_loss(strong, weak, self.average, settings.debias, settings.threshold, settings.strict)
+        _, mask = confident(weak - settings.debias * self.average.log(), settings.threshold, settings.strict)
+        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        return StepOutput(
+            {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
+            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+        )

@@ -1,0 +1,129 @@
+"""FlexMatch: FixMatch whose threshold is lower for classes that are learnt slowly.
+
+Source: Zhang et al., "FlexMatch", arXiv:2110.08263: learning effect Eq. 5, flexible threshold Eq. 6 and 7, warm-up
+Eq. 11, mapping Eq. 12, Algorithm 1. The published benchmark (TLlib) leaves the warm-up out, so that all thresholds
+start at 0. **Deviations:** counts are kept up to date image by image instead of recounted; the numbers are the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import supervised_loss
+from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+
+MAPPINGS = ("convex", "linear", "concave")
+UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
+
+
+@dataclass
+class FlexMatchSettings:
+    """Defaults are the paper's."""
+
+    threshold: float = 0.95  # tau, of the best learnt class, 0 to 1; paper: 0.95
+    warmup: bool = True  # compare with the number of unused images while most are unused; benchmark: false
+    mapping: str = "convex"  # M: convex x/(2-x) (paper), linear x, concave ln(x+1)/ln 2
+    unlabeled_weight: float = 1.0  # lambda, above 0; paper: 1
+    strict: bool = True  # confidence > threshold (paper, Eq. 9; benchmark); false: >=
+    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
+        if self.mapping not in MAPPINGS:
+            raise ValueError(f"method.mapping={self.mapping!r}: choose one of {', '.join(MAPPINGS)}")
+        if self.unlabeled_weight <= 0:
+            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
+        if self.strong_weight < 0:
+            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unknown_passes(self.passes)
+
+
+def flexible_thresholds(
+    counts: Tensor, num_unused: Tensor, threshold: float, warmup: bool, mapping: str = "convex"
+) -> Tensor:
+    """T(c) = M(beta(c)) tau, (c,) (Eq. 6, 7, 11, 12).
+
+    beta(c) = sigma(c) / max_c sigma, with warm-up sigma(c) / max(max_c sigma, number of unused images). While one
+    class, or no class, has all images, beta is 0.
+
+    Args:
+        counts: sigma, (c,) images whose last confident pseudo-label is c.
+        num_unused: () images without any.
+    """
+    largest = torch.maximum(counts.max(), num_unused)
+    total = counts.sum() + num_unused
+    divisor = largest if warmup else counts.max()
+    beta = torch.where(largest == total, 0.0, counts / divisor.clamp(min=1))
+    return threshold * {"convex": beta / (2 - beta), "linear": beta, "concave": torch.log2(beta + 1)}[mapping]
+
+
+def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
+    """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))) (Eq. 9): the mean is over all U images."""
+    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
+    return (mask * losses).mean()
+
+
+class FlexMatch(Method):
+    """FixMatch with a threshold per class; owns each unlabeled image's last confident pseudo-label."""
+
+    last: Tensor
+    counts: Tensor
+
+    def __init__(self, settings: FlexMatchSettings):
+        super().__init__()
+        self.settings = settings
+
+    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+        """All images are unused."""
+        self.register_buffer("last", torch.full((num_unlabeled,), UNUSED))
+        self.register_buffer("counts", torch.zeros(model.num_classes + 1))  # of each class; of the unused ones at last
+        self.counts[UNUSED] = num_unlabeled
+
+    def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
+        assert unlabeled is not None
+        settings = self.settings
+        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
+        assert labeled_weak is not None and weak is not None and strong is not None
+        supervised = supervised_loss(
+            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
+        )
+        confidence, pseudo_label = weak.softmax(1).max(1)
+        thresholds = flexible_thresholds(
+            self.counts[:UNUSED], self.counts[UNUSED], settings.threshold, settings.warmup, settings.mapping
+        )
+        own = thresholds[pseudo_label]
+        mask = confidence > own if settings.strict else confidence >= own
+        pseudo = masked_pseudo_label_loss(strong, pseudo_label, mask)
+        # after the mask: this step's predictions count from the next one on, and by the fixed threshold
+        sure = confidence > settings.threshold if settings.strict else confidence >= settings.threshold
+        self.remember(unlabeled.index[sure], pseudo_label[sure])
+        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        return StepOutput(
+            {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
+            {"labeled_accuracy": correct, "confident_share": mask.float().mean(), "threshold": thresholds.mean()},
+        )
+
+    @torch.no_grad()
+    def remember(self, index: Tensor, pseudo_label: Tensor) -> None:
+        """Overwrites the images' last pseudo-labels and moves the counts, in a batch's time.
+
+        Args:
+            index: (n,) positions in the unlabeled set; of an image that comes twice the later label holds.
+        """
+        if len(index) == 0:
+            return
+        order = torch.arange(len(index), device=index.device)
+        is_later = (index[None, :] == index[:, None]) & (order[None, :] > order[:, None])
+        final = ~is_later.any(dim=1)
+        index, pseudo_label = index[final], pseudo_label[final]
+        one = torch.ones(len(index), device=self.counts.device, dtype=self.counts.dtype)
+        self.counts.index_add_(0, self.last[index] % len(self.counts), -one)  # UNUSED is the last place
+        self.counts.index_add_(0, pseudo_label, one)
+        self.last[index] = pseudo_label

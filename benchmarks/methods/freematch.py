@@ -1,0 +1,130 @@
+"""FreeMatch: thresholds that follow the model's own confidence, and fairness among the classes.
+
+Source: Wang et al., "FreeMatch", arXiv:2205.07246: global threshold Eq. 5, class expectations Eq. 6, self-adaptive
+threshold Eq. 7, unlabeled loss Eq. 8, fairness Eq. 9 to 12. It is not in the published benchmark;
+`protocol=benchmark` gives it the benchmark's passes and labeled strong views. **Deviations:** none in the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import supervised_loss
+from benchmarks.methods.flexmatch import masked_pseudo_label_loss
+from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+
+_TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
+
+
+@dataclass
+class FreeMatchSettings:
+    """Defaults are the paper's."""
+
+    decay: float = 0.999  # lambda of the moving averages, 0 to below 1; paper: 0.999
+    unlabeled_weight: float = 1.0  # w_u, above 0; paper: 1
+    fairness_weight: float = 0.01  # w_f, 0 or more; paper: 0.01 (0.001 to 0.05)
+    strict: bool = True  # confidence > threshold (paper, Eq. 8); false: >=
+    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
+        if self.unlabeled_weight <= 0:
+            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
+        for name in ("fairness_weight", "strong_weight"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"method.{name}={getattr(self, name)}: give 0 or more")
+        refuse_unknown_passes(self.passes)
+
+
+def self_adaptive_thresholds(confidence: Tensor, expectation: Tensor) -> Tensor:
+    """tau_t(c) = p~_t(c) / max_c p~_t * tau_t, (c,) (Eq. 7).
+
+    Args:
+        confidence: tau_t, () moving mean of the largest probability. expectation: p~_t, (c,) of all probabilities.
+    """
+    return expectation / expectation.max() * confidence
+
+
+def fairness_loss(logits_strong: Tensor, mask: Tensor, expectation: Tensor, histogram: Tensor) -> Tensor:
+    """L_f = sum_c SumNorm(p~ / h~)_c log SumNorm(p_bar / h_bar)_c, to be minimised (Eq. 11 and 12).
+
+    p_bar is the mean of softmax(logits_strong) over the images in the mask, h_bar the histogram of their argmax; 0
+    where the mask is empty.
+
+    Args:
+        logits_strong: (u, c). mask: (u,) images above their threshold. expectation, histogram: p~ and h~, (c,).
+    """
+    kept = mask.bool()
+    if not kept.any():
+        return logits_strong.sum() * 0.0
+    probabilities = logits_strong[kept].softmax(1)
+    counts = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
+    return (
+        _balanced(expectation, histogram) * (_balanced(probabilities.mean(0), counts / counts.sum()) + _TINY).log()
+    ).sum()
+
+
+def _balanced(probabilities: Tensor, histogram: Tensor) -> Tensor:
+    """SumNorm(p / h); a class that was never predicted gets 0."""
+    ratio = torch.where(histogram > 0, probabilities / histogram.clamp(min=_TINY), 0.0)
+    return ratio / ratio.sum().clamp(min=_TINY)
+
+
+class FreeMatch(Method):
+    """Pseudo-labels under self-adaptive thresholds; owns the moving averages behind them."""
+
+    confidence: Tensor
+    expectation: Tensor
+    histogram: Tensor
+
+    def __init__(self, settings: FreeMatchSettings):
+        super().__init__()
+        self.settings = settings
+
+    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+        """All start at 1/C (Eq. 5, 6 and 10 at t = 0)."""
+        self.register_buffer("confidence", torch.tensor(1 / model.num_classes))
+        self.register_buffer("expectation", torch.full((model.num_classes,), 1 / model.num_classes))
+        self.register_buffer("histogram", torch.full((model.num_classes,), 1 / model.num_classes))
+
+    def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
+        assert unlabeled is not None
+        settings = self.settings
+        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
+        assert labeled_weak is not None and weak is not None and strong is not None
+        supervised = supervised_loss(
+            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
+        )
+        probabilities = weak.softmax(1)
+        confidence, pseudo_label = probabilities.max(1)
+        self._follow(probabilities, confidence, pseudo_label)
+        own = self_adaptive_thresholds(self.confidence, self.expectation)[pseudo_label]
+        mask = confidence > own if settings.strict else confidence >= own
+        losses = {
+            "supervised": supervised,
+            "unlabeled": settings.unlabeled_weight * masked_pseudo_label_loss(strong, pseudo_label, mask),
+        }
+        if settings.fairness_weight > 0:
+            fairness = fairness_loss(strong, mask, self.expectation, self.histogram)
+            losses["fairness"] = settings.fairness_weight * fairness
+        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        report = {"labeled_accuracy": correct, "confident_share": mask.float().mean(), "threshold": own.mean()}
+        return StepOutput(losses, report)
+
+    @torch.no_grad()
+    def _follow(self, probabilities: Tensor, confidence: Tensor, pseudo_label: Tensor) -> None:
+        """The moving averages of Eq. 5, 6 and 10."""
+        share = torch.bincount(pseudo_label, minlength=len(self.histogram)) / len(pseudo_label)
+        for average, seen in (
+            (self.confidence, confidence.mean()),
+            (self.expectation, probabilities.mean(0)),
+            (self.histogram, share),
+        ):
+            average.lerp_(seen, 1 - self.settings.decay)

@@ -1,0 +1,79 @@
+"""From views to logits: how the views of a step share forward passes and BatchNorm statistics. Torch alone.
+
+The published benchmark passes each view on its own, in train mode: every view has its own BatchNorm statistics, and
+the running ones move view by view. Papers' own codes pass all views as one batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.classifier import Classifier
+
+PASSES = ("joint", "separate", "grouped")
+
+
+def refuse_unknown_passes(passes: str) -> None:
+    """Raises ValueError where `method.passes` is none of PASSES."""
+    if passes not in PASSES:
+        raise ValueError(f"method.passes={passes!r}: choose one of {', '.join(PASSES)}")
+
+
+def forward_views(
+    model: Classifier, views: Sequence[Tensor | None], passes: str, without_gradient: Sequence[int] = ()
+) -> list[Tensor | None]:
+    """Logits of every view, None for a view that is None.
+
+    Args:
+        model: in train mode.
+        views: (b_i, 3, s, s) each, in the order in which BatchNorm's running statistics see them.
+        passes: separate: a pass per view. joint: one pass, common BatchNorm statistics. grouped: one pass, statistics
+            per view; equal to separate, but that dropout draws other masks.
+        without_gradient: positions of views whose logits are targets. They are passed in train mode all the same, as
+            in the benchmark: dropout makes them noisy and the running statistics move.
+    """
+    if passes == "separate":
+        return [
+            None if view is None else _logits(model, view, has_gradient=place not in without_gradient)
+            for place, view in enumerate(views)
+        ]
+    present = [view for view in views if view is not None]
+    sizes = [len(view) for view in present]
+    if passes == "grouped":
+        with batch_norm_per_group(model, sizes):
+            parts = iter(model(torch.cat(present)).split(sizes))
+    else:
+        parts = iter(model(torch.cat(present)).split(sizes))
+    logits = [None if view is None else next(parts) for view in views]
+    return [one.detach() if one is not None and place in without_gradient else one for place, one in enumerate(logits)]
+
+
+def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
+    with torch.set_grad_enabled(has_gradient and torch.is_grad_enabled()):
+        return model(view)
+
+
+@contextmanager
+def batch_norm_per_group(model: nn.Module, sizes: Sequence[int]) -> Iterator[None]:
+    """Inside, BatchNorm layers take a batch as groups of `sizes`: each is normalised by itself and moves the running
+    statistics in its turn, as if it had come alone. The mathematics of separate passes in one pass.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    for layer in layers:
+        layer.forward = partial(_normalised_by_group, type(layer).forward, layer, list(sizes))
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.forward
+
+
+def _normalised_by_group(
+    forward: Callable[[nn.Module, Tensor], Tensor], layer: nn.Module, sizes: list[int], features: Tensor
+) -> Tensor:
+    return torch.cat([forward(layer, group) for group in features.split(sizes)])

@@ -1,0 +1,103 @@
+"""SoftMatch: every pseudo-label counts, by a truncated Gaussian of its confidence.
+
+Source: Chen et al., "SoftMatch", arXiv:2301.10921: weight Eq. 5, moving mean and variance Eq. 7 and 8, uniform
+alignment Eq. 9. It is not in the published benchmark; `protocol=benchmark` gives it the benchmark's passes and labeled
+strong views. **Deviations:** none in the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import supervised_loss
+from benchmarks.methods.flexmatch import masked_pseudo_label_loss
+from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+
+
+@dataclass
+class SoftMatchSettings:
+    """Defaults are the paper's."""
+
+    num_sigmas: float = 2.0  # n: the weight falls with deviation sigma / n below the mean, above 0; paper: 2
+    decay: float = 0.999  # m of the moving mean and variance, 0 to below 1; paper: 0.999
+    uniform_alignment: bool = True  # weigh by probabilities that were aligned to equally likely classes; paper: true
+    unlabeled_weight: float = 1.0  # above 0; paper: 1
+    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+
+    def __post_init__(self) -> None:
+        for name in ("num_sigmas", "unlabeled_weight"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
+        if self.strong_weight < 0:
+            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unknown_passes(self.passes)
+
+
+def truncated_gaussian(confidence: Tensor, mean: Tensor, variance: Tensor, num_sigmas: float = 2.0) -> Tensor:
+    """lambda = exp(-min(max_c p - mu, 0)^2 / (2 sigma^2 / n^2)), (u,) in (0, 1]; 1 from the mean on (Eq. 5).
+
+    Args:
+        confidence: max_c p, (u,). mean, variance: mu and sigma^2, (). num_sigmas: n, 2 in the paper.
+    """
+    below = (confidence - mean).clamp(max=0)
+    return torch.exp(-(below**2) / (2 * variance / num_sigmas**2))
+
+
+def uniformly_aligned(probabilities: Tensor, average: Tensor) -> Tensor:
+    """Norm(p u(c) / E[p]), (u, c): as if all classes were predicted equally often (Eq. 9).
+
+    Args:
+        average: E[p], (c,) moving average of predictions.
+    """
+    aligned = probabilities / (len(average) * average)
+    return aligned / aligned.sum(1, keepdim=True)
+
+
+class SoftMatch(Method):
+    """Pseudo-labels under soft weights; owns the confidences' moving mean and variance and the mean prediction."""
+
+    mean: Tensor
+    variance: Tensor
+    average: Tensor
+
+    def __init__(self, settings: SoftMatchSettings):
+        super().__init__()
+        self.settings = settings
+
+    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+        """mu starts at 1/C, sigma^2 at 1, every class as likely (Algorithm 1)."""
+        self.register_buffer("mean", torch.tensor(1 / model.num_classes))
+        self.register_buffer("variance", torch.ones(()))
+        self.register_buffer("average", torch.full((model.num_classes,), 1 / model.num_classes))
+
+    def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
+        assert unlabeled is not None
+        settings = self.settings
+        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
+        assert labeled_weak is not None and weak is not None and strong is not None
+        supervised = supervised_loss(
+            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
+        )
+        probabilities = weak.softmax(1)
+        pseudo_label = probabilities.argmax(1)
+        if settings.uniform_alignment:
+            self.average.lerp_(probabilities.mean(0), 1 - settings.decay)
+            probabilities = uniformly_aligned(probabilities, self.average)
+        confidence = probabilities.max(1).values
+        self.mean.lerp_(confidence.mean(), 1 - settings.decay)
+        self.variance.lerp_(confidence.var(), 1 - settings.decay)  # of U - 1, as Eq. 8
+        weight = truncated_gaussian(confidence, self.mean, self.variance, settings.num_sigmas)
+        pseudo = masked_pseudo_label_loss(strong, pseudo_label, weight)
+        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        return StepOutput(
+            {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
+            {"labeled_accuracy": correct, "mean_weight": weight.mean()},
+        )
