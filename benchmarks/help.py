@@ -34,6 +34,7 @@ def help_text() -> str:
         *rows("model.", fields_of(OURS, "ModelSettings")),
         *rows("train.", fields_of(OURS, "TrainSettings")),
         *rows("view.", fields_of(OURS, "ViewSettings")),
+        *rows("mix.", fields_of(OURS, "MixSettings")),
         *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",)),
         *rows("synthetic.", fields_of(SHARED, "SyntheticSettings")),
         *rows("", shared),

@@ -85,12 +85,19 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         seed: int,
         cache_bytes: int,
         view_kinds: tuple[str, str] = ("weak", "strong"),
+        num_real: int | None = None,
+        synthetic_share: float | None = None,
+        synthetic_weight: float = 1.0,
     ):
         """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images.
 
-        `view_kinds` says which of the views stands in `weak` and in `strong` of a batch.
+        `view_kinds` says which of the views stands in `weak` and in `strong` of a batch. The labeled images from
+        number `num_real` on are synthetic: `synthetic_share` of each batch, to the nearest image, where it is given,
+        and of weight `synthetic_weight` in the loss.
         """
         self.view_kinds = view_kinds
+        self.num_real = len(labeled) if num_real is None else num_real
+        self.synthetic_share, self.synthetic_weight = synthetic_share, synthetic_weight
         self.labeled, self.unlabeled, self.views = labeled, unlabeled, views
         self.batch_sizes = batch_sizes
         self.seed = seed
@@ -104,10 +111,20 @@ class TrainBatches(Dataset[Batch | Unreadable]):
 
     def _labeled(self, step: int) -> Labeled:
         seed = derived_seed(self.seed, "labeled")
-        index = batch_indices(len(self.labeled), self.batch_sizes[0], seed, step)
+        index = self._labeled_indices(seed, step)
         weak, strong = self._views([self.labeled.examples[i].path for i in index], seed, step)
         target = torch.tensor([self.labeled.examples[i].label for i in index])
-        return Labeled(weak, strong, target, torch.tensor(index), torch.ones(len(index)))
+        weight = torch.tensor([1.0 if i < self.num_real else self.synthetic_weight for i in index])
+        return Labeled(weak, strong, target, torch.tensor(index), weight)
+
+    def _labeled_indices(self, seed: int, step: int) -> list[int]:
+        size = self.batch_sizes[0]
+        if self.synthetic_share is None:
+            return batch_indices(len(self.labeled), size, seed, step)
+        num_synthetic = min(max(round(self.synthetic_share * size), 1), size - 1)
+        real = batch_indices(self.num_real, size - num_synthetic, derived_seed(seed, "real"), step)
+        drawn = batch_indices(len(self.labeled) - self.num_real, num_synthetic, derived_seed(seed, "synthetic"), step)
+        return [*real, *(self.num_real + i for i in drawn)]
 
     def _unlabeled(self, step: int) -> Unlabeled:
         assert self.unlabeled is not None

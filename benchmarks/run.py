@@ -118,6 +118,7 @@ def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet 
     return {
         "method": method_name(settings.method),
         "augment": settings.augment,
+        "mix": settings.mix.name,
         "protocol": settings.protocol,
         "data": settings.data.name,
         "labels_per_class": settings.data.labels_per_class,
@@ -156,13 +157,20 @@ def _train(
     model, inputs = build_classifier(settings.model, facts["num_classes"])
     method = build_method(settings.method, model, len(unlabeled or ()))
     half = place.dtype == torch.float16
+    if settings.train.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if settings.train.compile:
+        model.backbone.compile()
     state = new_state(model.to(place.device), method.to(place.device), settings.train, half)
     options = settings.train
     cache_bytes = options.cache_megabytes * 2**20
     views = TrainViews(settings.view, inputs.image_size, inputs.mean)
     sizes = (options.batch_size, options.unlabeled_batch_size)
     per_process = cache_bytes // 2 // max(1, options.num_workers)
-    batches = TrainBatches(labeled, unlabeled, views, sizes, settings.seed, per_process, method.view_kinds)
+    batches = TrainBatches(
+        labeled, unlabeled, views, sizes, settings.seed, per_process, method.view_kinds,
+        len(split.labeled), settings.mix.synthetic_share, settings.mix.synthetic_weight,
+    )  # fmt: skip
     test = TestBatches(
         split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share
     )

@@ -90,6 +90,9 @@ class TrainSettings:
     gamma: float = 4.0e-4  # exp: lr0 * (1 + gamma * step)^-0.75; benchmark: 4e-4
     momentum: float = 0.9  # Nesterov, 0 to below 1; benchmark: 0.9
     weight_decay: float = 5.0e-4  # on every parameter; benchmark: 5e-4
+    gradient_clip: float = 0.0  # largest norm of all gradients together; 0: off (benchmark)
+    channels_last: bool = False  # memory order of images that tensor cores like; moves results by rounding alone
+    compile: bool = False  # the backbone, with torch.compile: minutes at first, faster steps; needs a C++ compiler
     ema_decay: float = 0.0  # per step, of an averaged copy that is evaluated too; 0: none (benchmark)
     eval_every: int = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
     log_every: int = 20  # steps between rows of log.csv
@@ -104,7 +107,7 @@ class TrainSettings:
         for name in ("steps", "eval_every", "log_every", "eval_batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"train.{name}={getattr(self, name)}: give 1 or more")
-        for name in ("num_workers", "cache_megabytes", "weight_decay", "gamma", "backbone_lr_factor"):
+        for name in ("num_workers", "cache_megabytes", "weight_decay", "gamma", "backbone_lr_factor", "gradient_clip"):
             if getattr(self, name) < 0:
                 raise ValueError(f"train.{name}={getattr(self, name)}: give 0 or more")
         if self.learning_rate <= 0:
@@ -117,6 +120,26 @@ class TrainSettings:
 
 
 @dataclass
+class MixSettings:
+    """How synthetic images join the labeled ones; the defaults are the paper's: all are labeled images like others."""
+
+    synthetic_share: float | None = None  # of each labeled batch, above 0 to below 1; null: as they come
+    synthetic_weight: float = 1.0  # of a synthetic image in the supervised loss, above 0
+
+    def __post_init__(self) -> None:
+        if self.synthetic_share is not None and not 0 < self.synthetic_share < 1:
+            raise ValueError(f"mix.synthetic_share={self.synthetic_share}: give above 0 to below 1, or null")
+        if self.synthetic_weight <= 0:
+            raise ValueError(f"mix.synthetic_weight={self.synthetic_weight}: give above 0; for none, augment=false")
+
+    @property
+    def name(self) -> str:
+        """What differs from the paper's mixing, in words; empty where nothing does."""
+        words = [f"share {self.synthetic_share:g}"] if self.synthetic_share is not None else []
+        return ", ".join(words + ([f"weight {self.synthetic_weight:g}"] if self.synthetic_weight != 1 else []))
+
+
+@dataclass
 class BenchmarkSettings(Settings):
     """One run: one method on one split, with or without the synthetic set of the shared settings."""
 
@@ -126,6 +149,7 @@ class BenchmarkSettings(Settings):
     model: ModelSettings = field(default_factory=ModelSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     view: ViewSettings = field(default_factory=ViewSettings)
+    mix: MixSettings = field(default_factory=MixSettings)
     runs: str = "outputs/runs"  # every run gets a new numbered folder in here
     resume: str | None = None  # folder of a run that was stopped: go on there, with its settings
 
@@ -133,3 +157,5 @@ class BenchmarkSettings(Settings):
         super().__post_init__()
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol={self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
+        if self.mix.name and not self.augment:
+            raise ValueError(f"mix ({self.mix.name}) has no effect without synthetic images: add augment=true")

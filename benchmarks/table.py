@@ -32,6 +32,8 @@ FORMATS = ("terminal", "markdown", "csv", "latex")
 GROUP = ("data", "labels_per_class", "model", "protocol")
 NEEDED = (*GROUP, *METRICS.values(), "status", "method", "augment", "seed", "steps", "num_synthetic", "labeled_set_id")
 PLAIN, AUGMENTED, DIFFERENCE = "plain", "+ augmentation", "difference"
+# Columns come in the order of the paper's table, then the others by name.
+ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
 EMBEDDED_WORLDS = ("toycars", "digits")
 
 
@@ -97,7 +99,7 @@ def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
         elif run[METRICS[metric]] is None:
             notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} (train.ema_decay is 0)")
         else:
-            key = (*_group(run), run["method"], run["augment"], run["seed"], run["labeled_set_id"])
+            key = (*_group(run), run["method"], run["augment"], run.get("mix", ""), run["seed"], run["labeled_set_id"])
             if key in done:
                 notes.append(f"not counted: {done[key]['folder']}, the newer {run['folder']} is the same experiment")
             done[key] = run
@@ -113,33 +115,55 @@ def _group(run: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _table(runs: Sequence[dict[str, Any]], metric: str, notes: list[str]) -> Table:
-    methods = sorted({run["method"] for run in runs})
+    methods = sorted({run["method"] for run in runs}, key=lambda name: (*(name != known for known in ORDER), name))
+    mixes = sorted({run.get("mix", "") for run in runs if run["augment"]})
 
-    def cell(method: str, augment: bool) -> Cell | None:
-        values = [r[METRICS[metric]] for r in runs if r["method"] == method and r["augment"] == augment]
-        return Cell(tuple(values)) if values else None
+    def of(method: str, augment: bool, mix: str) -> list[dict[str, Any]]:
+        found = [run for run in runs if run["method"] == method and run["augment"] == augment]
+        return [run for run in found if not augment or run.get("mix", "") == mix]
 
-    plain = {method: cell(method, False) for method in methods}
-    augmented = {method: cell(method, True) for method in methods}
-    both = [method for method in methods if plain[method] and augmented[method]]
-    for method in both:
-        seeds = [{r["seed"] for r in runs if r["method"] == method and r["augment"] == a} for a in (False, True)]
-        if seeds[0] != seeds[1]:
-            notes.append(f"{method}: plain has seeds {sorted(seeds[0])}, + augmentation {sorted(seeds[1])}")
+    def cells(augment: bool, mix: str = "") -> dict[str, Cell | None]:
+        values = {method: tuple(run[METRICS[metric]] for run in of(method, augment, mix)) for method in methods}
+        return {method: Cell(accuracies) if accuracies else None for method, accuracies in values.items()}
+
     for method in methods:
         for name, unit in (("steps", "steps"), ("num_synthetic", "synthetic images")):
             found = sorted({r[name] for r in runs if r["method"] == method and (name == "steps" or r["augment"])})
             if len(found) > 1:
                 notes.append(f"{method}: runs with {', '.join(map(str, found))} {unit} are taken together")
-    rows: dict[str, tuple[Cell | float | None, ...]] = {
-        name: (*cells.values(), _mean(cells)) for name, cells in ((PLAIN, plain), (AUGMENTED, augmented))
-    }
-    differences = {m: a.mean - p.mean for m in methods if (a := augmented[m]) and (p := plain[m])}
-    if differences:
-        overall = statistics.fmean(differences.values()) if len(differences) == len(methods) else None
-        rows[DIFFERENCE] = (*(differences.get(method) for method in methods), overall)
+    plain = cells(False)
+    rows: dict[str, tuple[Cell | float | None, ...]] = {PLAIN: (*plain.values(), _mean(plain))}
+    for mix in mixes:
+        augmented, suffix = cells(True, mix), f", {mix}" if mix else ""
+        rows[AUGMENTED + suffix] = (*augmented.values(), _mean(augmented))
+        differences = {m: a.mean - p.mean for m in methods if (a := augmented[m]) and (p := plain[m])}
+        if differences:
+            overall = statistics.fmean(differences.values()) if len(differences) == len(methods) else None
+            rows[DIFFERENCE + suffix] = (*(differences.get(method) for method in methods), overall)
+        for method in differences:
+            notes.append(_paired(method, of(method, False, ""), of(method, True, mix), metric, AUGMENTED + suffix))
     rows = {name: cells for name, cells in rows.items() if any(cell is not None for cell in cells)}
     return Table(_title(runs, metric), (*methods, "mean"), rows)
+
+
+def _paired(
+    method: str, plain: Sequence[dict[str, Any]], augmented: Sequence[dict[str, Any]], metric: str, name: str
+) -> str:
+    """A line on the difference over the seeds that both have, with the p-value of a paired t-test (two-sided)."""
+    before, after = ({run["seed"]: run[METRICS[metric]] for run in runs} for runs in (plain, augmented))
+    seeds = sorted(before.keys() & after.keys())
+    if before.keys() != after.keys():
+        return f"{method}: plain has seeds {sorted(before)}, {name} {sorted(after)}"
+    if len(seeds) < 2:
+        return f"{method}: {name} against plain: one seed, no test"
+    from scipy.stats import ttest_rel
+
+    differences = [after[seed] - before[seed] for seed in seeds]
+    spread = statistics.stdev(differences)
+    head = f"{method}: {name} against plain {statistics.fmean(differences):+.1f} ± {spread:.1f} over {len(seeds)} seeds"
+    if spread == 0:
+        return f"{head}, the same in each: no test"
+    return f"{head}, paired t-test p = {ttest_rel([after[s] for s in seeds], [before[s] for s in seeds]).pvalue:.2g}"
 
 
 def _mean(cells: dict[str, Cell | None]) -> float | None:
@@ -173,7 +197,7 @@ def cell_text(cell: Cell | float | None, num_runs: int, row: str, plus_minus: st
     if cell is None:
         return "-"
     if isinstance(cell, float):
-        return f"{cell:+.1f}" if row == DIFFERENCE else f"{cell:.1f}"
+        return f"{cell:+.1f}" if row.startswith(DIFFERENCE) else f"{cell:.1f}"
     text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
     return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
 
@@ -248,6 +272,11 @@ def _latex_safe(text: str) -> str:
     return text.replace("_", r"\_").replace("%", r"\%")
 
 
+def _refuse_existing(option: str, path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(f"{option} {path} exists: choose another name or remove it")
+
+
 class Parser(argparse.ArgumentParser):
     """Errors in one line, like those of every other command."""
 
@@ -277,9 +306,16 @@ def main(words: list[str]) -> None:
     parser.add_argument("--runs", type=Path, default=Path("outputs/runs"), help="folder of runs (default: %(default)s)")
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, help="write to this file, which must not exist")
+    parser.add_argument("--plot", type=Path, help="write a bar plot as PNG to this file, which must not exist")
     parser.add_argument("--metric", choices=METRICS, default="last", help="(default: %(default)s)")
     options = parser.parse_args(words)
     report = build_report(read_runs(options.runs), options.metric)
+    if options.plot is not None:
+        _refuse_existing("--plot", options.plot)
+        from benchmarks.table_plot import plot
+
+        plot(report, options.plot)
+        print(options.plot)
     if options.out is None and options.format == "terminal":
         print_report(report)
         return
@@ -287,8 +323,7 @@ def main(words: list[str]) -> None:
     if options.out is None:
         sys.stdout.write(text)
         return
-    if options.out.exists():
-        raise FileExistsError(f"--out {options.out} exists: choose another name or remove it")
+    _refuse_existing("--out", options.out)
     with written_atomically(options.out) as part:
         part.write_text(text, encoding="utf-8")
     print(options.out)

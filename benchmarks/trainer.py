@@ -60,6 +60,10 @@ def train(
 
             state.optimizer.zero_grad(set_to_none=True)
             state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+            if settings.gradient_clip:
+                state.scaler.unscale_(state.optimizer)
+                trained = [each for group in state.optimizer.param_groups for each in group["params"]]
+                torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
             state.scaler.step(state.optimizer)
             state.scaler.update()
             if state.average is not None:

@@ -378,3 +378,35 @@ def test_python_m_trains_and_help_needs_no_torch(words: list[str], tmp_path: Pat
     )
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.parametrize(
+    "change", ["train.gradient_clip=0.01", "train.channels_last=true", "mix.synthetic_weight=0.5 augment=true"]
+)
+def test_clipping_and_weights_change_a_run_and_memory_order_does_not(
+    words: list[str], tmp_path: Path, change: str
+) -> None:
+    from ssl_aug.generate import main as generate_main
+
+    here = [word for word in words if word.startswith("data")]
+    root = f"synthetic.root={tmp_path / 'set'}"
+    generate_main([*here, "generator=noise", "per_sample=2", "device=cpu", root])
+    more = ["generator=noise", "per_sample=2", root] if "augment" in change else []
+    plain = [*words, *more, *([w for w in change.split() if w == "augment=true"])]
+    logs = []
+    for extra in ([], [w for w in change.split() if w != "augment=true"]):
+        folder = run(settings_from([*plain, *extra]))
+        assert folder is not None
+        with (folder / "log.csv").open() as file:
+            logs.append([float(row["loss/supervised"]) for row in csv.DictReader(file)])
+    if "channels_last" in change:
+        assert logs[0] == pytest.approx(logs[1], rel=1e-4)
+    else:
+        assert logs[0] != logs[1]
+
+
+def test_mixing_without_synthetic_images_is_refused(words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"mix \(share 0\.3\) has no effect .* add augment=true"):
+        settings_from([*words, "mix.synthetic_share=0.3"])
+    with pytest.raises(ValueError, match=r"mix\.synthetic_share=1\.5"):
+        settings_from([*words, "mix.synthetic_share=1.5", "augment=true"])

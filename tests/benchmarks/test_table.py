@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from benchmarks.table import AUGMENTED, DIFFERENCE, PLAIN, Cell, as_text, build_report, cell_text, main, read_runs
 
@@ -42,7 +43,12 @@ RUNS = [
 def test_means_deviations_and_differences() -> None:
     report = build_report(RUNS, "last")
     (table,) = report.tables
-    assert table.columns == ("erm", "fixmatch", "mean") and report.notes == ()
+    assert table.columns == ("erm", "fixmatch", "mean")
+    # a paired t-test with one degree of freedom: p = 1 - 2 arctan(t) / pi, with t = 10 and 6.5 / 1.5
+    assert report.notes == (
+        "erm: + augmentation against plain +10.0 ± 1.4 over 2 seeds, paired t-test p = 0.063",
+        "fixmatch: + augmentation against plain +6.5 ± 2.1 over 2 seeds, paired t-test p = 0.14",
+    )
     erm, fixmatch, mean = table.rows[PLAIN]
     assert isinstance(erm, Cell) and isinstance(fixmatch, Cell)
     assert (erm.mean, fixmatch.mean, mean) == (32.0, 50.5, 41.25)
@@ -51,6 +57,32 @@ def test_means_deviations_and_differences() -> None:
     assert table.rows[DIFFERENCE] == (10.0, 6.5, 8.25)
     for words in ("toycars", "4 labels per class", "embedded", "erm 100", "n = 2 (seeds 0, 1)", "last step"):
         assert words in table.title
+
+
+def test_each_way_of_mixing_is_a_row_of_its_own() -> None:
+    half = [result("erm", True, seed, 50.0 + seed, mix="share 0.5") for seed in (0, 1)]
+    (table,) = build_report([*RUNS, *half], "last").tables
+    assert list(table.rows) == [
+        PLAIN, AUGMENTED, DIFFERENCE, f"{AUGMENTED}, share 0.5", f"{DIFFERENCE}, share 0.5",
+    ]  # fmt: skip
+    assert table.rows[f"{DIFFERENCE}, share 0.5"] == (18.5, None, None)
+    assert table.rows[AUGMENTED][0] == Cell((41.0, 43.0))
+
+
+def test_columns_come_in_the_papers_order() -> None:
+    names = ["softmatch", "flexmatch", "fixmatch", "dst", "self_tuning", "erm", "uda", "pseudo_label"]
+    (table,) = build_report([result(name, False, 0, 1.0) for name in names], "last").tables
+    assert table.columns == (
+        "erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch", "dst", "softmatch", "mean",
+    )  # fmt: skip
+
+
+def test_the_plot_is_a_picture_with_a_bar_for_each_cell(tmp_path: Path, runs_folder: Path) -> None:
+    main(["--runs", str(runs_folder), "--plot", str(tmp_path / "bars.png")])
+    with Image.open(tmp_path / "bars.png") as picture:
+        assert picture.format == "PNG" and min(picture.size) > 300
+    with pytest.raises(FileExistsError, match="--plot"):
+        main(["--runs", str(runs_folder), "--plot", str(tmp_path / "bars.png")])
 
 
 def test_one_run_has_no_deviation() -> None:
@@ -66,7 +98,8 @@ def test_a_run_that_is_not_done_is_listed_and_never_averaged(status: str) -> Non
     unfinished = result("erm", False, 2, 99.0, status=status)
     report = build_report([*RUNS, unfinished], "last")
     assert report.tables == build_report(RUNS, "last").tables
-    assert len(report.notes) == 1 and status in report.notes[0] and "runs/erm-False-2" in report.notes[0]
+    (note,) = (note for note in report.notes if note.startswith("not counted"))
+    assert status in note and "runs/erm-False-2" in note
     assert status in as_text(report, "markdown")
     assert build_report([unfinished], "last").tables == ()
 
@@ -75,7 +108,7 @@ def test_of_two_runs_of_one_experiment_the_newer_counts_and_is_named() -> None:
     report = build_report([*RUNS, result("erm", False, 0, 36.0, folder="runs/newer")], "last")
     cell = report.tables[0].rows[PLAIN][0]
     assert isinstance(cell, Cell) and sorted(cell.values) == [34.0, 36.0]
-    assert report.notes == ("not counted: runs/erm-False-0, the newer runs/newer is the same experiment",)
+    assert report.notes[0] == "not counted: runs/erm-False-0, the newer runs/newer is the same experiment"
 
 
 def test_a_missing_method_leaves_dashes_and_no_mean_over_others() -> None:
