@@ -33,7 +33,15 @@ def sample(
         start: (b, c, h, w) latents to start from where `strength` is below 1.
         strength: share of the steps that are taken, at least one; below 1 the first of them sees `start` with that
             level's noise (SDEdit, arXiv:2108.01073, Algorithm 1).
+
+    Raises:
+        ValueError: DDIM steps that do not divide the levels: diffusers would start below the last one without a word.
     """
+    levels = schedule["num_train_timesteps"]
+    if sampler == "ddim" and levels % steps:
+        raise ValueError(
+            f"steps={steps}: ddim takes divisors of this model's {levels} noise levels, such as 20, 25, 50"
+        )
     solver = make_solver(sampler, schedule)
     solver.set_timesteps(steps)
     timesteps, latents = solver.timesteps, noise * solver.init_noise_sigma

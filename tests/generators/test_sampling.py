@@ -6,6 +6,7 @@ from torch import Tensor
 
 from generators.losses import add_noise, min_snr_weight, noise_prediction_loss
 from generators.sampling import alphas_cumprod, guided, make_solver, sample
+from ssl_aug.pretrain.diffusion import SCHEDULE as EMBEDDED_SCHEDULE
 
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear"}
 
@@ -114,3 +115,14 @@ def test_strength_says_how_far_a_drawing_leaves_what_it_starts_from(sampler: str
         sample(gaussian_eps(2.0, 0.5), noise, sampler, 50, SCHEDULE, start, 1.0),
         sample(gaussian_eps(2.0, 0.5), noise, sampler, 50, SCHEDULE),
     )
+
+
+def test_the_embedded_schedule_is_the_beginning_of_the_published_one() -> None:
+    short = alphas_cumprod(EMBEDDED_SCHEDULE)
+    assert len(short) == 800
+    assert torch.allclose(short, alphas_cumprod(SCHEDULE)[:800], atol=1e-6)
+    noise = torch.randn(2000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    drawn = sample(gaussian_eps(2.0, 0.5), noise, "ddim", 50, EMBEDDED_SCHEDULE)
+    assert drawn.mean().item() == pytest.approx(2.0, abs=0.2)  # it starts with a fifteenth of the signal left out
+    with pytest.raises(ValueError, match="divisors of this model's 800 noise levels"):
+        sample(gaussian_eps(2.0, 0.5), noise, "ddim", 125, EMBEDDED_SCHEDULE)
