@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,14 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (b, c), in float32 whatever the layers compute in: losses and confidences need its digits."""
-        features = self.features(images).float()
-        with torch.autocast(features.device.type, enabled=False):
-            return self.head(features)
+        return self.logits(self.features(images))
+
+    def logits(self, features: Tensor) -> Tensor:
+        """(b, d) -> (b, c) in float32."""
+        return in_full_precision(self.head, features)
+
+
+def in_full_precision(function: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """What a module or a function says of features, computed in float32 within any autocast."""
+    with torch.autocast(features.device.type, enabled=False):
+        return function(features.float())

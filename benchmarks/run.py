@@ -161,6 +161,7 @@ def _train(
         model.to(memory_format=torch.channels_last)
     if settings.train.compile:
         model.backbone.compile()
+    torch.backends.cudnn.deterministic = True  # a resumed run takes the same kernels (and the benchmark's setting)
     state = new_state(model.to(place.device), method.to(place.device), settings.train, half)
     options = settings.train
     cache_bytes = options.cache_megabytes * 2**20

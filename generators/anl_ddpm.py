@@ -37,7 +37,8 @@ class ResidualThenANL(nn.Module):
 class ConditionalUNet(nn.Module):
     """A UNet2DModel with ANL after each of its residual blocks, called as a UNet2DConditionModel is.
 
-    `generators.anl` names, freezes and saves its tuned weights as those of a latent diffusion model.
+    `generators.anl` names, freezes and saves its tuned weights as those of a latent diffusion model. A building block
+    for own training loops: the command lines tune latent diffusion models.
     """
 
     def __init__(self, unet: UNet2DModel, token_width: int, num_heads: int = 1):
@@ -57,8 +58,6 @@ class ConditionalUNet(nn.Module):
 
     def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> Any:
         """(b, c, h, w) noisy images, timesteps and (b, n, d) tokens -> diffusers' output with `.sample`."""
+        # kept until the next call: with gradient checkpointing the blocks run again in the backward pass
         self._condition["tokens"] = encoder_hidden_states
-        try:
-            return self.unet(sample, timestep)
-        finally:
-            self._condition.clear()
+        return self.unet(sample, timestep)

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from generators.conditioning import OF_DAMAGED_FILES, clip_config, load_clip
+from generators.conditioning import OF_DAMAGED_FILES, clip_config, clip_file, load_clip
 from generators.ldm import LatentDiffusion, ModelFacts
 
 IMAGE_SIZE = 256  # pixels
@@ -212,6 +212,7 @@ def load(path: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
     Raises:
         ValueError: another model, or tensors that are missing, unknown or of another shape; the first are named.
     """
+    clip_file(clip_checkpoint, CLIP_NAME)  # what is missing is said before 1.8 GB are read
     model = load_without_clip(path)
     load_clip(model.clip.model, clip_checkpoint, CLIP_NAME)
     return model

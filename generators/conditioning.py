@@ -129,7 +129,7 @@ def load_clip(module: nn.Module, source: str | None, name: str) -> None:
         FileNotFoundError: no such file, or weights of a tag that are not on this machine, with where to get them.
         ValueError: an unknown tag, or weights of another model.
     """
-    path = _clip_file(source, name)
+    path = clip_file(source, name)
     weights = _read_clip(path)
     wanted = module.state_dict()
     for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):  # numbers, not weights
@@ -144,7 +144,7 @@ def load_clip(module: nn.Module, source: str | None, name: str) -> None:
     module.load_state_dict({key: weights[key].float() for key in wanted})
 
 
-def _clip_file(source: str | None, name: str) -> Path:
+def clip_file(source: str | None, name: str) -> Path:
     """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched."""
     if source is not None and (Path(source).exists() or "/" in source or Path(source).suffix):
         path = Path(source)
@@ -198,5 +198,7 @@ def _read_clip(path: Path) -> dict[str, Tensor]:
             f"generator.clip_checkpoint={path} cannot be read as weights ({reason}): OpenAI's own .pt files hold a "
             f"program; take {CLIP_FILES[0]} of timm/vit_base_patch32_clip_224.openai"
         ) from error
-    state = content.get("state_dict", content)
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise ValueError(f"generator.clip_checkpoint={path} holds no state dict: take {CLIP_FILES[0]} of the model")
     return {key.removeprefix("module."): tensor for key, tensor in state.items()}

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators.conditioning import ClipEncoder, load_clip
+from generators.conditioning import ClipEncoder, clip_file, load_clip
 
 FORMAT = 1
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
@@ -163,6 +163,15 @@ def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
     return model.eval()
 
 
+def _clip_name(folder: Path) -> str:
+    """open_clip's name of the model whose weights come from elsewhere."""
+    if folder.is_file():
+        from generators.compvis import CLIP_NAME
+
+        return CLIP_NAME
+    return str(json.loads((folder / "model.json").read_text()).get("clip_name"))
+
+
 def _needed(folder: Path) -> list[str]:
     """The files that a model's folder must hold: CLIP's weights may come from elsewhere where its name is known."""
     names = ["model.json", "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors"]
@@ -193,20 +202,21 @@ def load_weights(module: nn.Module, path: Path) -> None:
 
 
 def weights_hash(folder: Path, clip_checkpoint: str | None = None) -> str:
-    """12 hex digits of what a model is loaded from: its folder's contents or its file, and CLIP's file or tag."""
+    """12 hex digits of what a model is loaded from: its folder's contents or its file, and CLIP's file.
+
+    Raises:
+        FileNotFoundError: CLIP's weights are needed and not there.
+    """
     folder = Path(folder)
     optional = [folder / f"{name}.safetensors" for name in ("clip", "null_token")]
     paths = [folder] if folder.is_file() else [folder / name for name in sorted({*_needed(folder)})]
     paths += [path for path in optional if path.is_file() and path not in paths]
+    if folder.is_file() or not (folder / "clip.safetensors").is_file():
+        paths.append(clip_file(clip_checkpoint, _clip_name(folder)))
     digest = hashlib.sha256()
     for path in sorted(paths):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    if clip_checkpoint is not None and Path(clip_checkpoint).is_file():
-        with Path(clip_checkpoint).open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    elif clip_checkpoint is not None:
-        digest.update(clip_checkpoint.encode())
     return digest.hexdigest()[:12]
 
 

@@ -25,7 +25,7 @@ class Encodings:
     """Arrays on disk. Where flips are on, the second half holds the mirrored images."""
 
     latents: np.ndarray  # (n, c, h, w) float32
-    tokens: np.ndarray  # (n, 1, d) float32
+    tokens: np.ndarray  # (n, tokens, d) float32
 
     def __len__(self) -> int:
         return len(self.latents)
@@ -99,7 +99,7 @@ def _write(
     folder.mkdir(parents=True)
     count = num_images * len(mirrored)
     latents = _new_array(folder / "latents.npy", (count, *model.shape_at(image_size)))
-    tokens = _new_array(folder / "tokens.npy", (count, 1, model.clip.width))
+    tokens = _new_array(folder / "tokens.npy", (count, model.clip.num_tokens, model.clip.width))
     with progress_bar(count, "encoding images") as bar, torch.no_grad():
         for start in range(0, num_images, BATCH_SIZE):
             images = read(slice(start, start + BATCH_SIZE)).to(place.device)

@@ -124,7 +124,8 @@ def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator)
     """The manifest's columns on how each image was drawn."""
     from generators.masks import mask_box
 
-    masked = settings.generator.name != "noise" and settings.prompt is None
+    is_conditional = settings.condition == "image" and settings.tune.approach != "anl_unconditional"
+    masked = settings.generator.name != "noise" and settings.prompt is None and is_conditional
     size = generator.image_size
     boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]
     same = {

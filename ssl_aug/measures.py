@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import torch
@@ -94,9 +95,13 @@ def near_copy_rate(train: Tensor, drawn: Tensor) -> float:
     their nearest other training image; by cosine distance. COPY_QUANTILE itself is what real images give.
     """
     train, drawn = (torch.nn.functional.normalize(features, dim=1) for features in (train, drawn))
-    among = train @ train.T
-    among.fill_diagonal_(-1)
-    limit = among.max(dim=1).values.quantile(1 - COPY_QUANTILE)
+    nearest = []
+    for first in range(0, len(train), 1000):  # in parts: all pairs of a large set do not fit into memory
+        rows = train[first : first + 1000] @ train.T
+        own = torch.arange(len(rows))
+        rows[own, first + own] = -1
+        nearest.append(rows.max(dim=1).values)
+    limit = torch.cat(nearest).sort().values[math.ceil((1 - COPY_QUANTILE) * (len(train) - 1))]
     return float(((drawn @ train.T).max(dim=1).values > limit).float().mean())
 
 

@@ -78,7 +78,7 @@ class Placement:
 def placement(device: str, precision: str) -> Placement:
     """Resolves `device` and `precision`, both of which may be "auto".
 
-    auto is bfloat16 on a GPU and on a CPU with bfloat16 matrix units (AMX), float32 on any other.
+    auto is bfloat16 on a GPU that has it and on a CPU with bfloat16 matrix units (AMX), float32 on any other.
 
     Raises:
         ValueError: a GPU is asked for and there is none, or a precision that the device cannot compute in.
@@ -92,7 +92,12 @@ def placement(device: str, precision: str) -> Placement:
     if precision == "fp16" and device == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
     if precision == "auto":
-        precision = "bf16" if device == "cuda" or torch.cpu._is_amx_tile_supported() else "fp32"
+        has_bf16 = (
+            torch.cuda.is_bf16_supported(including_emulation=False)
+            if device == "cuda"
+            else torch.cpu._is_amx_tile_supported()
+        )
+        precision = "bf16" if has_bf16 else "fp32"
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return Placement(
         torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device),

@@ -68,6 +68,8 @@ class TuneSettings:
                 raise ValueError(f"tune.{name}={getattr(self, name)}: give 1 or more")
         if self.base_learning_rate <= 0:
             raise ValueError(f"tune.base_learning_rate={self.base_learning_rate}: give a positive number")
+        if self.gradient_clip < 0:
+            raise ValueError(f"tune.gradient_clip={self.gradient_clip}: give 0 (off) or more")
         if self.report_every < 0:
             raise ValueError(f"tune.report_every={self.report_every}: give 0 (off) or more")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
@@ -108,11 +110,25 @@ class Settings(SamplingSettings):
             raise ValueError(f"device={self.device!r}: choose one of {', '.join(DEVICES)}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision={self.precision!r}: choose one of {', '.join(PRECISIONS)}")
+        if self.tune.approach == "anl_unconditional":
+            for name, has_effect in (
+                ("prompt", self.prompt is not None),
+                ("guidance", self.guidance != 1),
+                ("tune.condition_dropout", self.tune.condition_dropout > 0),
+                ("generator.tokens", self.generator.tokens != "pooled"),
+            ):
+                if has_effect:
+                    raise ValueError(f"{name} has no effect on tune.approach=anl_unconditional: leave it out")
+        if self.prompt is not None and self.generator.tokens != "pooled":
+            raise ValueError("a prompt is one token: use generator.tokens=pooled with it")
         has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
         if self.guidance != 1 and self.tune.condition_dropout == 0 and not has_null_token:
             raise ValueError(
                 f"guidance={self.guidance} needs a null token that was trained: set tune.condition_dropout=0.1 too"
             )
+        is_unconditional = self.tune.approach == "anl_unconditional"
+        if self.condition == "none" and self.tune.condition_dropout == 0 and not (has_null_token or is_unconditional):
+            raise ValueError("condition=none needs a null token that was trained: set tune.condition_dropout=0.1 too")
 
 
 def config_folder() -> Path:

@@ -130,7 +130,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size
     encoders = f"{plan.model_id}-{generator.tokens}" if generator.tokens != "pooled" else plan.model_id
-    encodings = encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
+    with accelerator.main_process_first():  # the others read what it wrote
+        encodings = encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
     if model.clip.image_norm is None:
         model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
     references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
@@ -144,6 +145,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
             save_file(adapter, part)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
+    accelerator.wait_for_everyone()  # nobody goes on before the file is there
+    accelerator.free_memory()
     return plan.adapter
 
 

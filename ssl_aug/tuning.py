@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Sequence
+import pickle
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl
+from generators.conditioning import OF_DAMAGED_FILES
 from generators.losses import noise_prediction_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.runtime import (
@@ -86,7 +88,7 @@ def tune_unet(
         parameters, lr=options.base_learning_rate * options.batch_size, weight_decay=options.weight_decay
     )
     average = EMAModel(parameters, decay=options.ema_decay) if options.ema_decay else None
-    state = _resume(parameters, optimizer, average, options, checkpoint)
+    state = _resume(parameters, optimizer, average, accelerator, options, checkpoint)
     unet, prepared = accelerator.prepare(model.unet, optimizer)
     loss_of_part = make_loss(model, unet, encodings, options, accelerator)
     label = f"tuning ({options.approach})"
@@ -108,24 +110,26 @@ def tune_unet(
                 accelerator.clip_grad_norm_(parameters, options.gradient_clip)
             prepared.step()
             prepared.zero_grad(set_to_none=True)
-            if average is not None:
+            if average is not None and not accelerator.optimizer_step_was_skipped:
                 average.step(parameters)
             state.losses.append(value.item())
             bar.update()
             bar.set_postfix(loss=f"{sum(state.losses[-50:]) / len(state.losses[-50:]):.4f}", refresh=False)
             done = len(state.losses)
             if options.report_every and done % options.report_every == 0 and accelerator.is_main_process:
-                state.reports.append(report(model, encodings, settings, accelerator, references, folder, done))
+                with averaged(average, parameters):  # of the weights that would be saved
+                    state.reports.append(report(model, encodings, settings, accelerator, references, folder, done))
+                write_rows(folder / "reports.csv", state.reports)
             # every process looks at the same time, else one would wait for gradients of another that has stopped
             stop = bool(accelerator.reduce(torch.tensor(float(interrupted()), device=accelerator.device), "sum"))
             if accelerator.is_main_process and (stop or done % options.save_every == 0 or done == options.steps):
-                _save(parameters, optimizer, average, options, checkpoint, state)
+                _save(parameters, optimizer, average, accelerator, options, checkpoint, state)
             if stop:
                 raise KeyboardInterrupt
-    accelerator.wait_for_everyone()
     if average is not None:
         average.copy_to(parameters)
-    write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
+    if accelerator.is_main_process:
+        write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
     return anl.adapter_state(model.unet, names), state
 
 
@@ -196,6 +200,7 @@ def _save(
     parameters: Sequence[Tensor],
     optimizer: torch.optim.Optimizer,
     average: EMAModel | None,
+    accelerator: Accelerator,
     options: TuneSettings,
     checkpoint: Path,
     state: State,
@@ -207,6 +212,7 @@ def _save(
         "parameters": [parameter.detach() for parameter in parameters],
         "optimizer": optimizer.state_dict(),
         "average": average.state_dict() if average is not None else None,
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
     }
     with written_atomically(checkpoint) as part:
         torch.save(content, part)
@@ -216,19 +222,47 @@ def steps_done(checkpoint: Path) -> int:
     """How far a checkpoint has got; 0 where there is none."""
     if not checkpoint.is_file():
         return 0
-    return len(torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)["losses"])
+    return len(read_checkpoint(checkpoint)["losses"])
+
+
+def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
+    """What `_save` wrote.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    try:
+        content: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)
+    except (pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
+        raise ValueError(f"{checkpoint} is damaged: remove it, and the tuning begins again") from error
+    return content
+
+
+@contextlib.contextmanager
+def averaged(average: EMAModel | None, parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the parameters are their average, where one is kept."""
+    if average is None:
+        yield
+        return
+    average.store(parameters)
+    average.copy_to(parameters)
+    try:
+        yield
+    finally:
+        average.restore(parameters)
 
 
 def _resume(
     parameters: Sequence[Tensor],
     optimizer: torch.optim.Optimizer,
     average: EMAModel | None,
+    accelerator: Accelerator,
     options: TuneSettings,
     checkpoint: Path,
 ) -> State:
     if not checkpoint.is_file():
         return State([], [])
-    content = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    content = read_checkpoint(checkpoint)
     if content["settings"] != _identity(options):
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
     with torch.no_grad():
@@ -238,6 +272,8 @@ def _resume(
     if average is not None:
         average.load_state_dict(content["average"])
         average.to(parameters[0].device)
+    if accelerator.scaler is not None and content["scaler"] is not None:
+        accelerator.scaler.load_state_dict(content["scaler"])
     return State(content["losses"].tolist(), content["reports"])
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ssl_aug.encodings import Encodings
     from ssl_aug.settings import Settings
 
+REPORT_BATCH = 8  # images at once: a report must fit beside the training's memory
 COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed
 
 
@@ -49,11 +50,11 @@ def report(
     seeds = [derived_seed("report", settings.tune.seed, place) for place in range(len(references))]
     with accelerator.autocast():
         drawn = generator(references.to(accelerator.device), [""] * len(references), seeds).float().cpu()
-    pooled = torch.from_numpy(encodings.tokens[:, 0].copy())
+    count = len(encodings) // 2 if settings.tune.flip else len(encodings)  # an image's mirrored self is no neighbor
+    pooled = torch.from_numpy(encodings.tokens[:count, 0].copy())
     row["near_copy_rate"] = near_copy_rate(pooled, _pooled(model, drawn, accelerator))
     save_grid(torch.stack([references.cpu(), drawn]), folder / f"samples_{step:06d}.png")
     model.train()
-    write_rows(folder / "reports.csv", [row], append=True)
     if row["near_copy_rate"] > COPY_WARNING:
         print(
             f"step {step}: {row['near_copy_rate']:.0%} of the drawn images are nearer to a training image than "
@@ -77,9 +78,13 @@ def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: 
         predicted: Tensor = model.unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
         return predicted
 
-    with accelerator.autocast():
-        z, c, eps, t = (tensor.to(accelerator.device) for tensor in (latents, tokens, eps, t))
-        return float(noise_prediction_loss(eps_theta, z, c, eps, t, alpha_bar))
+    parts = []
+    for place in range(0, count, REPORT_BATCH):
+        part = slice(place, place + REPORT_BATCH)
+        with accelerator.autocast():
+            z, c, e, s = (tensor[part].to(accelerator.device) for tensor in (latents, tokens, eps, t))
+            parts.append(len(z) * float(noise_prediction_loss(eps_theta, z, c, e, s, alpha_bar)))
+    return sum(parts) / count
 
 
 def _pooled(model: LatentDiffusion, images: Tensor, accelerator: Accelerator) -> Tensor:
@@ -97,11 +102,8 @@ def save_grid(images: Tensor, path: Path) -> None:
         Image.fromarray(sheet.numpy()).save(part, "PNG")
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]], append: bool = False) -> None:
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Rows of figures as CSV."""
-    if append and path.is_file():
-        with path.open(newline="") as file:
-            rows = [*csv.DictReader(file), *rows]
     with written_atomically(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()

@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug import tuning, tuning_reports
 from ssl_aug.runtime import interrupts_deferred
+from ssl_aug.synthetic import SyntheticSet
 from tests.conftest import write_image_folder
 
 STEPS = 12
@@ -131,3 +133,38 @@ def test_reports_show_grids_fixed_noise_losses_and_copies(
 def test_a_learning_rate_that_explodes_stops_the_run(words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"lower tune\.base_learning_rate"):
         tune_module.main([*words, "tune.base_learning_rate=1e30", "tune.gradient_clip=0"])
+
+
+def test_patch_tokens_tune_and_draw(words: list[str], tmp_path: Path) -> None:
+    patches = [*words, "generator.tokens=patches", "tune.root=patches"]
+    generate_module.main([*patches, "--per-sample", "1", "--out", "set"])
+    assert len(SyntheticSet.open(tmp_path / "set")) == 9
+    names = adapter(tmp_path / "patches")
+    assert any(".attn2.to_q." in name for name in names)  # with several tokens queries and keys matter
+
+
+def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path, stop_after) -> None:
+    stop_after(3)
+    with pytest.raises(KeyboardInterrupt):
+        tune_module.main([*words, "tune.root=out"])
+    stop_after(None)
+    checkpoint = next((tmp_path / "out").glob("*/checkpoint.pt"))
+    checkpoint.write_bytes(checkpoint.read_bytes()[:500])
+    with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged: remove it"):
+        tune_module.main([*words, "tune.root=out"])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("tune.gradient_clip=-1", "gradient_clip=-1.0: give 0"),
+        ("tune.approach=anl_unconditional prompt=car", "prompt has no effect on tune.approach=anl_unconditional"),
+        ("generator.tokens=patches prompt=car", "a prompt is one token"),
+        ("condition=none", "condition=none needs a null token"),
+        ("tune.accumulation=0", "tune.accumulation=0: give 1 or more"),
+        ("tune.ema_decay=1.5", "tune.ema_decay=1.5: give above 0"),
+    ],
+)
+def test_settings_without_effect_or_sense_are_named(words: list[str], word: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        tune_module.main([*words, *word.split()])

@@ -51,6 +51,11 @@ def moving_average(average: Tensor, logits_weak: Tensor, decay: float) -> Tensor
     return decay * average + (1 - decay) * logits_weak.softmax(1).mean(0)
 
 
+def log_average(average: Tensor) -> Tensor:
+    """log p_hat, finite also for a class that is never predicted."""
+    return average.clamp(min=1e-12).log()
+
+
 def debiased_loss(
     logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
 ) -> Tensor:
@@ -60,7 +65,7 @@ def debiased_loss(
         logits_strong, logits_weak: z_s and z_w, (u, c); no gradient reaches z_w.
         average: p_hat, (c,) probabilities.
     """
-    shift = debias * average.log()
+    shift = debias * log_average(average)
     return pseudo_label_loss(logits_strong + shift, logits_weak - shift, threshold, strict)
 
 
@@ -93,7 +98,7 @@ class DebiasMatch(Method):
         self.steps += 1
         self.average.copy_(moving_average(self.average, weak, settings.decay))
         pseudo = debiased_loss(strong, weak, self.average, settings.debias, settings.threshold, settings.strict)
-        _, mask = confident(weak - settings.debias * self.average.log(), settings.threshold, settings.strict)
+        _, mask = confident(weak - settings.debias * log_average(self.average), settings.threshold, settings.strict)
         correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},

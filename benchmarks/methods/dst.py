@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
 from benchmarks.methods.fixmatch import confident, pseudo_label_loss
 
@@ -114,17 +115,17 @@ class DST(Method):
             losses["labeled_strong"] = settings.strong_weight * strong
         # labeled and unlabeled weak views in one pass, with common BatchNorm statistics
         count = len(labeled.weak)
-        features = model.features(torch.cat([labeled.weak, unlabeled.weak])).float()
-        logits = model.head(features).float()
+        features = model.features(torch.cat([labeled.weak, unlabeled.weak]))
+        logits = model.logits(features)
         losses["supervised"] = supervised_cross_entropy(logits[:count], labeled.target, labeled.weight)
         coefficient = reversal_coefficient(float(self.steps))
         self.steps += 1
-        worst = self.worst_head(ReversedGradient.apply(features, coefficient)).float()
+        worst = in_full_precision(self.worst_head, ReversedGradient.apply(features, coefficient))
         predicted = logits.detach().argmax(1)
         losses["worst_case"] = settings.worst_weight * worst_case_loss(
             worst[:count], worst[count:], predicted[:count], predicted[count:], settings.worst_labeled_weight
         )
-        student = self.pseudo_head(model.features(unlabeled.strong)).float()
+        student = in_full_precision(self.pseudo_head, model.features(unlabeled.strong))
         pseudo = pseudo_label_loss(student, logits[count:].detach(), settings.threshold, settings.strict)
         losses["unlabeled"] = settings.unlabeled_weight * pseudo
         _, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)

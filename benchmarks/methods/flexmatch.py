@@ -50,7 +50,7 @@ def flexible_thresholds(
     """T(c) = M(beta(c)) tau, (c,) (Eq. 6, 7, 11, 12).
 
     beta(c) = sigma(c) / max_c sigma, with warm-up sigma(c) / max(max_c sigma, number of unused images). While one
-    class, or no class, has all images, beta is 0.
+    class, or no class, has all images, beta is 0, as in the benchmark (Eq. 11 alone would give that class 1).
 
     Args:
         counts: sigma, (c,) images whose last confident pseudo-label is c.

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
 
 
@@ -121,15 +122,16 @@ class SelfTuning(Method):
     ) -> tuple[Tensor, Tensor]:
         """Logits of one view, and its contrast with the keys; the other view becomes a key."""
         features = model.features(view)
-        query = F.normalize(self.projector(features).float(), dim=1)
+        query = F.normalize(in_full_precision(self.projector, features), dim=1)
         with torch.no_grad():
             if update:
                 self._follow(model)
-            key_features = self.key_model.features(other_view)
-            key = F.normalize(self.key_projector(key_features).float(), dim=1)
-        loss = group_contrast(query, key, label, self.queue.clone(), self.settings.temperature)
+            key = F.normalize(in_full_precision(self.key_projector, self.key_model.features(other_view)), dim=1)
+        snapshot, tau = self.queue.clone(), self.settings.temperature
+        # similarities over 0.07 need float32's digits
+        loss = in_full_precision(lambda unit: group_contrast(unit, key, label, snapshot, tau), query)
         enqueue(self.queue, self.pointer, key, label)
-        return model.head(features).float(), loss
+        return model.logits(features), loss
 
     def _follow(self, model: Classifier) -> None:
         """k <- m k + (1 - m) q, parameters alone: BatchNorm statistics are the key encoder's own."""

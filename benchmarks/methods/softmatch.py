@@ -47,7 +47,7 @@ def truncated_gaussian(confidence: Tensor, mean: Tensor, variance: Tensor, num_s
         confidence: max_c p, (u,). mean, variance: mu and sigma^2, (). num_sigmas: n, 2 in the paper.
     """
     below = (confidence - mean).clamp(max=0)
-    return torch.exp(-(below**2) / (2 * variance / num_sigmas**2))
+    return torch.exp(-(below**2) / (2 * variance.clamp(min=1e-12) / num_sigmas**2))
 
 
 def uniformly_aligned(probabilities: Tensor, average: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def uniformly_aligned(probabilities: Tensor, average: Tensor) -> Tensor:
     Args:
         average: E[p], (c,) moving average of predictions.
     """
-    aligned = probabilities / (len(average) * average)
+    aligned = probabilities / (len(average) * average.clamp(min=1e-12))
     return aligned / aligned.sum(1, keepdim=True)
 
 

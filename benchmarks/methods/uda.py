@@ -34,7 +34,7 @@ class UDASettings:
     mean_over: str = "all"  # all images, an image that is not confident counts 0 (paper); benchmark: kept
     annealing: str = "linear"  # of the training signal: none, linear, log or exp; benchmark: none
     unlabeled_weight: float = 1.0  # lambda, above 0; paper: 1
-    strict: bool = False  # confidence > beta; false: >=; benchmark: true
+    strict: bool = True  # confidence > beta (paper's code, benchmark); false: >=
     strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 

@@ -389,3 +389,20 @@ def test_with_nothing_to_learn_from_unlabeled_images_the_others_are_erm_too(make
     for settings in (PseudoLabelSettings(**options), FixMatchSettings(**options), DebiasMatchSettings(**options)):
         assert_same_gradients(gradients_of(settings, make_classifier(batch_norm=False)), expected)
     assert isinstance(ready(ERMSettings(), make_classifier()), ERM)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_classifier: MakeClassifier) -> None:
+    losses = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model = make_classifier()
+        method = ready(METHODS[name][1](), model)
+        unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+            output = method(model, random_labeled(0), unlabeled, 0.5)
+        for loss in output.losses.values():
+            assert loss.dtype == torch.float32
+        losses.append({key: value.item() for key, value in output.losses.items()})
+    for key, value in losses[0].items():  # only the backbone and bottleneck round
+        assert losses[1][key] == pytest.approx(value, rel=0.05, abs=0.05)
