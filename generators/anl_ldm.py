@@ -30,7 +30,7 @@ class ANLLatentDiffusion:
         tokens = self._tokens(reference, seeds)
         null_tokens = model.null_tokens(len(seeds), 1 if tokens is None else tokens.shape[1])
 
-        def eps_theta(latents: Tensor, timestep: Tensor) -> Tensor:
+        def predict(latents: Tensor, timestep: Tensor) -> Tensor:
             conditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=tokens).sample
             if settings.guidance == 1:
                 return conditional
@@ -40,7 +40,7 @@ class ANLLatentDiffusion:
         noise = seeded_noise(seeds, self._latent_shape).to(reference.device)
         start = model.encode(reference) if settings.strength < 1 else None
         latents = sample(
-            eps_theta, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength
+            predict, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength
         )
         return model.decode(latents)
 

@@ -8,12 +8,12 @@ from typing import Any
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
 from torch import Tensor
 
-# (b, c, h, w) noisy latents and one timestep -> (b, c, h, w) predicted noise
+# (b, c, h, w) noisy latents and one timestep -> (b, c, h, w) predicted noise, or v
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
 def sample(
-    eps_theta: Denoiser,
+    predict: Denoiser,
     noise: Tensor,
     sampler: str,
     steps: int,
@@ -24,12 +24,13 @@ def sample(
     """Solves the diffusion's ODE from noise to latents.
 
     Args:
-        eps_theta: the noise predictor, its condition already bound.
+        predict: the network, its condition already bound.
         noise: (b, c, h, w) standard normal.
         sampler: ddim (Song et al., arXiv:2010.02502, Eq. 12 with eta 0) or dpmpp (DPM-Solver++ 2M, Lu et al.,
             arXiv:2211.01095, on the noise levels of Karras et al.).
         steps: evaluations of the network.
-        schedule: num_train_timesteps, beta_start, beta_end and beta_schedule of the training.
+        schedule: num_train_timesteps, beta_start, beta_end and beta_schedule of the training, and prediction_type
+            where the network predicts v (`v_prediction`) rather than the noise.
         start: (b, c, h, w) latents to start from where `strength` is below 1.
         strength: share of the steps that are taken, at least one; below 1 the first of them sees `start` with that
             level's noise (SDEdit, arXiv:2108.01073, Algorithm 1).
@@ -53,7 +54,7 @@ def sample(
             solver.set_begin_index(first)
         latents = solver.add_noise(start, noise, timesteps[:1].expand(len(start)))
     for timestep in timesteps:
-        predicted = eps_theta(solver.scale_model_input(latents, timestep), timestep)
+        predicted = predict(solver.scale_model_input(latents, timestep), timestep)
         latents = solver.step(predicted.float(), timestep, latents).prev_sample
     return latents
 
@@ -77,7 +78,10 @@ def make_solver(sampler: str, schedule: dict[str, Any]) -> DDIMScheduler | DPMSo
 
 
 def guided(conditional: Tensor, unconditional: Tensor, scale: float) -> Tensor:
-    """eps = eps_u + w (eps_c - eps_u) (Ho and Salimans, arXiv:2207.12598); w = 1 is the conditional prediction."""
+    """eps = eps_u + w (eps_c - eps_u) (Ho and Salimans, arXiv:2207.12598); w = 1 is the conditional prediction.
+
+    The same for predictions of v: at one noise level they are the noise, scaled, plus what both share.
+    """
     return unconditional + scale * (conditional - unconditional)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from generators import anl
 from generators.conditioning import OF_DAMAGED_FILES
-from generators.losses import noise_prediction_loss
+from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.runtime import (
     derived_seed,
@@ -159,16 +159,17 @@ def reinitialise(model: LatentDiffusion, seed: int) -> None:
 def make_loss(
     model: LatentDiffusion, unet: nn.Module, encodings: Encodings, options: TuneSettings, accelerator: Accelerator
 ) -> Any:
-    """(step, part) -> Eq. 10 on this process's part of the step's batch.
+    """(step, part) -> Eq. 10, or its like for v, on this process's part of the step's batch.
 
     Args:
         unet: the model's, as the accelerator wrapped it.
     """
     alpha_bar = alphas_cumprod(model.facts.schedule).to(accelerator.device)
+    loss = training_loss(model.facts.schedule)
     num_images = len(encodings) // 2 if options.flip else len(encodings)
     size = options.batch_size // (accelerator.num_processes * options.accumulation)
 
-    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
         predicted: Tensor = unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
         return predicted
 
@@ -187,7 +188,7 @@ def make_loss(
         null = model.null_tokens(len(tokens), tokens.shape[1]).cpu()
         tokens = torch.where(dropped[mine, None, None], null, tokens)
         z, c, eps, t = (tensor.to(accelerator.device) for tensor in (latents, tokens, eps[mine], t[mine]))
-        return noise_prediction_loss(eps_theta, z, c, eps, t, alpha_bar)
+        return loss(predict, z, c, eps, t, alpha_bar)
 
     return loss_of_part
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from generators.losses import noise_prediction_loss
+from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.measures import near_copy_rate
 from ssl_aug.runtime import derived_seed, written_atomically
@@ -65,7 +65,7 @@ def report(
 
 
 def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: Accelerator) -> float:
-    """Eq. 10 on the same images, timesteps (evenly spread) and noise at every call."""
+    """The training loss on the same images, timesteps (evenly spread) and noise at every call."""
     alpha_bar = alphas_cumprod(model.facts.schedule).to(accelerator.device)
     count = min(64, len(encodings))
     generator = torch.Generator().manual_seed(0)
@@ -74,16 +74,17 @@ def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: 
     t = torch.linspace(10, len(alpha_bar) - 10, count).long()
     eps = torch.randn(latents.shape, generator=generator)
 
-    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
         predicted: Tensor = model.unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
         return predicted
 
+    loss = training_loss(model.facts.schedule)
     parts = []
     for place in range(0, count, REPORT_BATCH):
         part = slice(place, place + REPORT_BATCH)
         with accelerator.autocast():
             z, c, e, s = (tensor[part].to(accelerator.device) for tensor in (latents, tokens, eps, t))
-            parts.append(len(z) * float(noise_prediction_loss(eps_theta, z, c, e, s, alpha_bar)))
+            parts.append(len(z) * float(loss(predict, z, c, e, s, alpha_bar)))
     return sum(parts) / count
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
-from generators.losses import min_snr_weight, noise_prediction_loss
+from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.encodings import Encodings
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
@@ -20,14 +20,14 @@ from ssl_aug.training import LoopSettings, batch_indices, train
 
 IMAGE_SIZE = 64  # pixels
 # The first 800 of cin256-v2's 1000 levels. The last ones have 15 to 84 times as much noise as signal: a small model's
-# error there is multiplied by as much, and one drawing in ten came out as noise.
+# error there is multiplied by as much, and one drawing in ten came out as noise. For the same reason it predicts v.
 SCHEDULE = {
     "num_train_timesteps": 800,
     "beta_start": 0.0015,
     "beta_end": 0.0142658382,
     "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
 }
-MIN_SNR_GAMMA = 5.0  # where the weight of little noise begins to fall
 NULL_SHARE = 0.1  # of training images whose token is the null token, so that guidance is possible
 
 
@@ -81,9 +81,10 @@ def pretrain_unet(
     unet = model.unet.to(place.device, memory_format=torch.channels_last).train().requires_grad_(True)
     alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
     network = torch.compile(unet) if compiled else unet
+    loss = training_loss(model.facts.schedule)
     settings = LoopSettings(steps, 5e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
 
-    def eps_theta(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
+    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
         predicted: Tensor = network(z_t, t, encoder_hidden_states=c).sample
         return predicted
 
@@ -95,7 +96,6 @@ def pretrain_unet(
         tokens = torch.where(is_null[:, None, None], model.null_token.cpu(), tokens)
         latents, tokens, eps, t = (tensor.to(place.device) for tensor in (latents, tokens, eps, t))
         with place.autocast():
-            weight = min_snr_weight(t, alpha_bar, MIN_SNR_GAMMA)
-            return noise_prediction_loss(eps_theta, latents, tokens, eps, t, alpha_bar, weight)
+            return loss(predict, latents, tokens, eps, t, alpha_bar)
 
     return train(list(unet.parameters()), loss_of_step, settings, folder / "unet.checkpoint.pt", "unet")

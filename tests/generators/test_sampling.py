@@ -4,7 +4,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from generators.losses import add_noise, min_snr_weight, noise_prediction_loss
+from generators.losses import (
+    add_noise,
+    noise_prediction_loss,
+    training_loss,
+    velocity,
+    velocity_prediction_loss,
+    velocity_weight,
+)
 from generators.sampling import alphas_cumprod, guided, make_solver, sample
 from ssl_aug.pretrain.diffusion import SCHEDULE as EMBEDDED_SCHEDULE
 
@@ -82,23 +89,53 @@ def test_an_unknown_sampler_names_the_known_ones() -> None:
         make_solver("euler", SCHEDULE)
 
 
-def test_min_snr_weight_is_gamma_over_snr_where_there_is_little_noise_and_one_elsewhere() -> None:
-    bars = torch.tensor([0.99, 5 / 6, 0.5, 0.01])  # signal-to-noise ratios 99, 5, 1, about 0
-    weight = min_snr_weight(torch.arange(4), bars, gamma=5.0)
-    assert weight.tolist() == pytest.approx([5 / 99, 1.0, 1.0, 1.0], rel=1e-4)
+def test_velocity_weight_makes_the_loss_an_error_of_the_image_with_bounded_weight() -> None:
+    bars = torch.tensor([0.99, 5 / 6, 0.6, 0.5, 0.01])  # signal-to-noise ratios 99, 5, 1.5, 1, about 0
+    assert (velocity_weight(torch.arange(5), bars) * (1 + bars / (1 - bars))).tolist() == pytest.approx(
+        [5.0, 5.0, 1.5, 1.0, 1.0], rel=1e-5
+    )
+    z, eps, t, c = torch.randn(5, 1, 2, 2), torch.randn(5, 1, 2, 2), torch.arange(5), torch.zeros(5, 1, 4)
+    guess = torch.randn(5, 1, 2, 2)
+    z_t, bar = add_noise(z, eps, t, bars), bars.view(-1, 1, 1, 1)
+    implied = bar.sqrt() * z_t - (1 - bar).sqrt() * guess  # the image that a predicted v stands for
+    slow = sum(w * (a - b).square().mean() for w, a, b in zip((5, 5, 1.5, 1, 1), z, implied, strict=True)) / 5
+    found = velocity_prediction_loss(lambda *_: guess, z, c, eps, t, bars)
+    assert found.item() == pytest.approx(slow.item(), rel=1e-4)
 
 
-def test_a_weight_of_zero_takes_an_example_out_of_the_loss() -> None:
-    z, eps, bars = torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2), alphas_cumprod(SCHEDULE)
-    t, c = torch.tensor([3, 700]), torch.zeros(2, 1, 4)
+def test_the_true_velocity_gives_back_image_and_noise_and_no_loss() -> None:
+    bars = alphas_cumprod(SCHEDULE)
+    z, eps, t, c = torch.randn(3, 1, 2, 2), torch.randn(3, 1, 2, 2), torch.tensor([0, 400, 999]), torch.zeros(3, 1, 4)
+    v, z_t, bar = velocity(z, eps, t, bars), add_noise(z, eps, t, bars), bars[t].view(-1, 1, 1, 1)
+    assert torch.allclose(bar.sqrt() * z_t - (1 - bar).sqrt() * v, z, atol=1e-5)
+    assert torch.allclose((1 - bar).sqrt() * z_t + bar.sqrt() * v, eps, atol=1e-5)
+    assert velocity_prediction_loss(lambda *_: v, z, c, eps, t, bars) == 0
 
-    def predict_nothing(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        return torch.zeros_like(z_t)
 
-    loss = noise_prediction_loss(predict_nothing, z, c, eps, t, bars, torch.tensor([2.0, 0.0]))
-    assert loss.item() == pytest.approx(eps[0].square().mean().item(), rel=1e-5)
-    plain = noise_prediction_loss(predict_nothing, z, c, eps, t, bars)
-    assert plain.item() == pytest.approx(eps.square().mean().item(), rel=1e-5)
+@pytest.mark.parametrize("sampler", ["ddim", "dpmpp"])
+def test_a_network_that_predicts_v_draws_what_the_same_network_of_noise_draws(sampler: str) -> None:
+    bars, predict_noise = alphas_cumprod(SCHEDULE), gaussian_eps(2.0, 0.5)
+
+    def predict_velocity(latents: Tensor, timestep: Tensor) -> Tensor:
+        low = timestep.float().floor().long()
+        bar = torch.lerp(bars[low], bars[(low + 1).clamp(max=999)], timestep.float() - low)
+        return (predict_noise(latents, timestep) - (1 - bar).sqrt() * latents) / bar.sqrt()
+
+    noise = torch.randn(64, 1, 1, 1, generator=torch.Generator().manual_seed(0))
+    schedule = {**SCHEDULE, "prediction_type": "v_prediction"}
+    of_noise, of_velocity = (
+        sample(predict_noise, noise, sampler, 50, SCHEDULE),
+        sample(predict_velocity, noise, sampler, 50, schedule),
+    )
+    assert torch.allclose(of_noise, of_velocity, atol=0.02)
+
+
+def test_the_schedule_names_the_loss() -> None:
+    assert training_loss(SCHEDULE) is noise_prediction_loss
+    assert training_loss({**SCHEDULE, "prediction_type": "epsilon"}) is noise_prediction_loss
+    assert training_loss(EMBEDDED_SCHEDULE) is velocity_prediction_loss
+    with pytest.raises(ValueError, match="prediction_type='sample'"):
+        training_loss({**SCHEDULE, "prediction_type": "sample"})
 
 
 @pytest.mark.parametrize("sampler", ["ddim", "dpmpp"])
@@ -122,7 +159,9 @@ def test_the_embedded_schedule_is_the_beginning_of_the_published_one() -> None:
     assert len(short) == 800
     assert torch.allclose(short, alphas_cumprod(SCHEDULE)[:800], atol=1e-6)
     noise = torch.randn(2000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
-    drawn = sample(gaussian_eps(2.0, 0.5), noise, "ddim", 50, EMBEDDED_SCHEDULE)
+    drawn = sample(
+        gaussian_eps(2.0, 0.5), noise, "ddim", 50, {**EMBEDDED_SCHEDULE, "prediction_type": "epsilon"}
+    )
     assert drawn.mean().item() == pytest.approx(2.0, abs=0.2)  # it starts with a fifteenth of the signal left out
     with pytest.raises(ValueError, match="divisors of this model's 800 noise levels"):
         sample(gaussian_eps(2.0, 0.5), noise, "ddim", 125, EMBEDDED_SCHEDULE)
