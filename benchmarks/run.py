@@ -85,7 +85,7 @@ def run(settings: BenchmarkSettings) -> Path | None:
         ValueError, FileNotFoundError: settings that do not fit the data, the model or this machine.
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
-    from benchmarks.methods import METHODS, method_name
+    from benchmarks.methods import known_methods, method_name
     from ssl_aug.data.build import load_split
     from ssl_aug.synthetic import open_for
 
@@ -95,7 +95,7 @@ def run(settings: BenchmarkSettings) -> Path | None:
         synthetic = open_for(split.labeled, settings)
         settings.synthetic.root = str(synthetic.folder)
         labeled = split.labeled.with_synthetic(synthetic)
-    uses_unlabeled = METHODS[method_name(settings.method)][0].uses_unlabeled
+    uses_unlabeled = known_methods()[method_name(settings.method)][0].uses_unlabeled
     if uses_unlabeled and not split.unlabeled:
         raise ValueError(
             f"method={method_name(settings.method)} learns from unlabeled images and data={settings.data.name} leaves "
@@ -224,10 +224,11 @@ def _write_result(folder: Path, facts: dict[str, Any], state: TrainState, status
 def _register_methods() -> None:
     from hydra.core.config_store import ConfigStore
 
-    from benchmarks.methods import METHODS
+    from benchmarks.methods import METHODS, known_methods
 
-    for name, (_, schema) in METHODS.items():
-        ConfigStore.instance().store(group="method", name=f"{name}_schema", node=schema)
+    for name, (_, schema) in known_methods().items():  # a method of another package has no YAML here
+        own = f"{name}_schema" if name in METHODS else name
+        ConfigStore.instance().store(group="method", name=own, node=schema)
 
 
 def _yaml(settings: BenchmarkSettings) -> str:
@@ -247,7 +248,7 @@ def _saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    from benchmarks.methods import METHODS
+    from benchmarks.methods import known_methods
 
     path = folder / "config.yaml"
     if not path.is_file():
@@ -255,7 +256,7 @@ def _saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
     try:
         saved = OmegaConf.load(path)
         schema = OmegaConf.structured(BenchmarkSettings)
-        schema.method = OmegaConf.structured(METHODS[saved.method.pop("name")][1])
+        schema.method = OmegaConf.structured(known_methods()[saved.method.pop("name")][1])
         settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, OmegaConf.from_dotlist(words)))
     except (OmegaConfBaseException, YAMLError, KeyError) as error:
         raise ValueError(

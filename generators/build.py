@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from torch import nn
@@ -11,7 +12,7 @@ from generators import ldm
 from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
-from generators.config import GeneratorSettings, SamplingSettings
+from generators.config import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 from generators.control import NoisyReference
 
 Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
@@ -62,7 +63,6 @@ GENERATORS: dict[str, Builder] = {
     "ldm": build_latent_diffusion,
     "noise": build_control,
 }
-NEEDS_TUNING = ("embedded", "ldm")
 
 
 def build_generator(
@@ -73,10 +73,17 @@ def build_generator(
 ) -> Generator:
     """The generator that `settings.name` names, with what `adapter` was tuned to in it.
 
+    Other packages register builders under the entry point group `ssl_aug.generators`.
+
     Raises:
         ValueError: an unknown name, or settings that do not fit together.
         FileNotFoundError: a checkpoint that is not there.
     """
-    if settings.name not in GENERATORS:
-        raise ValueError(f"generator={settings.name}: choose one of {', '.join(GENERATORS)}")
-    return GENERATORS[settings.name](settings, sampling, adapter, place)
+    if settings.name in GENERATORS:
+        return GENERATORS[settings.name](settings, sampling, adapter, place)
+    registered = entry_points(group=ENTRY_POINTS)
+    if settings.name not in registered.names:
+        names = (*GENERATORS, *sorted(registered.names))
+        raise ValueError(f"generator={settings.name}: choose one of {', '.join(names)}")
+    builder: Builder = registered[settings.name].load()
+    return builder(settings, sampling, adapter, place)

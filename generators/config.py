@@ -9,13 +9,15 @@ SAMPLERS = ("ddim", "dpmpp")
 APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
 TOKENS = ("pooled", "patches")
 CONDITIONS = ("image", "none")
+TUNED = ("embedded", "ldm")  # generators whose weights are tuned to the images first
+ENTRY_POINTS = "ssl_aug.generators"  # group in which other packages register theirs
 
 
 @dataclass
 class GeneratorSettings:
     """Which generator, from which weights."""
 
-    name: str = "embedded"  # one of GENERATORS
+    name: str = "embedded"  # one of GENERATORS, or of those that other packages register
     checkpoint: str | None = None  # folder of a latent diffusion model, or the published file; null: the embedded one
     image_size: int | None = None  # pixels; null: the size the weights were trained at
     tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings

@@ -12,17 +12,18 @@ on where it stopped when the same command is given again.
 from __future__ import annotations
 
 import io
-import re
 import time
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generators.config import ENTRY_POINTS, TUNED
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
-from ssl_aug.settings import SamplingSettings, Settings, compose, deciding
+from ssl_aug.settings import SamplingSettings, Settings, compose, deciding, overrides_of
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
 from ssl_aug.tune import TuningPlan, plan_tuning, read_adapter, tune
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from generators.base import Generator
 
 FLAGS = {"--per-sample": "per_sample", "--out": "synthetic.root", "--device": "device"}
+SWITCHES = {"--dry-run": "dry_run"}
 
 
 def generate(settings: Settings) -> SyntheticSet | None:
@@ -42,7 +44,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
     """
     dataset, split = load_split(settings.data)
     place = placement(settings.device, settings.precision)
-    plan = plan_tuning(settings, dataset, split) if settings.generator.name != "noise" else None
+    plan = plan_tuning(settings, dataset, split) if settings.generator.name in TUNED else None
     folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
@@ -70,6 +72,10 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
     kept = {**deciding(settings), "batch_size": settings.batch_size, "seed": settings.seed}
     if plan is None:
         del kept["tune"]
+        registered = entry_points(group=ENTRY_POINTS)
+        if settings.generator.name in registered.names:
+            package = registered[settings.generator.name].dist
+            kept["model_id"] = f"{package.name} {package.version}" if package else None
         return kept
     return {**kept, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
 
@@ -125,7 +131,7 @@ def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator)
     from generators.masks import mask_box
 
     is_conditional = settings.condition == "image" and settings.tune.approach != "anl_unconditional"
-    masked = settings.generator.name != "noise" and settings.prompt is None and is_conditional
+    masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
     size = generator.image_size
     boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]
     same = {
@@ -192,7 +198,7 @@ def references(chunk: Sequence[Request], image_size: int) -> Tensor:
 def card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
     drawn = f"mask rate {settings.mask_rate}, {settings.sampler} {settings.steps} steps, guidance {settings.guidance}"
-    tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name != "noise" else "not"
+    tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name in TUNED else "not"
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"
         f"# Synthetic images for {dataset}, {settings.data.labels_per_class} labels per class\n\n"
@@ -211,42 +217,12 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def overrides_of(arguments: Sequence[str]) -> list[str]:
-    """The command line's words with every flag as the setting that it is a second name for.
-
-    Raises:
-        ValueError: an unknown flag, or one without its value.
-    """
-    words, overrides = list(arguments), []
-    while words:
-        word = words.pop(0)
-        flag, _, value = word.partition("=")
-        if word == "--dry-run":
-            overrides.append("dry_run=true")
-        elif flag in FLAGS:
-            if not value and not words:
-                raise ValueError(f"{flag} needs a value")
-            overrides.append(f"{FLAGS[flag]}={_quoted(value or words.pop(0))}")
-        elif word.startswith("-"):
-            raise ValueError(f"{word}: there is no such flag; {', '.join((*FLAGS, '--dry-run'))} or name=value")
-        else:
-            overrides.append(word)
-    return overrides
-
-
-def _quoted(value: str) -> str:
-    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
-    if value.isalnum():
-        return value
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
-
-
 def main(arguments: list[str]) -> None:
     """The command line."""
     if "--help" in arguments or "-h" in arguments:
         print(generation_help(__doc__ or ""))
         return
-    generate(compose("generate", overrides_of(arguments), Settings))
+    generate(compose("generate", overrides_of(arguments, FLAGS, SWITCHES), Settings))
 
 
 if __name__ == "__main__":

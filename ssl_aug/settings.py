@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from generators.config import APPROACHES, GeneratorSettings, SamplingSettings
+from generators.config import APPROACHES, ENTRY_POINTS, GeneratorSettings, SamplingSettings
 
 # settings of tuning that do not move its result (but for rounding)
 NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")
@@ -155,13 +156,50 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    ConfigStore.instance().store(name=f"{config_name}_schema", node=schema)
+    store = ConfigStore.instance()
+    store.store(name=f"{config_name}_schema", node=schema)
+    for name in entry_points(group=ENTRY_POINTS).names:  # generators of other packages have no YAML here
+        store.store(group="generator", name=name, node={"name": name})
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             config = hydra_compose(config_name, overrides=list(overrides))
         return cast(Schema, OmegaConf.to_object(config))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_one_line(error, overrides, schema())) from error
+
+
+def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
+    """A command line's words with every flag as the setting that it is a second name for.
+
+    Args:
+        flags: flag -> setting, for those with a value after them (`--out DIR` or `--out=DIR`).
+        switches: flag -> setting, for those that turn it on.
+
+    Raises:
+        ValueError: an unknown flag, or one without its value.
+    """
+    left, overrides = list(words), []
+    while left:
+        word = left.pop(0)
+        flag, _, value = word.partition("=")
+        if word in switches:
+            overrides.append(f"{switches[word]}=true")
+        elif flag in flags:
+            if not value and not left:
+                raise ValueError(f"{flag} needs a value")
+            overrides.append(f"{flags[flag]}={_quoted(value or left.pop(0))}")
+        elif word.startswith("-"):
+            raise ValueError(f"{word}: there is no such flag; {', '.join((*flags, *switches))} or name=value")
+        else:
+            overrides.append(word)
+    return overrides
+
+
+def _quoted(value: str) -> str:
+    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
+    if value.isalnum():
+        return value
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
 def to_dict(settings: Any) -> dict[str, Any]:

@@ -179,11 +179,12 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
         )
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
-    why = why_unlabeled(read_json(folder / "generator.json"))
+    identity = read_json(folder / "generator.json")
+    why = why_unlabeled(identity)
     if why:
         raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
     wanted = synthetic.first(settings.per_sample)
-    if len(wanted) < settings.per_sample * len(labeled):
+    if len(wanted) < settings.per_sample * len(labeled) and not identity.get("imported"):
         raise ValueError(
             f"{folder} holds {len(synthetic)} images, per_sample={settings.per_sample} of {len(labeled)} labeled ones "
             f"asks for {settings.per_sample * len(labeled)}: draw more with python -m ssl_aug.generate "
@@ -250,7 +251,7 @@ class SetWriter:
                 part.write_bytes(png)
         rows = [self._row(*parts) for parts in zip(chunk, pngs, facts, strict=True)]
         name = hashlib.sha256("\n".join(request.path for request in chunk).encode()).hexdigest()[:16]
-        _write_rows(self.work / f"{name}.csv", rows)
+        write_manifest(self.work / f"{name}.csv", rows)
 
     def finish(self, requests: Sequence[Request], card: str, facts: dict[str, Any]) -> SyntheticSet | None:
         """Merges the chunks into manifest.csv, in the order of the requests; None while other shards still draw.
@@ -263,7 +264,7 @@ class SetWriter:
         wanted = {request.path for request in requests}
         ordered = [rows[request.path] for request in requests]
         ordered += [row for path, row in rows.items() if path not in wanted]
-        _write_rows(self.folder / "manifest.csv", ordered)
+        write_manifest(self.folder / "manifest.csv", ordered)
         write_json(self.folder / "generator.json", {**self.identity, **facts, "num_images": len(ordered)})
         with written_atomically(self.folder / "README.md") as part:
             part.write_text(card, encoding="utf-8")
@@ -305,7 +306,8 @@ def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, 
         )
 
 
-def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+def write_manifest(path: Path, rows: Iterable[Row]) -> None:
+    """A manifest; columns that a row lacks stay empty."""
     with written_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="raise", lineterminator="\n")
         writer.writeheader()

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ssl_aug.generate import overrides_of
-from ssl_aug.settings import Settings, compose, config_folder, deciding, to_dict
+from ssl_aug.generate import FLAGS, SWITCHES
+from ssl_aug.settings import Settings, compose, config_folder, deciding, overrides_of, to_dict
 from ssl_aug.synthetic import default_folder
 
 
@@ -63,20 +63,20 @@ def test_every_mistake_is_one_line_that_names_it(word: str, said: str) -> None:
 
 def test_flags_are_second_names_of_settings() -> None:
     words = ["--per-sample", "4", "--out=a b/c", "--dry-run", "data=digits", "--device", "cpu"]
-    settings = compose("generate", overrides_of(words), Settings)
+    settings = compose("generate", overrides_of(words, FLAGS, SWITCHES), Settings)
     assert (settings.per_sample, settings.synthetic.root, settings.dry_run) == (4, "a b/c", True)
     assert (settings.data.name, settings.device) == ("digits", "cpu")
 
 
 @pytest.mark.parametrize("path", ["it's", "a=b,c", "x{y}", "back\\slash", "end\\", "q\\'q", "ümläut 🚗", "-dash"])
 def test_any_path_passes_through_the_out_flag(path: str) -> None:
-    assert compose("generate", overrides_of([f"--out={path}"]), Settings).synthetic.root == path
+    assert compose("generate", overrides_of([f"--out={path}"], FLAGS, SWITCHES), Settings).synthetic.root == path
 
 
 @pytest.mark.parametrize(("words", "said"), [(["--persample", "3"], "no such flag"), (["--out"], "needs a value")])
 def test_wrong_flags_are_named(words: list[str], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        overrides_of(words)
+        overrides_of(words, FLAGS, SWITCHES)
 
 
 def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:

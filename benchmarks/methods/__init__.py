@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from benchmarks.classifier import Classifier
@@ -32,14 +34,36 @@ METHODS: dict[str, tuple[type[Method], type]] = {
 }
 
 
+ENTRY_POINTS = "ssl_aug.methods"  # group in which other packages register a pair like those above
+
+
+@cache
+def known_methods() -> dict[str, tuple[type[Method], type]]:
+    """`METHODS`, and those that installed packages register.
+
+    Raises:
+        ValueError: a package registers a name of ours, or something that is no such pair.
+    """
+    known = dict(METHODS)
+    for point in entry_points(group=ENTRY_POINTS):
+        package = point.dist.name if point.dist else "another package"
+        pair = point.load()
+        if point.name in known:
+            raise ValueError(f"{package} registers the method {point.name}, which is there already: rename it")
+        if not (isinstance(pair, tuple) and len(pair) == 2 and issubclass(pair[0], Method)):
+            raise ValueError(f"{package}: {point.value} is not a pair of a Method and its settings dataclass")
+        known[point.name] = pair
+    return known
+
+
 def method_name(settings: Any) -> str:
     """The name under which these settings' method is registered."""
-    return next(name for name, (_, schema) in METHODS.items() if type(settings) is schema)
+    return next(name for name, (_, schema) in known_methods().items() if type(settings) is schema)
 
 
 def build_method(settings: Any, model: Classifier, num_unlabeled: int) -> Method:
     """The method whose settings these are, ready for this model and so many unlabeled images."""
-    kind, _ = METHODS[method_name(settings)]
+    kind, _ = known_methods()[method_name(settings)]
     method = kind(settings)
     method.prepare(model, num_unlabeled)
     return method

@@ -159,9 +159,7 @@ def test_the_embedded_schedule_is_the_beginning_of_the_published_one() -> None:
     assert len(short) == 800
     assert torch.allclose(short, alphas_cumprod(SCHEDULE)[:800], atol=1e-6)
     noise = torch.randn(2000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
-    drawn = sample(
-        gaussian_eps(2.0, 0.5), noise, "ddim", 50, {**EMBEDDED_SCHEDULE, "prediction_type": "epsilon"}
-    )
+    drawn = sample(gaussian_eps(2.0, 0.5), noise, "ddim", 50, {**EMBEDDED_SCHEDULE, "prediction_type": "epsilon"})
     assert drawn.mean().item() == pytest.approx(2.0, abs=0.2)  # it starts with a fifteenth of the signal left out
     with pytest.raises(ValueError, match="divisors of this model's 800 noise levels"):
         sample(gaussian_eps(2.0, 0.5), noise, "ddim", 125, EMBEDDED_SCHEDULE)

@@ -1,0 +1,1 @@
+"""The augmented labeled set for other codebases: one file per target, each with `write` and `read`."""

@@ -1,0 +1,72 @@
+"""Class folders for torchvision's ImageFolder and all that read the same layout (lightly, solo-learn, keras, fastai).
+
+`labeled/`, `labeled_real/` and `test/` hold a folder for each class, whose names sort in the order of the class
+indices; `unlabeled/all/` holds the images without labels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ssl_aug.data.reading import read_rgb
+from ssl_aug.export.content import Content, Exported, Options, Placed, put
+from ssl_aug.synthetic import class_folder
+
+# words that Hugging Face's folder reader takes for the name of a split, wherever they stand in a path
+_SPLIT_WORD = re.compile(
+    r"(^|[-._ 0-9])(train|training|valid|validation|val|dev|test|testing|eval|evaluation)($|[-._ 0-9])"
+)
+
+
+def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
+    """Writes the class folders; returns the README's snippet.
+
+    Raises:
+        ValueError: a class without test images, which ImageFolder refuses to read.
+    """
+    content.require_every_class("test", "ImageFolder refuses an empty class folder")
+    places = {"real": ("labeled", "labeled_real"), "synthetic": ("labeled",), "unlabeled": ("unlabeled",)}
+    for picture in content.pictures("real", "synthetic", "unlabeled", "test"):
+        inner = "all" if picture.label is None else folder_name(picture.label, content.class_names)
+        for place in places.get(picture.part, ("test",)):
+            path, sha256 = put(picture, folder / place / inner / picture.stem, options.link)
+            if place != "labeled_real":
+                placed(picture, str(path.relative_to(folder)), sha256)
+    return f"""\
+import json
+from torchvision.datasets import ImageFolder
+
+root = {str(final)!r}
+labeled = ImageFolder(f"{{root}}/labeled")  # labeled_real: without the synthetic images
+unlabeled = ImageFolder(f"{{root}}/unlabeled")  # its labels say nothing
+test = ImageFolder(f"{{root}}/test")
+class_names = json.load(open(f"{{root}}/classes.json"))  # labeled.classes are ASCII names in the same order
+"""
+
+
+def read(folder: Path) -> Iterator[Exported]:
+    """What ImageFolder would read, part by part."""
+    for part, place, letter in (
+        ("real", "labeled", "r"),
+        ("synthetic", "labeled", "s"),
+        ("unlabeled", "unlabeled", "u"),
+        ("test", "test", "t"),
+    ):
+        if not (folder / place).is_dir():
+            continue
+        classes = sorted(entry.name for entry in (folder / place).iterdir())
+        paths = [path for path in (folder / place).glob("*/*") if path.name.startswith(letter)]
+        for path in sorted(paths, key=lambda path: path.name):
+            label = None if part == "unlabeled" else classes.index(path.parent.name)
+            yield Exported(part, label, np.asarray(read_rgb(path)))
+
+
+def folder_name(label: int, class_names: tuple[str, ...]) -> str:
+    """`007_audi-tt`: ASCII, in index order, and without a word that a reader takes for the name of a split."""
+    name = class_folder(label, class_names)
+    index, _, slug = name.partition("_")
+    return f"{index}_class" if _SPLIT_WORD.search(slug) else name

@@ -1,0 +1,68 @@
+"""Folders with `metadata.jsonl` for Hugging Face datasets' `imagefolder`.
+
+Labels stand in a column, because that reader never adds folder names to a metadata file, and the splits are named
+when loading, because it drops folders that it does not know for splits.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from ssl_aug.data.reading import read_rgb
+from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, put
+
+SPLITS = {"real": "labeled", "synthetic": "labeled", "unlabeled": "unlabeled", "test": "test"}
+FACTS = {"source": str, "k": int, "seed": int, "mask_rate": float, "guidance": float}  # of a synthetic image
+
+
+def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
+    """Writes a folder for each split with images and metadata; returns the README's snippet."""
+    with ExitStack() as stack:
+        files = {}
+        for split in dict.fromkeys(SPLITS.values()):
+            (folder / split / "images").mkdir(parents=True)
+            # not CSV: a column with gaps would be read as floating point, which cannot hold a seed
+            files[split] = stack.enter_context((folder / split / "metadata.jsonl").open("w", encoding="utf-8"))
+        for picture in content.pictures(*PARTS):
+            split = SPLITS[picture.part]
+            path, sha256 = put(picture, folder / split / "images" / picture.stem, options.link)
+            row = {
+                "file_name": f"images/{path.name}",
+                "label": -1 if picture.label is None else picture.label,
+                "synthetic": picture.part == "synthetic",
+                **{
+                    name: kind(picture.facts[name]) if picture.facts.get(name) else None for name, kind in FACTS.items()
+                },
+            }
+            files[split].write(json.dumps(row) + "\n")
+            placed(picture, str(path.relative_to(folder)), sha256)
+    return f"""\
+import json
+from datasets import ClassLabel, Features, Image, Value, load_dataset
+
+root = {str(final)!r}
+class_names = json.load(open(f"{{root}}/classes.json"))
+features = Features({{
+    "image": Image(), "label": ClassLabel(names=class_names), "synthetic": Value("bool"), "source": Value("string"),
+    "k": Value("int64"), "seed": Value("int64"), "mask_rate": Value("float64"), "guidance": Value("float64"),
+}})
+files = {{split: f"{{root}}/{{split}}/**" for split in ("labeled", "unlabeled", "test")}}  # named: none is guessed
+data = load_dataset("imagefolder", data_files=files, features=features)
+labeled, unlabeled, test = data["labeled"], data["unlabeled"], data["test"]  # unlabeled has the label -1
+real = labeled.filter(lambda synthetic: not synthetic, input_columns="synthetic")
+"""
+
+
+def read(folder: Path) -> Iterator[Exported]:
+    """The images that the metadata name, part by part."""
+    for split in dict.fromkeys(SPLITS.values()):
+        with (folder / split / "metadata.jsonl").open(encoding="utf-8") as file:
+            for row in map(json.loads, file):
+                pixels = np.asarray(read_rgb(folder / split / row["file_name"]))
+                own = "synthetic" if row["synthetic"] else {"labeled": "real"}.get(split, split)
+                yield Exported(own, None if own == "unlabeled" else row["label"], pixels)
