@@ -85,5 +85,9 @@ def build_generator(
     if settings.name not in registered.names:
         names = (*GENERATORS, *sorted(registered.names))
         raise ValueError(f"generator={settings.name}: choose one of {', '.join(names)}")
-    builder: Builder = registered[settings.name].load()
+    point = registered[settings.name]
+    try:
+        builder: Builder = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"generator={settings.name}: {point.value} cannot be imported ({error})") from error
     return builder(settings, sampling, adapter, place)

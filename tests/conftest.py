@@ -18,6 +18,7 @@ from PIL import Image
 
 from generators import ldm
 from generators.conditioning import ClipEncoder
+from ssl_aug.export.content import Content
 
 torch.set_num_threads(1)
 
@@ -105,3 +106,11 @@ def write_image_folder(
 def image_folder(tmp_path: Path) -> Path:
     """Three classes, five training and two test images each."""
     return write_image_folder(tmp_path / "photos")
+
+
+@pytest.fixture(scope="session")
+def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
+    """A split with classes whose names are hard on every reader, and a synthetic set of it."""
+    from tests.export.world import make_content
+
+    return make_content(tmp_path_factory.mktemp("world"))

@@ -47,7 +47,10 @@ def known_methods() -> dict[str, tuple[type[Method], type]]:
     known = dict(METHODS)
     for point in entry_points(group=ENTRY_POINTS):
         package = point.dist.name if point.dist else "another package"
-        pair = point.load()
+        try:
+            pair = point.load()
+        except (ImportError, AttributeError) as error:
+            raise ValueError(f"{package}: {point.value} cannot be imported ({error})") from error
         if point.name in known:
             raise ValueError(f"{package} registers the method {point.name}, which is there already: rename it")
         if not (isinstance(pair, tuple) and len(pair) == 2 and issubclass(pair[0], Method)):

@@ -22,7 +22,7 @@ from ssl_aug.export.content import Content
 from ssl_aug.export.folder import folder_name
 from ssl_aug.export.lists import replay
 from tests.conftest import write_image_folder
-from tests.export.conftest import HOSTILE, make_content
+from tests.export.world import HOSTILE, make_content
 
 
 def exported(content: Content, to: str, out: Path, **options: object) -> Path:
@@ -57,7 +57,7 @@ def test_the_check_sees_other_labels_other_pixels_and_missing_images(to: str, co
     swapped = (replace(examples[0], path=examples[1].path), *examples[1:])
     for changed in (relabeled, swapped, examples[1:], (*examples, examples[0])):
         test = LabeledSet(changed, content.class_names)
-        with pytest.raises(ValueError, match="came back as another|images than the data"):
+        with pytest.raises(ValueError, match=r"came back as another|images than the data"):
             check(replace(content, split=replace(content.split, test=test)), out, settings)
     names = (*HOSTILE[1:], HOSTILE[0])
     renamed = replace(content.split, labeled=LabeledSet(content.split.labeled.examples, names))
@@ -143,7 +143,7 @@ def test_links_lead_to_the_files_and_others_are_written_anew(link: str, content:
         is_link = place.is_symlink() if link == "symbolic" else place.stat().st_nlink > 1
         assert is_link == plain
         if plain:
-            assert os.path.samefile(place, picture.path)
+            assert place.samefile(picture.path)
         linked += plain
     assert 0 < linked < 20
 
@@ -155,7 +155,7 @@ def test_a_hard_link_to_another_disk_says_what_else_there_is(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    with pytest.raises(ValueError, match="--link hard: .*Invalid cross-device link.* use --link copy or symbolic"):
+    with pytest.raises(ValueError, match=r"--link hard: .*Invalid cross-device link.* use --link copy or symbolic"):
         exported(content, "lists", tmp_path / "out", link="hard")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from ssl_aug.data.base import Example, LabeledSet, Split
@@ -55,8 +54,3 @@ def make_content(root: Path, names: tuple[str, ...] = HOSTILE, per_sample: int =
     synthetic = writer.finish(requests, "card", {})
     assert isinstance(synthetic, SyntheticSet)
     return Content(split, synthetic)
-
-
-@pytest.fixture(scope="session")
-def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    return make_content(tmp_path_factory.mktemp("world"))

@@ -1,0 +1,111 @@
+"""A package that is installed beside ours brings its own generator and method, by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import write_image_folder
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULE = '''
+from dataclasses import dataclass
+import torch
+from benchmarks.methods.base import Method, StepOutput, supervised_cross_entropy
+
+
+class Mirror:
+    """The reference, mirrored."""
+    image_size = 16
+
+    def __call__(self, reference, class_names, seeds):
+        return reference.flip(-1)
+
+
+def build_mirror(settings, sampling, adapter, place):
+    assert adapter is None
+    return Mirror()
+
+
+@dataclass
+class PlainSettings:
+    scale: float = 1.0
+
+
+class Plain(Method):
+    """Cross-entropy, scaled."""
+    uses_unlabeled = False
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+
+    def forward(self, model, labeled, unlabeled, progress):
+        loss = supervised_cross_entropy(model(labeled.weak), labeled.target, labeled.weight)
+        return StepOutput({"supervised": self.settings.scale * loss}, {})
+
+
+PAIR = (Plain, PlainSettings)
+NO_PAIR = Plain
+'''
+
+
+def installed(root: Path, points: str) -> Path:
+    """A package as pip leaves it: a module, and metadata with entry points."""
+    root.mkdir()
+    (root / "mirrors.py").write_text(MODULE)
+    info = root / "mirrors-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mirrors\nVersion: 2.5\n")
+    (info / "entry_points.txt").write_text(points)
+    return root
+
+
+def run(words: list[str], site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, "-m", *words], capture_output=True, text=True, cwd=folder, env=environment, timeout=240
+    )
+
+
+def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None:
+    site = installed(
+        tmp_path / "site",
+        "[ssl_aug.generators]\nmirror = mirrors:build_mirror\n[ssl_aug.methods]\nplain = mirrors:PAIR\n",
+    )
+    root = write_image_folder(tmp_path / "photos")
+    data = ["data=image_folder", f"data.root={root}", "data.labels_per_class=2", "generator=mirror", "device=cpu"]
+    drawn = run(["ssl_aug.generate", "--per-sample", "2", *data], site, tmp_path)
+    assert drawn.returncode == 0, drawn.stderr
+    folder = next((tmp_path / "outputs" / "synthetic").iterdir())
+    identity = json.loads((folder / "generator.json").read_text())
+    assert (identity["model_id"], identity["num_images"]) == ("mirrors 2.5", 12)
+    done = run(
+        ["benchmarks.run", "method=plain", "method.scale=0.5", "augment=true", "per_sample=2", *data, "model=tiny",
+         "train.steps=2", "train.batch_size=4", "train.eval_every=2"], site, tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "outputs" / "runs" / "0001-plain-augment" / "result.json").read_text())
+    assert (result["method"], result["num_synthetic"], result["status"]) == ("plain", 12, "done")
+    wrong = run(["benchmarks.run", "method=plain", "method.scael=1", *data], site, tmp_path)
+    assert wrong.returncode == 2 and "scael: there is no such setting" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        ("[ssl_aug.methods]\nfixmatch = mirrors:PAIR\n", "mirrors registers the method fixmatch, which is there"),
+        ("[ssl_aug.methods]\nplain = mirrors:GONE\n", "mirrors: mirrors:GONE cannot be imported"),
+        ("[ssl_aug.methods]\nplain = mirrors:NO_PAIR\n", "mirrors:NO_PAIR is not a pair of a Method"),
+    ],
+)
+def test_a_package_that_registers_wrongly_is_named(points: str, said: str, tmp_path: Path) -> None:
+    site = installed(tmp_path / "site", points)
+    done = run(["benchmarks.run", "method=erm", "--dry-run"], site, tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
