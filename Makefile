@@ -3,9 +3,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test check wheel clean
+.PHONY: help setup demo test neighbours check wheel clean
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-7s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(STAMP)  ## a virtual environment in .venv with everything in it
 $(STAMP): pyproject.toml
@@ -26,6 +26,11 @@ demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, gen
 
 test: $(STAMP)  ## set up, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+neighbours: $(STAMP)  ## install the libraries that read our exports, and read them
+	$(BIN)/python -m pip install -q -e '.[neighbours]'
+	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/neighbours semilearn==0.3.2 progress ruamel.yaml
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m neighbours tests/neighbours
 
 check: $(STAMP)  ## style, types
 	$(BIN)/ruff check .

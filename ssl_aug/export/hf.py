@@ -17,7 +17,8 @@ from ssl_aug.data.reading import read_rgb
 from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, put
 
 SPLITS = {"real": "labeled", "synthetic": "labeled", "unlabeled": "unlabeled", "test": "test"}
-FACTS = {"source": str, "k": int, "seed": int, "mask_rate": float, "guidance": float}  # of a synthetic image
+# of a synthetic image, and what stands for "not drawn": without a value a column would have another type in each split
+FACTS = {"source": "", "k": -1, "seed": -1, "mask_rate": -1.0, "guidance": -1.0}
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
@@ -35,9 +36,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
                 "file_name": f"images/{path.name}",
                 "label": -1 if picture.label is None else picture.label,
                 "synthetic": picture.part == "synthetic",
-                **{
-                    name: kind(picture.facts[name]) if picture.facts.get(name) else None for name, kind in FACTS.items()
-                },
+                **{name: type(none)(picture.facts.get(name) or none) for name, none in FACTS.items()},
             }
             files[split].write(json.dumps(row) + "\n")
             placed(picture, str(path.relative_to(folder)), sha256)
