@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -148,6 +149,28 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
         logs = [read_log(whole), read_log(folder)]
         for a, b in zip(*logs, strict=True):
             assert {**a, "seconds": ""} == {**b, "seconds": ""}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ten_stops_at_random_steps_leave_no_trace(
+    method: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*words, f"method={method}", "train.steps=30", "train.eval_every=30", "train.ema_decay=0.7"]
+    whole = trained(words)
+    stops = sorted(random.Random(f"stops of {method}").sample(range(1, 30), 10))
+    folder, before = None, 0
+    for step in stops:
+        with monkeypatch.context() as patched:
+            stop_after(step - before, patched)
+            with pytest.raises(KeyboardInterrupt):
+                trained(words if folder is None else [f"resume={folder}"])
+        folder, before = max(whole.parent.iterdir()), step
+        assert read_json(folder / "last.json")["step"] == step
+    assert trained([f"resume={folder}"]) == folder
+    state = load_file(folder / "last.safetensors")
+    has_state = any(name.startswith("method/") for name in state)
+    assert has_state == (method not in ("erm", "pseudo_label", "uda", "fixmatch"))
+    assert_same_weights(whole, folder)
 
 
 def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from ssl_aug.export.content import Content
 from ssl_aug.export.folder import folder_name
 from ssl_aug.export.lists import replay
 from tests.conftest import write_image_folder
-from tests.export.world import HOSTILE, make_content
+from tests.export.world import HOSTILE, make_content, save_picture
 
 
 def exported(content: Content, to: str, out: Path, **options: object) -> Path:
@@ -307,3 +309,24 @@ def test_wrong_words_are_named(words: list[str], said: str) -> None:
 def test_targets_are_files_of_the_package() -> None:
     folder = Path(str(command.__file__)).parent
     assert {path.stem for path in folder.glob("*.py")} == {*TARGETS, "__init__", "__main__", "content"}
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_images_stream_memory_does_not_grow_with_their_number(to: str, content: Content, tmp_path: Path) -> None:
+    path = save_picture(tmp_path / "large.png", 0, 0, size=96)  # 27,648 bytes of pixels
+
+    def peak_bytes(count: int) -> int:
+        many = replace(content, split=replace(content.split, unlabeled=(path,) * count))
+        gc.collect()
+        gc.freeze()  # of all that the test session holds: else cycles pile up until it has grown by a quarter
+        tracemalloc.start()
+        try:
+            exported(many, to, tmp_path / f"out-{count}", **({"size": 96} if to == "numpy" else {}))
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            gc.unfreeze()
+
+    peak_bytes(10)  # imports
+    few, many = peak_bytes(50), peak_bytes(450)
+    assert many - few < 400 * 27_648 / 8

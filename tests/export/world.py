@@ -17,7 +17,7 @@ HOSTILE = (
 FACTS = {"mask_rate": "0.5", "mask_box": "0 0 4 4", "sampler": "ddim", "steps": "20", "guidance": "1.0"}
 
 
-def picture(path: Path, label: int, number: int, size: int = 12) -> Path:
+def save_picture(path: Path, label: int, number: int, size: int = 12) -> Path:
     """An image that no other one equals; every third a grey JPEG, or with an alpha channel."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng([label, number]).integers(0, 255, (size, size, 3), dtype=np.uint8)
@@ -35,19 +35,19 @@ def make_content(root: Path, names: tuple[str, ...] = HOSTILE, per_sample: int =
 
     def labeled(part: str, count: int) -> LabeledSet:
         examples = [
-            Example(picture(root / part / f"c {label}" / f"im {i}.png", label, i + 5 * (part == "held")), label)
+            Example(save_picture(root / part / f"c {label}" / f"im {i}.png", label, i + 5 * (part == "held")), label)
             for label in range(len(names))
             for i in range(count)
         ]
         return LabeledSet(tuple(examples), names)
 
-    unlabeled = tuple(picture(root / "un labeled" / f"{i}  x.png", 99, i) for i in range(17))
+    unlabeled = tuple(save_picture(root / "un labeled" / f"{i}  x.png", 99, i) for i in range(17))
     split = Split(labeled("train", 4), unlabeled, labeled("held", 2))
     writer = SetWriter(root / "synthetic", {"seed": 0}, split.labeled)
     requests = make_requests(split.labeled, per_sample, seed=0)
     for chunk in make_chunks(requests, 8):
         pngs = [
-            picture(root / "drawn.png", request.source.label, 3 * request.seed % 10**9).read_bytes()
+            save_picture(root / "drawn.png", request.source.label, 3 * request.seed % 10**9).read_bytes()
             for request in chunk
         ]
         writer.write(chunk, pngs, [FACTS] * len(chunk))
