@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.data.base import file_list_id
 from ssl_aug.runtime import (
     command,
     derived_seed,
@@ -130,7 +131,9 @@ def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet 
         "num_synthetic": len(synthetic) if synthetic else 0,
         "num_unlabeled": len(split.unlabeled),
         "num_test": len(split.test),
+        "num_validation": len(split.validation) if split.validation else 0,
         "labeled_set_id": split.labeled.id,
+        "unlabeled_id": file_list_id(split.unlabeled),
         "synthetic_set_id": synthetic.id if synthetic else None,
         "steps": settings.train.steps,
     }
@@ -172,9 +175,9 @@ def _train(
         labeled, unlabeled, views, sizes, settings.seed, per_process, method.view_kinds,
         len(split.labeled), settings.mix.synthetic_share, settings.mix.synthetic_weight,
     )  # fmt: skip
-    test = TestBatches(
-        split.test, inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share
-    )
+    looks = (inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share)
+    test = TestBatches(split.test, *looks)
+    validation = TestBatches(split.validation, *looks) if split.validation else None
 
     if settings.resume:
         folder = Path(settings.resume)
@@ -190,7 +193,7 @@ def _train(
           f"{options.steps} steps on {facts['device']} in {facts['precision']}", flush=True)  # fmt: skip
     _write_result(folder, facts, state, "running")
     try:
-        train(state, options, settings.seed, batches, test, inputs, place, folder)
+        train(state, options, settings.seed, batches, test, validation, inputs, place, folder)
     except KeyboardInterrupt:
         _write_result(folder, facts, state, f"stopped at step {state.step}")
         print(f"stopped at step {state.step}: python -m benchmarks.run resume={folder} goes on", flush=True)
@@ -213,6 +216,8 @@ def _write_result(folder: Path, facts: dict[str, Any], state: TrainState, status
         "accuracy_last": last.get("accuracy"),
         "accuracy_best_on_test": best.get("accuracy"),
         "mean_class_accuracy": last.get("mean_class_accuracy"),
+        "validation_accuracy_last": last.get("validation_accuracy"),
+        "accuracy_at_best_validation": best.get("accuracy_at_best_validation"),
         "ema_accuracy_last": last.get("ema_accuracy"),
         "ema_accuracy_best_on_test": best.get("ema_accuracy"),
         "ema_mean_class_accuracy": last.get("ema_mean_class_accuracy"),
@@ -268,10 +273,10 @@ def _saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
 
 def _refuse_other_data(folder: Path, facts: dict[str, Any]) -> None:
     before = read_json(folder / "result.json")
-    for name in ("labeled_set_id", "synthetic_set_id", "num_unlabeled", "num_test"):
-        if before[name] != facts[name]:
+    for name in ("labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "num_validation"):
+        if before.get(name) != facts[name]:
             raise ValueError(
-                f"resume={folder}: its {name} is {before[name]}, the data here give {facts[name]}: "
+                f"resume={folder}: its {name} is {before.get(name)}, the data here give {facts[name]}: "
                 "name the data of the first time, or start the run anew"
             )
 

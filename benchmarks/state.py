@@ -39,12 +39,20 @@ class TrainState:
     accuracies: dict[str, float] = field(default_factory=dict)  # of the last evaluation, percent
     best: dict[str, float] = field(default_factory=dict)  # highest of every evaluation, percent
 
-    def record(self, raw: Accuracy, average: Accuracy | None) -> None:
-        """Takes in an evaluation of the weights, and of their average if there is one."""
+    def record(self, raw: Accuracy, average: Accuracy | None, validation: Accuracy | None = None) -> None:
+        """Takes in an evaluation on the test set of the weights, and of their average if there is one.
+
+        Args:
+            validation: of the weights on the validation images; the first step at which it is highest selects.
+        """
         self.accuracies = {"accuracy": raw.top1, "mean_class_accuracy": raw.mean_class}
         if average is not None:
             self.accuracies |= {"ema_accuracy": average.top1, "ema_mean_class_accuracy": average.mean_class}
-        self.best = {name: max(value, self.best.get(name, 0.0)) for name, value in self.accuracies.items()}
+        if validation is not None:
+            self.accuracies["validation_accuracy"] = validation.top1
+            if validation.top1 > self.best.get("validation_accuracy", -1.0):
+                self.best["accuracy_at_best_validation"] = raw.top1
+        self.best |= {name: max(value, self.best.get(name, 0.0)) for name, value in self.accuracies.items()}
 
 
 def new_state(model: Classifier, method: Method, settings: TrainSettings, half: bool) -> TrainState:

@@ -27,6 +27,7 @@ def train(
     seed: int,
     batches: TrainBatches,
     test: TestBatches,
+    validation: TestBatches | None,
     inputs: Inputs,
     placement: Placement,
     folder: Path,
@@ -77,6 +78,9 @@ def train(
                     evaluate(state.model, test, inputs, placement, settings.num_workers),
                     evaluate(state.average.module, test, inputs, placement, settings.num_workers)
                     if state.average is not None
+                    else None,
+                    evaluate(state.model, validation, inputs, placement, settings.num_workers)
+                    if validation is not None
                     else None,
                 )
                 bar.set_postfix(state.accuracies)

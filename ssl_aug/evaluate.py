@@ -22,6 +22,7 @@ from ssl_aug.help import fields_of, generation_rows, options_of, rows
 from ssl_aug.runtime import command, placement, versions, write_json, written_atomically
 from ssl_aug.settings import Settings, compose, short_hash, to_dict
 from ssl_aug.tune import EMBEDDED
+from ssl_aug.world.paint import has_paint, paint_in
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,7 @@ COLUMNS = {
     "recall": "recall",
     "diversity": "diversity",
     "near_copy_rate": "near-copies %",
+    "paint_share": "paint %",
 }
 
 
@@ -59,6 +61,8 @@ class EvaluateSettings(Settings):
     out: str | None = None  # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
 
     def __post_init__(self) -> None:
+        if self.guidance is None and "approach" in self.swept:
+            self.guidance = 1.0  # a model from scratch has no null token: none is guided, so that all are alike
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]
         if unknown:
@@ -140,12 +144,14 @@ class Ruler:
         from ssl_aug.judge import JudgeSettings, read_images, trained_judge
 
         self.place = place
+        self.paint = paint_in(settings.prompt) if dataset.name == "toycars" else None
         self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=settings.judge_steps), place)
         self._embed = _extractor(settings, place)
         self.train = self._embed(read_images(dataset.train.paths))
         test_images = read_images(dataset.test.paths)
         self.test = self._embed(test_images)
         self.test_logits = self.judge.logits(test_images, place)
+        self.test_painted = has_paint(test_images, self.paint) if self.paint else None
         self.title = (
             f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
             f"{settings.features}, against the training images; judge right on {100 * self.judge.accuracy:.1f} % "
@@ -156,7 +162,8 @@ class Ruler:
         """Real test images, as many as a set has, measured as if they were synthetic."""
         chosen = slice(0, None, max(1, len(self.test) // num_images))  # evenly over the classes
         test, logits = self.test[chosen], self.test_logits[chosen]
-        return {"set": "real test images", "class_share": self.judge.accuracy, **self._distances(test, logits)}
+        found = {"set": "real test images", "class_share": self.judge.accuracy, **self._distances(test, logits)}
+        return found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})
 
     def measure(self, synthetic: SyntheticSet) -> Row:
         """All measures of a synthetic set."""
@@ -174,6 +181,7 @@ class Ruler:
             "class_share": float((logits.argmax(1) == labels).float().mean()),
             **self._distances(features, logits),
             "diversity": mean_pairwise_distance(features, groups),
+            **({"paint_share": float(has_paint(images, self.paint).mean())} if self.paint else {}),
         }
 
     def _distances(self, features: Tensor, logits: Tensor) -> Row:
@@ -225,12 +233,13 @@ def _extractor(settings: EvaluateSettings, place: Placement) -> Any:
 
 def render(table: list[Row], title: str) -> str:
     """The rows as aligned text."""
-    lines = [["set", "images", *COLUMNS.values()]]
+    columns = {key: title for key, title in COLUMNS.items() if key != "paint_share" or any(key in row for row in table)}
+    lines = [["set", "images", *columns.values()]]
     for row in table:
         cells = [str(row["set"]), str(row["num_images"])]
-        for key in COLUMNS:
+        for key in columns:
             value = row.get(key)
-            percent = key in ("class_share", "near_copy_rate")
+            percent = key in ("class_share", "near_copy_rate", "paint_share")
             cells.append("-" if value is None else f"{100 * value:.1f}" if percent else f"{value:.3g}")
         lines.append(cells)
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]

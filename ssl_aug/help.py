@@ -23,7 +23,7 @@ def fields_of(source: Path, class_name: str) -> list[Field]:
             for item in node.body:
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
                     default = ast.unparse(item.value)
-                    comment = lines[item.lineno - 1].partition("  # ")[2]
+                    comment = lines[item.lineno - 1].partition("  # ")[2].removeprefix("type: ignore[assignment]  # ")
                     if not default.startswith("field(default_factory=") or default.endswith("=dict)"):
                         found.append((item.target.id, _yaml_like(default), comment))
     return found
@@ -43,7 +43,7 @@ def generation_rows() -> list[str]:
     """Every setting that decides a synthetic set."""
     return [
         *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"]),
-        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings")),
+        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings"), skip=("guidance",)),
         *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
         *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
         *rows("tune.", fields_of(SETTINGS, "TuneSettings")),

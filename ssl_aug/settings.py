@@ -20,6 +20,7 @@ from generators.config import APPROACHES, ENTRY_POINTS, GeneratorSettings, Sampl
 
 # settings of tuning that do not move its result (but for rounding)
 NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")
+EMBEDDED_GUIDANCE = 2.0
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
@@ -32,6 +33,7 @@ class DataSettings:
     root: str | None = None  # folder of the dataset; null for datasets that are made, not read
     labels_per_class: int = 4  # paper: 4
     split_seed: int = 0  # which images are labeled; the benchmark: 0
+    validation_per_class: int = 0  # more labeled images of each class, to select by: held out of all training
     subset: int | None = None  # tune the generator on this many training images only; paper: 1000 and 25
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
     attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
@@ -95,6 +97,7 @@ class Settings(SamplingSettings):
     tune: TuneSettings = field(default_factory=TuneSettings)
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     per_sample: int = 10  # synthetic images per labeled image; paper: 10
+    guidance: float | None = None  # type: ignore[assignment]  # scale; 1: off (paper); null: embedded 2, others 1
     batch_size: int = 32  # images drawn together: the unit of work and of resume
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
@@ -102,6 +105,8 @@ class Settings(SamplingSettings):
     dry_run: bool = False  # print what would be done, and stop
 
     def __post_init__(self) -> None:
+        if self.guidance is None:
+            self.guidance = self._own_guidance()
         super().__post_init__()
         if self.per_sample < 1:
             raise ValueError(f"per_sample={self.per_sample}: give 1 or more")
@@ -130,6 +135,11 @@ class Settings(SamplingSettings):
         is_unconditional = self.tune.approach == "anl_unconditional"
         if self.condition == "none" and self.tune.condition_dropout == 0 and not (has_null_token or is_unconditional):
             raise ValueError("condition=none needs a null token that was trained: set tune.condition_dropout=0.1 too")
+
+    def _own_guidance(self) -> float:
+        """A model as small as the embedded one follows its condition loosely: 2 there, off where it means nothing."""
+        is_guided = self.tune.approach in ("anl", "all") and self.condition == "image"
+        return EMBEDDED_GUIDANCE if self.generator.name == "embedded" and is_guided else 1.0
 
 
 def config_folder() -> Path:
@@ -219,6 +229,7 @@ def deciding(settings: Settings) -> dict[str, Any]:
     everything = to_dict(settings)
     kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
     del kept["data"]["root"]
+    del kept["data"]["validation_per_class"]
     for name in NOT_DECIDING_TUNE:
         del kept["tune"][name]
     for name in ("checkpoint", "clip_checkpoint"):  # wherever they lie: the set's `model_id` says what is in them

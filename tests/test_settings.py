@@ -109,3 +109,24 @@ def test_settings_become_plain_dictionaries() -> None:
     plain = to_dict(Settings())
     assert plain["tune"]["approach"] == "anl"
     assert not any(isinstance(value, Path) for value in plain.values())
+
+
+@pytest.mark.parametrize(
+    ("words", "guidance"),
+    [
+        ([], 2.0),
+        (["prompt='a red car'"], 2.0),
+        (["guidance=1"], 1.0),
+        (["guidance=3.5"], 3.5),
+        (["condition=none"], 1.0),
+        (["tune.approach=scratch"], 1.0),
+        (["tune.approach=anl_unconditional"], 1.0),
+        (["generator=noise"], 1.0),
+        (["generator=ldm"], 1.0),
+        (["experiment=paper"], 1.0),
+    ],
+)
+def test_guidance_is_on_by_default_where_the_embedded_generator_follows_an_image(
+    words: list[str], guidance: float
+) -> None:
+    assert compose("generate", words, Settings).guidance == guidance

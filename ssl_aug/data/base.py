@@ -83,6 +83,7 @@ class Split:
     labeled: LabeledSet
     unlabeled: tuple[Path, ...]
     test: LabeledSet
+    validation: LabeledSet | None = None  # what may be looked at to choose a checkpoint or a setting
 
 
 @dataclass(frozen=True)

@@ -42,4 +42,6 @@ def load_dataset(settings: DataSettings) -> Dataset:
 def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
     """The dataset and what a method may see of it."""
     dataset = load_dataset(settings)
-    return dataset, few_label_split(dataset, settings.labels_per_class, settings.split_seed)
+    return dataset, few_label_split(
+        dataset, settings.labels_per_class, settings.split_seed, settings.validation_per_class
+    )

@@ -29,8 +29,11 @@ def draw_labeled(labels: Sequence[int], num_classes: int, labels_per_class: int,
     return drawn
 
 
-def few_label_split(dataset: Dataset, labels_per_class: int, split_seed: int) -> Split:
+def few_label_split(dataset: Dataset, labels_per_class: int, split_seed: int, validation_per_class: int = 0) -> Split:
     """Hides all but `labels_per_class` labels of each class; the unlabeled images exclude the labeled ones.
+
+    The validation images are drawn from what the labeled draw left, and leave the unlabeled set; the labeled set does
+    not depend on their number.
 
     Raises:
         ValueError: a class has fewer training images than labels are asked for, or a number is out of range.
@@ -39,19 +42,28 @@ def few_label_split(dataset: Dataset, labels_per_class: int, split_seed: int) ->
         raise ValueError(f"data.labels_per_class={labels_per_class}: at least 1 is needed")
     if not 0 <= split_seed < 2**32:
         raise ValueError(f"data.split_seed={split_seed}: give 0 to {2**32 - 1}")
+    if validation_per_class < 0:
+        raise ValueError(f"data.validation_per_class={validation_per_class}: give 0 (none) or more")
     sizes = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
-    if sizes.min() < labels_per_class:
+    if sizes.min() < labels_per_class + validation_per_class:
         smallest = int(sizes.argmin())
+        more = f" and data.validation_per_class={validation_per_class}" if validation_per_class else ""
         raise ValueError(
             f"class {dataset.class_names[smallest]!r} has {sizes[smallest]} training images, "
-            f"data.labels_per_class={labels_per_class} asks for more: use at most {sizes.min()} or add images"
+            f"data.labels_per_class={labels_per_class}{more} asks for more: use at most {sizes.min()} or add images"
         )
     drawn = draw_labeled(dataset.train.labels, len(dataset.class_names), labels_per_class, split_seed)
     examples = dataset.train.examples
-    chosen = set(drawn)
-    unlabeled = tuple(example.path for i, example in enumerate(examples) if i not in chosen)
     labeled = LabeledSet(tuple(examples[i] for i in drawn), dataset.class_names)
-    return Split(labeled, unlabeled + dataset.extra_unlabeled, dataset.test)
+    chosen, validation = set(drawn), None
+    if validation_per_class:
+        left = [i for i in range(len(examples)) if i not in chosen]
+        labels = [examples[i].label for i in left]
+        held_out = [left[i] for i in draw_labeled(labels, len(dataset.class_names), validation_per_class, split_seed)]
+        validation = LabeledSet(tuple(examples[i] for i in held_out), dataset.class_names)
+        chosen |= set(held_out)
+    unlabeled = tuple(example.path for i, example in enumerate(examples) if i not in chosen)
+    return Split(labeled, unlabeled + dataset.extra_unlabeled, dataset.test, validation)
 
 
 def draw_subset(paths: Sequence[Path], num_images: int, seed: int) -> tuple[Path, ...]:

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, pu
 
 SPLITS = {"real": "labeled", "synthetic": "labeled", "unlabeled": "unlabeled", "test": "test"}
 # of a synthetic image, and what stands for "not drawn": without a value a column would have another type in each split
-FACTS = {"source": "", "k": -1, "seed": -1, "mask_rate": -1.0, "guidance": -1.0}
+FACTS: dict[str, Any] = {"source": "", "k": -1, "seed": -1, "mask_rate": -1.0, "guidance": -1.0}
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:

@@ -38,9 +38,9 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             root.mkdir(parents=True)
             for kind, parts in (("labeled", labeled), ("unlabeled", ("unlabeled",)), ("test", ("test",))):
                 for name in LISTS[kind]:
-                    file = stack.enter_context((root / f"{name}.txt").open("w", encoding="utf-8"))
+                    opened = stack.enter_context((root / f"{name}.txt").open("w", encoding="utf-8"))
                     for part in parts:
-                        lists[part].append(file)
+                        lists[part].append(opened)
         for picture in content.pictures(*PARTS):
             path, sha256 = put(picture, folder / "images" / picture.part / picture.stem, options.link)
             name = str(path.relative_to(folder))

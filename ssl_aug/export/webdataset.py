@@ -71,7 +71,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)  # no time and no owner: the same images give the same bytes
     entry.size = len(content)
     archive.addfile(entry, io.BytesIO(content))
-    archive.members.clear()  # tarfile remembers every entry, which a shard of any size would pile up
+    archive.members.clear()  # type: ignore[attr-defined]  # tarfile remembers every entry, which a shard of any size would pile up
 
 
 def read(folder: Path) -> Iterator[Exported]:

@@ -239,7 +239,11 @@ def _done(out: Path) -> dict[str, Any]:
 
 
 def _note(out: Path, stage: str, facts: dict[str, Any]) -> None:
-    write_json(out / "pretraining.json", {**_done(out), stage: facts})
+    card = {**_done(out), stage: facts}
+    for part, content in card.items():  # autoencoder and clip are written, in half precision, with the unet
+        weights = out / f"{part}.safetensors"
+        card[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
+    write_json(out / "pretraining.json", card)
 
 
 def main(arguments: list[str]) -> None:

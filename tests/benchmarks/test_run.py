@@ -98,6 +98,19 @@ def test_a_run_leaves_a_folder_that_explains_itself(method: str, words: list[str
     assert list(folder.glob("events.out.tfevents*"))
 
 
+def test_validation_images_select_and_train_nothing(words: list[str]) -> None:
+    plain, folder = trained(words), trained([*words, "data.validation_per_class=3"])
+    result, without = read_json(folder / "result.json"), read_json(plain / "result.json")
+    assert (result["num_validation"], result["num_unlabeled"]) == (12, 12)
+    assert (without["num_validation"], without["accuracy_at_best_validation"]) == (0, None)
+    assert result["labeled_set_id"] == without["labeled_set_id"]
+    assert_same_weights(plain, folder)  # ERM looks at labeled images alone, which are the same
+    rows = [row for row in read_log(folder) if row["accuracy"]]
+    best = max(rows, key=lambda row: float(row["validation_accuracy"]))  # the first of equal ones
+    assert result["accuracy_at_best_validation"] == pytest.approx(float(best["accuracy"]), rel=1e-4)
+    assert result["accuracy_at_best_validation"] <= result["accuracy_best_on_test"]
+
+
 def test_every_run_gets_a_folder_of_its_own(words: list[str]) -> None:
     assert [trained([*words, "train.steps=1"]).name for _ in range(2)] == ["0001-erm", "0002-erm"]
 

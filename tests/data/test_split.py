@@ -104,3 +104,16 @@ def test_a_smaller_subset_is_part_of_a_larger_one(data, total, seed):
 def test_a_subset_that_cannot_be_is_named(num_images):
     with pytest.raises(ValueError, match=rf"^data.subset={num_images}: there are 3 .*give 1 to 3 or null for all$"):
         draw_subset([Path("a"), Path("b"), Path("c")], num_images, 0)
+
+
+def test_validation_images_leave_the_unlabeled_set_and_move_no_label():
+    plain, held = few_label_split(dataset_of(SIZES, 5), 4, 0), few_label_split(dataset_of(SIZES, 5), 4, 0, 3)
+    assert (plain.validation, held.labeled) == (None, plain.labeled)
+    assert [held.validation.labels.count(label) for label in range(4)] == [3, 3, 3, 3]
+    taken = set(held.validation.paths)
+    assert not taken & set(held.labeled.paths)
+    assert held.unlabeled == tuple(path for path in plain.unlabeled if path not in taken)
+    with pytest.raises(ValueError, match=r"data.labels_per_class=4 and data.validation_per_class=29 asks for more"):
+        few_label_split(dataset_of(SIZES), 4, 0, 29)
+    with pytest.raises(ValueError, match=r"data.validation_per_class=-1"):
+        few_label_split(dataset_of(SIZES), 4, 0, -1)
