@@ -32,7 +32,7 @@ TITLES = {
 FORMATS = ("terminal", "markdown", "csv", "latex")
 # Runs that agree in these are repetitions of one experiment with other seeds.
 GROUP = ("data", "labels_per_class", "model", "protocol")
-NEEDED = (*GROUP, *METRICS.values(), "status", "method", "augment", "seed", "steps", "num_synthetic", "labeled_set_id")
+NEEDED = (*GROUP, "accuracy_last", "status", "method", "augment", "seed", "steps", "num_synthetic", "labeled_set_id")
 PLAIN, AUGMENTED, DIFFERENCE = "plain", "+ augmentation", "difference"
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
@@ -98,8 +98,9 @@ def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
     for run in runs:
         if run["status"] != "done":
             notes.append(f"not counted: {run['folder']} ({run['method']}, seed {run['seed']}): {run['status']}")
-        elif run[METRICS[metric]] is None:
-            notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} (train.ema_decay is 0)")
+        elif run.get(METRICS[metric]) is None:
+            setting = "data.validation_per_class" if metric == "best_on_validation" else "train.ema_decay"
+            notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} ({setting} is 0)")
         else:
             key = (*_group(run), run["method"], run["augment"], run.get("mix", ""), run["seed"], run["labeled_set_id"])
             if key in done:

@@ -92,6 +92,11 @@ def main(library: str, export: str, words: list[str]) -> None:
         moved = [not torch.equal(p, before[name]) for name, p in algorithm_object.model.named_parameters()]
         return sum(moved) > 0.9 * len(moved)
 
+    readme = (Path(export) / "README.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(readme.partition("```python\n")[2].partition("```")[0], names)  # the lines that the export gives its user
+    said["by_readme"] = [len(names[name]) for name in ("labeled", "unlabeled", "test")]
+
     config = config_of("fixmatch", data_dir=f"{export}/augmented")
     data = get_dataset(config, "fixmatch", "semi_aves", 4, len(classes), f"{export}/augmented", False)
     labeled, unlabeled, test = data["train_lb"], data["train_ulb"], data["eval"]

@@ -102,6 +102,7 @@ def test_usb_reads_the_export_and_trains_on_it_and_on_live_objects(content: Cont
     assert said["pixel_sums"] == [sum(np.asarray(read_rgb(picture.path)).tobytes()) for picture in pictures]
     assert said["test_labels"] == labels(content, "test")
     assert (said["num_unlabeled"], said["num_classes"]) == (17, len(HOSTILE))
+    assert said["by_readme"] == [160, 17, 20]
     assert said["live_labels"] == [0] * 4 + [1] * 4 + [2] * 4 + [1]
     assert said["live_item"] == ["idx_ulb", "x_ulb_s", "x_ulb_w"]
     assert said["fixmatch_moved"] and said["flexmatch_moved"]
