@@ -7,7 +7,7 @@ for TLlib's own scripts: their few-label draw, replayed, picks exactly the label
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             placed(picture, name, sha256)
     one_line = [" ".join(name.splitlines()) for name in content.class_names]
     (folder / "classes.txt").write_text("".join(f"{name}\n" for name in one_line), encoding="utf-8")
-    replayed = _write_replay(folder, len(content.class_names), options.tllib_seed)
+    replayed = _write_replay(folder, content, options.tllib_seed)
     if replayed:
         command = f"python fixmatch.py {final}/tllib -d DATASET --num-samples-per-class {replayed}"
         scripts = f"""\
@@ -61,14 +61,15 @@ test = ImageList(root, class_names, f"{{root}}/test.txt")
 """
 
 
-def _write_replay(folder: Path, num_classes: int, seed: int) -> int | None:
+def _write_replay(folder: Path, content: Content, seed: int) -> int | None:
     """`tllib/image_list/`: returns the labeled images per class, None where the classes differ in size."""
-    labeled = read_list(folder / "labeled.txt")
+    num_classes = len(content.class_names)
+    labeled = list(read_list(folder / "labeled.txt"))
     count = Counter(label for _, label in labeled)
     if len({count[label] for label in range(num_classes)}) != 1:
         return None
-    unlabeled = [path for path, _ in read_list(folder / "unlabeled.txt")]
-    lines = replay(labeled, unlabeled, num_classes, seed)
+    unlabeled = (path for path, _ in read_list(folder / "unlabeled.txt"))
+    lines = replay(labeled, unlabeled, content.counts()["unlabeled"], num_classes, seed)
     root = folder / "tllib"
     for name in ("train", "test", "image_list"):  # TLlib looks for all three before it downloads anything
         (root / name).mkdir(parents=True)
@@ -80,8 +81,8 @@ def _write_replay(folder: Path, num_classes: int, seed: int) -> int | None:
 
 
 def replay(
-    labeled: Sequence[tuple[str, int]], unlabeled: Sequence[str], num_classes: int, seed: int
-) -> list[tuple[str, int]]:
+    labeled: Sequence[tuple[str, int]], unlabeled: Iterable[str], num_unlabeled: int, num_classes: int, seed: int
+) -> Iterator[tuple[str, int]]:
     """Lines in such an order that the published few-label draw picks exactly `labeled`.
 
     The draw depends on the seed and on the sizes of the classes alone, so the wanted lines are put where it will look.
@@ -89,24 +90,24 @@ def replay(
 
     Args:
         labeled: (path, label), as many of each class.
-        unlabeled: paths.
+        unlabeled: `num_unlabeled` paths, which are taken one by one.
         seed: `--seed` of the run that draws.
     """
     per_class = len(labeled) // num_classes
-    labels = [0] * (per_class + len(unlabeled)) + [label for label in range(1, num_classes) for _ in range(per_class)]
-    lines: list[tuple[str, int] | None] = [None] * len(labels)
+    labels = [0] * (per_class + num_unlabeled) + [label for label in range(1, num_classes) for _ in range(per_class)]
     wanted = sorted(labeled, key=lambda line: line[1])  # stable: class after class, as the draw goes
-    for position, line in zip(draw_labeled(labels, num_classes, per_class, seed), wanted, strict=True):
-        lines[position] = line
+    placed = dict(zip(draw_labeled(labels, num_classes, per_class, seed), wanted, strict=True))
     rest = iter(unlabeled)
-    return [line if line is not None else (next(rest), 0) for line in lines]
+    for position in range(len(labels)):
+        yield placed[position] if position in placed else (next(rest), 0)
 
 
-def read_list(path: Path) -> list[tuple[str, int]]:
+def read_list(path: Path) -> Iterator[tuple[str, int]]:
     """(path, label) of each line, by the documented rule: the last word is the label, the others are the path."""
     with path.open(encoding="utf-8") as file:
-        rows = [line.split() for line in file]
-    return [(" ".join(words[:-1]), int(words[-1])) for words in rows]
+        for line in file:
+            *words, label = line.split()
+            yield " ".join(words), int(label)
 
 
 def read(folder: Path) -> Iterator[Exported]:

@@ -211,7 +211,7 @@ def test_the_replayed_draw_picks_exactly_the_wanted_lines(seed: int, content: Co
 def test_the_replay_holds_for_many_classes_and_unlabeled_images() -> None:
     labeled = [(f"l{label}-{i}", label) for i in range(10) for label in range(196)]
     unlabeled = [f"u{i}" for i in range(7000)]
-    lines = replay(labeled, unlabeled, 196, seed=0)
+    lines = list(replay(labeled, unlabeled, len(unlabeled), 196, seed=0))
     drawn = draw_labeled([label for _, label in lines], 196, 10, seed=0)
     assert {lines[i] for i in drawn} == set(labeled)
     assert [lines[i][0] for i in sorted(set(range(len(lines))) - set(drawn))] == unlabeled
