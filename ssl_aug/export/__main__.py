@@ -94,7 +94,7 @@ def export_content(content: Content, settings: ExportSettings) -> Path:
     with staged(out) as folder, progress_bar(total, f"exporting ({settings.to})") as bar:
         with listing(folder / "manifest.csv", content.class_names, bar.update) as placed:
             options = Options(settings.link, settings.size, settings.tllib_seed)
-            snippet = target.write(content, folder, out, options, placed)
+            snippet = target.write(content, folder, out.resolve(), options, placed)
         write_json(folder / "classes.json", list(content.class_names))
         write_json(folder / "export.json", _facts(content, settings, counts, folder))
         (folder / "README.md").write_text(_readme(content, settings, told, snippet), encoding="utf-8")
