@@ -87,17 +87,21 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         view_kinds: tuple[str, str] = ("weak", "strong"),
         num_real: int | None = None,
         synthetic_share: float | None = None,
-        synthetic_weight: float = 1.0,
+        synthetic_weights: Sequence[float] = (),
     ):
         """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images.
 
         `view_kinds` says which of the views stands in `weak` and in `strong` of a batch. The labeled images from
         number `num_real` on are synthetic: `synthetic_share` of each batch, to the nearest image, where it is given,
-        and of weight `synthetic_weight` in the loss.
+        and of `synthetic_weights` in the loss, one each (none given: 1).
         """
         self.view_kinds = view_kinds
         self.num_real = len(labeled) if num_real is None else num_real
-        self.synthetic_share, self.synthetic_weight = synthetic_share, synthetic_weight
+        self.synthetic_share = synthetic_share
+        num_synthetic = len(labeled) - self.num_real
+        self.weights = [*[1.0] * self.num_real, *(synthetic_weights or [1.0] * num_synthetic)]
+        if len(self.weights) != len(labeled):
+            raise ValueError(f"{len(synthetic_weights)} weights for {num_synthetic} synthetic images")
         self.labeled, self.unlabeled, self.views = labeled, unlabeled, views
         self.batch_sizes = batch_sizes
         self.seed = seed
@@ -114,7 +118,7 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         index = self._labeled_indices(seed, step)
         weak, strong = self._views([self.labeled.examples[i].path for i in index], seed, step)
         target = torch.tensor([self.labeled.examples[i].label for i in index])
-        weight = torch.tensor([1.0 if i < self.num_real else self.synthetic_weight for i in index])
+        weight = torch.tensor([self.weights[i] for i in index])
         return Labeled(weak, strong, target, torch.tensor(index), weight)
 
     def _labeled_indices(self, seed: int, step: int) -> list[int]:

@@ -19,6 +19,7 @@ from ssl_aug.runtime import (
     versions,
     write_json,
 )
+from ssl_aug.selection import best_of_each_class, weights_of
 from ssl_aug.settings import compose, to_dict
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def run(settings: BenchmarkSettings) -> Path | None:
     if settings.augment:
         synthetic = open_for(split.labeled, settings)
         settings.synthetic.root = str(synthetic.folder)
+        if settings.mix.keep_share is not None:
+            synthetic = best_of_each_class(synthetic, settings.mix.keep_share)
         labeled = split.labeled.with_synthetic(synthetic)
     uses_unlabeled = known_methods()[method_name(settings.method)][0].uses_unlabeled
     if uses_unlabeled and not split.unlabeled:
@@ -109,7 +112,9 @@ def run(settings: BenchmarkSettings) -> Path | None:
         print(_yaml(settings))
         print("\n".join(f"{name}: {facts[name]}" for name in facts if name.startswith("num_")))
         return None
-    return _train(settings, split, labeled, split.unlabeled if uses_unlabeled else None, facts)
+    mix = settings.mix
+    weights = weights_of(synthetic, mix.synthetic_weight, mix.weight_by) if synthetic else []
+    return _train(settings, split, labeled, split.unlabeled if uses_unlabeled else None, weights, facts)
 
 
 def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet | None) -> dict[str, Any]:
@@ -144,6 +149,7 @@ def _train(
     split: Split,
     labeled: LabeledSet,
     unlabeled: tuple[Path, ...] | None,
+    synthetic_weights: list[float],
     facts: dict[str, Any],
 ) -> Path:
     import torch
@@ -173,7 +179,7 @@ def _train(
     per_process = cache_bytes // 2 // max(1, options.num_workers)
     batches = TrainBatches(
         labeled, unlabeled, views, sizes, settings.seed, per_process, method.view_kinds,
-        len(split.labeled), settings.mix.synthetic_share, settings.mix.synthetic_weight,
+        len(split.labeled), settings.mix.synthetic_share, synthetic_weights,
     )  # fmt: skip
     looks = (inputs.image_size, options.eval_batch_size, cache_bytes // 2, settings.view.test_center_share)
     test = TestBatches(split.test, *looks)

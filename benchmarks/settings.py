@@ -12,6 +12,7 @@ from typing import Any
 from omegaconf import MISSING
 
 from ssl_aug.settings import Settings
+from ssl_aug.synthetic import SCORES
 
 SCHEDULES = ("exp", "cosine", "multistep", "constant")
 PROTOCOLS = ("benchmark", "paper")
@@ -125,18 +126,29 @@ class MixSettings:
 
     synthetic_share: float | None = None  # of each labeled batch, above 0 to below 1; null: as they come
     synthetic_weight: float = 1.0  # of a synthetic image in the supervised loss, above 0
+    weight_by: str | None = None  # times this score of the image: class_score or source_score; null: all alike
+    keep_share: float | None = None  # of each class's images, those of the highest class_score, to 1; null: all
 
     def __post_init__(self) -> None:
         if self.synthetic_share is not None and not 0 < self.synthetic_share < 1:
             raise ValueError(f"mix.synthetic_share={self.synthetic_share}: give above 0 to below 1, or null")
         if self.synthetic_weight <= 0:
             raise ValueError(f"mix.synthetic_weight={self.synthetic_weight}: give above 0; for none, augment=false")
+        if self.weight_by is not None and self.weight_by not in SCORES:
+            raise ValueError(f"mix.weight_by={self.weight_by}: choose one of {', '.join(SCORES)}, or null")
+        if self.keep_share is not None and not 0 < self.keep_share <= 1:
+            raise ValueError(f"mix.keep_share={self.keep_share}: give above 0 to 1, or null")
 
     @property
     def name(self) -> str:
         """What differs from the paper's mixing, in words; empty where nothing does."""
-        words = [f"share {self.synthetic_share:g}"] if self.synthetic_share is not None else []
-        return ", ".join(words + ([f"weight {self.synthetic_weight:g}"] if self.synthetic_weight != 1 else []))
+        words = [
+            f"share {self.synthetic_share:g}" if self.synthetic_share is not None else "",
+            f"weight {self.synthetic_weight:g}" if self.synthetic_weight != 1 else "",
+            f"by {self.weight_by}" if self.weight_by is not None else "",
+            f"best {self.keep_share:g}" if self.keep_share is not None else "",
+        ]
+        return ", ".join(word for word in words if word)
 
 
 @dataclass

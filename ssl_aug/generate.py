@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from generators.base import Generator
+    from ssl_aug.selection import Scorer
 
 FLAGS = {"--per-sample": "per_sample", "--out": "synthetic.root", "--device": "device"}
 SWITCHES = {"--dry-run": "dry_run"}
@@ -57,10 +58,15 @@ def generate(settings: Settings) -> SyntheticSet | None:
     mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
     if mine:
         generator = make_generator(settings, plan, place)
+        scorer = make_scorer(generator, split.labeled, place)
         with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
             for chunk in mine:
                 images = draw(generator, chunk, split.labeled, place)
-                writer.write(chunk, [encode_png(image) for image in images], facts_of(chunk, settings, generator))
+                facts = facts_of(chunk, settings, generator)
+                if scorer is not None:
+                    scores = scorer.scores(images, chunk)
+                    facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
+                writer.write(chunk, [encode_png(image) for image in images], facts)
                 bar.update(len(chunk))
     synthetic = writer.finish(requests, card(settings, dataset.name, split.labeled), {"versions": versions()})
     print(f"{len(synthetic)} images in {folder}" if synthetic else f"{folder}: this shard is done, others are not")
@@ -101,6 +107,16 @@ def make_generator(settings: Settings, plan: TuningPlan | None, place: Placement
         adapter,
         lambda module: module.to(place.device, memory_format=torch.channels_last),
     )
+
+
+def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
+    """What scores this generator's drawings; None for a generator without CLIP."""
+    from generators.anl_ldm import ANLLatentDiffusion
+    from ssl_aug.selection import Scorer
+
+    if not isinstance(generator, ANLLatentDiffusion):
+        return None
+    return Scorer(generator.model.clip, labeled, generator.image_size, place)
 
 
 def draw(generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement) -> Tensor:

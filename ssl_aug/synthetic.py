@@ -22,9 +22,10 @@ from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import derived_seed, read_json, write_json, written_atomically
 from ssl_aug.settings import Settings, deciding, short_hash
 
+SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
     "path", "label", "class_name", "source", "k", "seed",
-    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256",
+    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
 Row = dict[str, str]
 

@@ -59,6 +59,7 @@ def test_the_set_is_complete_and_usable(words: list[str], tmp_path: Path) -> Non
         left, top, right, bottom = map(int, row["mask_box"].split())
         assert (right - left, bottom - top) == (8, 8)
         assert row["source"].split("/")[0] == row["class_name"]
+        assert -1 <= float(row["source_score"]) <= 1 and 0 <= float(row["class_score"]) <= 1
 
 
 def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], tmp_path: Path) -> None:

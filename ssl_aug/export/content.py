@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.synthetic import SCORES, SyntheticSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ PARTS = ("real", "synthetic", "unlabeled", "test")
 LINKS = ("copy", "hard", "symbolic")
 COLUMNS = (
     "path", "part", "label", "class_name", "source", "k", "seed",
-    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256",
+    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
 
 

@@ -127,18 +127,18 @@ def test_test_batches_hold_every_image_once_in_order(pictures: Path) -> None:
     assert len(list(batches_for_test(small, num_workers=0))) == 2 and small.kept is None
 
 
-def test_a_share_of_synthetic_images_holds_in_every_batch_and_their_weight_in_the_loss(pictures: Path) -> None:
+def test_a_share_of_synthetic_images_holds_in_every_batch_and_their_weights_in_the_loss(pictures: Path) -> None:
     examples = tuple(Example(path, 0) for path in sorted((pictures / "train").rglob("*.png"))[:20])
     mixed = TrainBatches(
         LabeledSet(examples, ("a",)), None, TrainViews(ViewSettings(), 16, (0.5,) * 3), (8, 2), 3, 0,
-        num_real=4, synthetic_share=0.25, synthetic_weight=0.5,
+        num_real=4, synthetic_share=0.25, synthetic_weights=[n / 16 for n in range(16)],
     )  # fmt: skip
     seen: list[int] = []
     for step in range(16):
         labeled, _ = mixed[step]  # type: ignore[misc]
         is_synthetic = labeled.index >= 4
         assert is_synthetic.sum() == 2
-        assert torch.equal(labeled.weight, torch.where(is_synthetic, 0.5, 1.0))
+        assert torch.equal(labeled.weight, torch.where(is_synthetic, (labeled.index - 4) / 16, 1.0))
         seen += labeled.index[is_synthetic].tolist()
     assert sorted(seen) == sorted(2 * list(range(4, 20)))  # two passes over the sixteen synthetic ones
 
@@ -147,7 +147,7 @@ def test_an_empty_synthetic_set_changes_nothing(pictures: Path) -> None:
     plain = make_batches(pictures)
     same = TrainBatches(
         plain.labeled, plain.unlabeled, plain.views, plain.batch_sizes, plain.seed, 0,
-        num_real=len(plain.labeled), synthetic_weight=0.1,
+        num_real=len(plain.labeled), synthetic_share=None, synthetic_weights=[],
     )  # fmt: skip
     for step in range(3):
         assert_same(plain[step], same[step])  # type: ignore[arg-type]
