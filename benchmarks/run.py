@@ -4,9 +4,11 @@ settings.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.run_folder import earlier_run, refuse_other_data, saved_settings, settings_text
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import file_list_id
 from ssl_aug.runtime import (
@@ -15,12 +17,11 @@ from ssl_aug.runtime import (
     error_line,
     new_run_folder,
     placement,
-    read_json,
     versions,
     write_json,
 )
 from ssl_aug.selection import best_of_each_class, weights_of
-from ssl_aug.settings import compose, to_dict
+from ssl_aug.settings import compose
 
 if TYPE_CHECKING:
     from benchmarks.state import TrainState
@@ -42,7 +43,7 @@ def main(words: list[str]) -> None:
     if "--multirun" in words or "-m" in words:
         from benchmarks.sweep import sweep
 
-        sweep([word for word in words if word not in ("--multirun", "-m")], settings_from, run)
+        sweep([word for word in words if word not in ("--multirun", "-m")], settings_from, partial(run, anew=False))
         return
     run(settings_from(words))
 
@@ -67,7 +68,7 @@ def settings_from(words: list[str]) -> BenchmarkSettings:
             f"{refused}: resume= goes on with the settings of {folder}; beside it only "
             f"{', '.join(ALLOWED_WITH_RESUME[1:])} may be given"
         )
-    return _saved_settings(Path(folder), words)
+    return saved_settings(Path(folder), words)
 
 
 def _refuse_generation_words(words: list[str]) -> None:
@@ -80,8 +81,12 @@ def _refuse_generation_words(words: list[str]) -> None:
             )
 
 
-def run(settings: BenchmarkSettings) -> Path | None:
+def run(settings: BenchmarkSettings, anew: bool = True) -> Path | None:
     """Trains and evaluates; returns the run's folder, or None after a dry run.
+
+    Args:
+        anew: a folder of its own even where `settings.runs` holds this very run. Otherwise a finished one is left as
+            it is, and a stopped one goes on.
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit the data, the model or this machine.
@@ -109,9 +114,16 @@ def run(settings: BenchmarkSettings) -> Path | None:
         raise ValueError(f"data={settings.data.name} has no test images, so that no accuracy can be told: add some")
     facts = describe(settings, split, synthetic)
     if settings.dry_run:
-        print(_yaml(settings))
+        print(settings_text(settings))
         print("\n".join(f"{name}: {facts[name]}" for name in facts if name.startswith("num_")))
         return None
+    earlier = None if anew or settings.resume else earlier_run(settings, facts)
+    if earlier is not None:
+        folder, is_done = earlier
+        if is_done:
+            print(f"{folder}: this run is done already", flush=True)
+            return folder
+        settings.resume = str(folder)
     mix = settings.mix
     weights = weights_of(synthetic, mix.synthetic_weight, mix.weight_by) if synthetic else []
     return _train(settings, split, labeled, split.unlabeled if uses_unlabeled else None, weights, facts)
@@ -188,10 +200,10 @@ def _train(
     if settings.resume:
         folder = Path(settings.resume)
         load_state(folder, state)
-        _refuse_other_data(folder, facts)
+        refuse_other_data(folder, facts)
     else:
         folder = new_run_folder(Path(settings.runs), f"{facts['method']}{'-augment' if settings.augment else ''}")
-        (folder / "config.yaml").write_text(_yaml(settings), encoding="utf-8")
+        (folder / "config.yaml").write_text(settings_text(settings), encoding="utf-8")
     facts = facts | {"device": _device_name(place.device), "precision": str(place.dtype).removeprefix("torch.")}
     facts["versions"] = versions()
     print(f"{folder}: {facts['num_labeled']} labeled, {facts['num_synthetic']} synthetic, "
@@ -240,51 +252,6 @@ def _register_methods() -> None:
     for name, (_, schema) in known_methods().items():  # a method of another package has no YAML here
         own = f"{name}_schema" if name in METHODS else name
         ConfigStore.instance().store(group="method", name=own, node=schema)
-
-
-def _yaml(settings: BenchmarkSettings) -> str:
-    """The resolved settings; the method's carry its name, so that the file says all."""
-    from omegaconf import OmegaConf
-
-    from benchmarks.methods import method_name
-
-    everything = to_dict(settings)
-    everything["method"] = {"name": method_name(settings.method)} | everything["method"]
-    return OmegaConf.to_yaml(OmegaConf.create(everything))
-
-
-def _saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
-    """The settings in a run folder's config.yaml, with the words over them."""
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    from benchmarks.methods import known_methods
-
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise FileNotFoundError(f"resume={folder}: there is no config.yaml in it, so it is no run folder")
-    try:
-        saved = OmegaConf.load(path)
-        schema = OmegaConf.structured(BenchmarkSettings)
-        schema.method = OmegaConf.structured(known_methods()[saved.method.pop("name")][1])
-        settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, OmegaConf.from_dotlist(words)))
-    except (OmegaConfBaseException, YAMLError, KeyError) as error:
-        raise ValueError(
-            f"{path} does not fit this version's settings ({error_line(error)}): start the run anew"
-        ) from error
-    assert isinstance(settings, BenchmarkSettings)
-    return settings
-
-
-def _refuse_other_data(folder: Path, facts: dict[str, Any]) -> None:
-    before = read_json(folder / "result.json")
-    for name in ("labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "num_validation"):
-        if before.get(name) != facts[name]:
-            raise ValueError(
-                f"resume={folder}: its {name} is {before.get(name)}, the data here give {facts[name]}: "
-                "name the data of the first time, or start the run anew"
-            )
 
 
 def _device_name(device: Any) -> str:

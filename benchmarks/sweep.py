@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
+from uuid import uuid4
 
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.runtime import error_line
@@ -19,11 +21,12 @@ def sweep(
 ) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
-    One run's failure does not stop the others.
+    A combination that is done already is left as it is, one that was stopped goes on, and one run's failure does not
+    stop the others.
 
     Args:
         settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
-        run: trains and evaluates.
+        run: trains and evaluates, unless that is done (`benchmarks.run.run` with anew=False).
 
     Raises:
         ValueError: a word that no run would accept, before any run starts; or, at the end, runs that failed.
@@ -37,25 +40,26 @@ def sweep(
         raise ValueError("resume= goes on with one run: leave out --multirun")
     ours = [word for word in words if not word.startswith("hydra")]
     combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
-    for combination in combinations:
-        settings_from(list(combination))
-    failures: list[str] = []
+    runs = {Path(settings_from(list(combination)).runs).absolute() for combination in combinations}
+    folder = min(runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".grid-", dir=folder) as scratch:  # where every node of a cluster sees it
 
-    @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
-    def one(config: Any) -> None:
-        try:
-            run(cast(BenchmarkSettings, OmegaConf.to_object(config)))
-        except (ValueError, OSError) as error:
-            failures.append(error_line(error))
-            print(f"error: {failures[-1]}", file=sys.stderr, flush=True)
+        @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
+        def one(config: Any) -> None:
+            try:
+                run(cast(BenchmarkSettings, OmegaConf.to_object(config)))
+            except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep
+                print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
+                (Path(scratch) / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
 
-    with tempfile.TemporaryDirectory() as scratch:  # hydra's own records; a run's folder says more
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
-        sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir={scratch}", *quiet, *words]
+        sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *words]
         try:
             one()
         finally:
             sys.argv = command_line
+        failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]
     if failures:
         raise ValueError(f"{len(failures)} of {len(combinations)} runs failed, the first with: {failures[0]}")

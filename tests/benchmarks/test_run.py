@@ -393,6 +393,34 @@ def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> 
     assert len(list((tmp_path / "runs").iterdir())) == 4  # refused before the first one started
 
 
+def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = ["--multirun", *words, "method=erm,fixmatch"]
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        stop_after(2, patch)
+        main([*grid, "method=fixmatch"])
+    main(grid)
+    folders = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert folders == ["0001-fixmatch", "0002-erm"]  # the stopped one went on where it was
+    assert {read_json(tmp_path / "runs" / name / "result.json")["status"] for name in folders} == {"done"}
+    before = [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
+    capsys.readouterr()
+    main([*grid, "train.num_workers=0"])
+    assert capsys.readouterr().out.count("this run is done already") == 2
+    assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
+    main([*grid, "train.learning_rate=0.02"])  # another experiment: runs of its own
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+
+
+def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"1 of 2 runs failed, the first with: loss 'supervised' is"):
+        main(["--multirun", *words, "train.backbone_lr_factor=1", "train.learning_rate=1e30,0.01"])
+    statuses = [read_json(path)["status"] for path in sorted((tmp_path / "runs").glob("*/result.json"))]
+    assert statuses[0].startswith("failed") and statuses[1] == "done"
+    assert not list((tmp_path / "runs").glob(".grid-*"))
+
+
 def test_the_command_line_exits_with_2_and_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     def wrong(_: list[str]) -> None:
         main([*words, "train.steps=0"])
