@@ -155,12 +155,13 @@ def _run_clip(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     for row, shape in zip(bank.rows, shapes, strict=True):
         if row["model"] is not None:
             shape[:] = deviations_of(row["body_type"], row["model"])
+    azimuths = np.radians([row["scene"]["azimuth_deg"] for row in bank.rows])
     last = len(captions) - HELD_OUT
     torch.manual_seed(settings.seed)
     encoder = ClipEncoder(CONFIG, TOKEN_NORM)
     _start(settings, "clip", encoder.model)
     losses = pretrain_clip(
-        encoder, bank.images[:last], captions[:last], models[:last], shapes[:last] / MODEL_SPREAD,
+        encoder, bank.images[:last], captions[:last], models[:last], shapes[:last] / MODEL_SPREAD, azimuths[:last],
         settings.clip_steps, settings.clip_batch_size, place, settings.seed, work,
     )  # fmt: skip
     _save(encoder.model.state_dict(), work / "clip.safetensors")

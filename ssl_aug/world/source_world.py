@@ -2,7 +2,8 @@
 
 400 car models of all body types (none of them a class of toycars: `nearest_toycar`), buses and box trucks,
 and simple objects. A caption names only what its picture shows: lamps where the front is in view, what
-stands behind where the camera is low enough to see it.
+stands behind where the camera is low enough to see it. It never says where a car is seen from: the condition made
+of it must leave the view free.
 """
 
 from __future__ import annotations
@@ -132,21 +133,17 @@ def caption_of(kind: str, model: CarModel | None, scene: Scene, rng: np.random.G
     else:
         place = f"on {scene.ground}"
     moment = str(rng.choice(TIME_WORDS[scene.time]))
-    has_view = kind in BODY_TYPES or kind in ("bus", "box truck")
-    sight = f"seen from the {scene.view}" if has_view else ""
     details = visible_details(model, scene) if model is not None else []
     detail = f"with {' and '.join(details)}" if details else ""
     hidden = OCCLUDER_WORDS.get(scene.occluder, "") if rng.uniform() < 0.5 else ""
     style = int(rng.integers(5))
-    if style == 0:
+    if style in (0, 1):
         return thing
-    if style == 1:
-        return " ".join(part for part in (thing, sight) if part)
     if style == 2:
         return " ".join(part for part in (thing, detail, place) if part)
     if style == 3:
-        return " ".join(part for part in ("a picture of", thing, sight, moment) if part)
-    head = ", ".join(part for part in (f"{thing} {sight}".strip(), detail, hidden) if part)
+        return f"a picture of {thing} {moment}"
+    head = ", ".join(part for part in (thing, detail, hidden) if part)
     return f"{head}, {moment} {place}"
 
 
