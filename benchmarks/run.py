@@ -8,7 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.run_folder import earlier_run, refuse_other_data, saved_settings, settings_text
+from benchmarks.run_folder import (
+    earlier_run,
+    experiment,
+    refuse_other_data,
+    saved_settings,
+    settings_text,
+    weights_id,
+)
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import file_list_id
 from ssl_aug.runtime import (
@@ -17,6 +24,7 @@ from ssl_aug.runtime import (
     error_line,
     new_run_folder,
     placement,
+    read_json,
     versions,
     write_json,
 )
@@ -148,11 +156,14 @@ def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet 
         "num_synthetic": len(synthetic) if synthetic else 0,
         "num_unlabeled": len(split.unlabeled),
         "num_test": len(split.test),
+        "test_id": f"{file_list_id(split.test.paths)}-{split.test.id}",
+        "model_id": weights_id(settings.model),
         "num_validation": len(split.validation) if split.validation else 0,
         "labeled_set_id": split.labeled.id,
         "unlabeled_id": file_list_id(split.unlabeled),
         "synthetic_set_id": synthetic.id if synthetic else None,
         "steps": settings.train.steps,
+        "settings": experiment(settings, read_json(synthetic.folder / "generator.json") if synthetic else None),
     }
 
 
@@ -263,4 +274,4 @@ def _device_name(device: Any) -> str:
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, "a grid goes on with the same command, a single run with resume=")

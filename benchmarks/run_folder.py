@@ -6,16 +6,22 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from benchmarks.settings import BenchmarkSettings
-from ssl_aug.runtime import error_line, read_json
+import ssl_aug
+from benchmarks.settings import BenchmarkSettings, ModelSettings
+from ssl_aug.runtime import error_line, file_hash, read_json
 from ssl_aug.settings import to_dict
 
+EMBEDDED = Path(ssl_aug.__file__).parent / "embedded"
 # Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
-NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "train.num_workers",
-                "train.cache_megabytes", "train.log_every")  # fmt: skip
+NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
+                "train.num_workers", "train.cache_megabytes", "train.log_every")  # fmt: skip
 IDENTIFYING = (
-    "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "num_validation",
+    "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
+    "model_id",
 )  # fmt: skip
+REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
+# of a set's generator.json: facts of this very set, not of how it was made
+OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
 
 
 def settings_text(settings: BenchmarkSettings) -> str:
@@ -23,6 +29,36 @@ def settings_text(settings: BenchmarkSettings) -> str:
     from omegaconf import OmegaConf
 
     return str(OmegaConf.to_yaml(OmegaConf.create(_content(settings))))
+
+
+def experiment(settings: BenchmarkSettings, set_card: dict[str, Any] | None) -> dict[str, Any]:
+    """All settings by dotted name that make a run another experiment, not a repetition of one.
+
+    Args:
+        set_card: generator.json of the synthetic set, whose settings stand for the run's own on generating; None for
+            a plain run, which they do not concern.
+    """
+    everything = _flat(_deciding(settings))
+    own = ("method", "model", "train", "view", "protocol", "precision", "data.validation_per_class")
+    kept = {name: value for name, value in everything.items() if name.startswith(own) and name not in REPEATED}
+    if set_card is not None:
+        of_set = {name: value for name, value in _flat(set_card).items() if not name.startswith(OF_ONE_SET)}
+        kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
+    return kept
+
+
+def weights_id(settings: ModelSettings) -> str:
+    """What identifies the weights that a backbone starts from: a file's hash, whatever its path."""
+    if settings.name == "embedded":
+        return file_id(EMBEDDED / "backbone.safetensors")
+    if settings.checkpoint:
+        return file_id(Path(settings.checkpoint))
+    return "timm's" if settings.pretrained else "random"
+
+
+def file_id(path: Path) -> str:
+    """12 hex digits of a file's content; "missing" where there is none, which whoever reads it will refuse."""
+    return file_hash(path)[:12] if path.is_file() else "missing"
 
 
 def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
@@ -68,21 +104,23 @@ def refuse_other_data(folder: Path, facts: dict[str, Any]) -> None:
 def earlier_run(settings: BenchmarkSettings, facts: dict[str, Any]) -> tuple[Path, bool] | None:
     """A folder in `settings.runs` of this very run, and whether it is done; None where there is none to go on with.
 
-    A finished one comes before one that was stopped and left a state. One that says it is running is neither: another
-    process may be at it.
+    A finished one comes before one that was stopped, or failed, and left a state. One that says it is running is
+    neither: another process may be at it. Folders of something else are passed over.
     """
     from benchmarks.state import STATE
 
     stopped = None
     for path in sorted(Path(settings.runs).glob("*/result.json"), reverse=True):
-        result, folder = read_json(path), path.parent
-        status = result["status"]
-        is_done, can_go_on = status == "done", status.startswith("stopped") and (folder / STATE).is_file()
-        if not (is_done or can_go_on) or any(result.get(name) != facts[name] for name in (*IDENTIFYING, "method")):
-            continue
+        folder = path.parent
         try:
+            result = read_json(path)
+            status = str(result.get("status"))
+            is_done = status == "done"
+            can_go_on = status.startswith(("stopped", "failed")) and (folder / STATE).is_file()
+            if not (is_done or can_go_on) or any(result.get(name) != facts[name] for name in (*IDENTIFYING, "method")):
+                continue
             is_same = _deciding(saved_settings(folder, [])) == _deciding(settings)
-        except (ValueError, OSError):  # of another version: not this run
+        except (ValueError, OSError, AttributeError):  # no result, or of another version: not this run
             continue
         if is_same and is_done:
             return folder, True
@@ -97,6 +135,13 @@ def _content(settings: BenchmarkSettings) -> dict[str, Any]:
     content = to_dict(settings)
     content["method"] = {"name": method_name(settings.method)} | content["method"]
     return content
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:

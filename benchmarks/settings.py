@@ -162,7 +162,7 @@ class BenchmarkSettings(Settings):
     train: TrainSettings = field(default_factory=TrainSettings)
     view: ViewSettings = field(default_factory=ViewSettings)
     mix: MixSettings = field(default_factory=MixSettings)
-    runs: str = "outputs/runs"  # every run gets a new numbered folder in here
+    runs: str = "outputs/runs"  # every run gets a new numbered folder in here, but what a grid has done
     resume: str | None = None  # folder of a run that was stopped: go on there, with its settings
 
     def __post_init__(self) -> None:

@@ -40,8 +40,10 @@ def sweep(
         raise ValueError("resume= goes on with one run: leave out --multirun")
     ours = [word for word in words if not word.startswith("hydra")]
     combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
-    runs = {Path(settings_from(list(combination)).runs).absolute() for combination in combinations}
-    folder = min(runs)
+    wanted = [settings_from(list(combination)) for combination in combinations]
+    folder = min(Path(settings.runs).absolute() for settings in wanted)
+    if all(settings.dry_run for settings in wanted):
+        folder = Path(tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".grid-", dir=folder) as scratch:  # where every node of a cluster sees it
 

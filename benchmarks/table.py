@@ -30,9 +30,19 @@ TITLES = {
     "ema_best_on_test": "test accuracy (%) of averaged weights, best evaluation on the test set",
 }
 FORMATS = ("terminal", "markdown", "csv", "latex")
-# Runs that agree in these are repetitions of one experiment with other seeds.
-GROUP = ("data", "labels_per_class", "model", "protocol")
-NEEDED = (*GROUP, "accuracy_last", "status", "method", "augment", "seed", "steps", "num_synthetic", "labeled_set_id")
+# A table holds runs that agree in these; `test_id` and `model_id` tell data and weights of one name apart.
+GROUP = ("data", "labels_per_class", "model", "protocol", "test_id", "model_id")
+NEEDED = (
+    *GROUP[:4],
+    "accuracy_last",
+    "status",
+    "method",
+    "augment",
+    "seed",
+    "steps",
+    "num_synthetic",
+    "labeled_set_id",
+)
 PLAIN, AUGMENTED, DIFFERENCE = "plain", "+ augmentation", "difference"
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
@@ -102,7 +112,8 @@ def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
             setting = "data.validation_per_class" if metric == "best_on_validation" else "train.ema_decay"
             notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} ({setting} is 0)")
         else:
-            key = (*_group(run), run["method"], run["augment"], run.get("mix", ""), run["seed"], run["labeled_set_id"])
+            same = (run["method"], run["augment"], run.get("mix", ""), run["seed"], run["labeled_set_id"])
+            key = (*_group(run), *same, str(sorted(run.get("settings", {}).items())))
             if key in done:
                 notes.append(f"not counted: {done[key]['folder']}, the newer {run['folder']} is the same experiment")
             done[key] = run
@@ -114,59 +125,99 @@ def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
 
 
 def _group(run: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(run[name] for name in GROUP)
+    return tuple(run.get(name) for name in GROUP)
 
 
 def _table(runs: Sequence[dict[str, Any]], metric: str, notes: list[str]) -> Table:
     methods = sorted({run["method"] for run in runs}, key=lambda name: (*(name != known for known in ORDER), name))
-    mixes = sorted({run.get("mix", "") for run in runs if run["augment"]})
+    variants = {id(run): _variant(run, runs) for run in runs}
+    rows: dict[str, tuple[Cell | float | None, ...]] = {}
 
-    def of(method: str, augment: bool, mix: str) -> list[dict[str, Any]]:
-        found = [run for run in runs if run["method"] == method and run["augment"] == augment]
-        return [run for run in found if not augment or run.get("mix", "") == mix]
+    def of(method: str, name: tuple[bool, str, str]) -> list[dict[str, Any]]:
+        found = [run for run in runs if run["method"] == method]
+        return [run for run in found if (run["augment"], run.get("mix", ""), variants[id(run)]) == name]
 
-    def cells(augment: bool, mix: str = "") -> dict[str, Cell | None]:
-        values = {method: tuple(run[METRICS[metric]] for run in of(method, augment, mix)) for method in methods}
+    def cells(name: tuple[bool, str, str]) -> dict[str, Cell | None]:
+        values = {method: tuple(run[METRICS[metric]] for run in of(method, name)) for method in methods}
         return {method: Cell(accuracies) if accuracies else None for method, accuracies in values.items()}
 
-    for method in methods:
-        for name, unit in (("steps", "steps"), ("num_synthetic", "synthetic images")):
-            found = sorted({r[name] for r in runs if r["method"] == method and (name == "steps" or r["augment"])})
-            if len(found) > 1:
-                notes.append(f"{method}: runs with {', '.join(map(str, found))} {unit} are taken together")
-    plain = cells(False)
-    rows: dict[str, tuple[Cell | float | None, ...]] = {PLAIN: (*plain.values(), _mean(plain))}
-    for mix in mixes:
-        augmented, suffix = cells(True, mix), f", {mix}" if mix else ""
-        rows[AUGMENTED + suffix] = (*augmented.values(), _mean(augmented))
-        differences = {m: a.mean - p.mean for m in methods if (a := augmented[m]) and (p := plain[m])}
+    names = sorted({(run["augment"], run.get("mix", ""), variants[id(run)]) for run in runs})
+    _note_unequal(runs, methods, notes)
+    for name in names:
+        augment, mix, variant = name
+        found, suffix = cells(name), "".join(f", {word}" for word in (mix, variant) if word)
+        rows[(AUGMENTED if augment else PLAIN) + suffix] = (*found.values(), _mean(found))
+        if not augment:
+            continue
+        differences: dict[str, float] = {}
+        for method, cell in found.items():
+            plain = _plain_of(of(method, name), runs)
+            if cell and plain:
+                differences[method] = cell.mean - statistics.fmean(run[METRICS[metric]] for run in plain)
+                notes.append(_paired(method, plain, of(method, name), metric, AUGMENTED + suffix))
         if differences:
             overall = statistics.fmean(differences.values()) if len(differences) == len(methods) else None
             rows[DIFFERENCE + suffix] = (*(differences.get(method) for method in methods), overall)
-        for method in differences:
-            notes.append(_paired(method, of(method, False, ""), of(method, True, mix), metric, AUGMENTED + suffix))
     rows = {name: cells for name, cells in rows.items() if any(cell is not None for cell in cells)}
     return Table(_title(runs, metric), (*methods, "mean"), rows)
+
+
+def _variant(run: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
+    """`set.mask_rate=0.3`: the settings in which a run differs from others of its method; "" where there are none."""
+    alike = [other for other in runs if (other["method"], other["augment"]) == (run["method"], run["augment"])]
+    own = run.get("settings", {})
+    varying = [name for name in own if any(other.get("settings", {}).get(name) != own[name] for other in alike)]
+    hashes = [name for name in varying if name.endswith("_id")]
+    named = [name for name in varying if name not in hashes] or hashes  # an id says little where a setting differs too
+    return ", ".join(f"{name}={own[name]}" for name in sorted(named))
+
+
+def _plain_of(augmented: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The plain runs that differ from augmented ones in nothing but the synthetic images."""
+    if not augmented:
+        return []
+    wanted = augmented[0].get("settings", {})
+    plain = [run for run in runs if run["method"] == augmented[0]["method"] and not run["augment"]]
+    return [run for run in plain if all(wanted.get(name) == value for name, value in run.get("settings", {}).items())]
+
+
+def _note_unequal(runs: Sequence[dict[str, Any]], methods: Sequence[str], notes: list[str]) -> None:
+    """Of runs whose results do not hold their settings, what can still be told: steps and numbers of images."""
+    unknown = [run for run in runs if not run.get("settings")]
+    for method in methods:
+        for name, unit in (("steps", "steps"), ("num_synthetic", "synthetic images")):
+            found = sorted({r[name] for r in unknown if r["method"] == method and (name == "steps" or r["augment"])})
+            if len(found) > 1:
+                notes.append(f"{method}: runs with {', '.join(map(str, found))} {unit} are taken together")
 
 
 def _paired(
     method: str, plain: Sequence[dict[str, Any]], augmented: Sequence[dict[str, Any]], metric: str, name: str
 ) -> str:
-    """A line on the difference over the seeds that both have, with the p-value of a paired t-test (two-sided)."""
-    before, after = ({run["seed"]: run[METRICS[metric]] for run in runs} for runs in (plain, augmented))
-    seeds = sorted(before.keys() & after.keys())
+    """A line on the difference over the pairs of seed and split that both have, with a paired t-test (two-sided)."""
+    before, after = (
+        {(run["seed"], run["labeled_set_id"]): run[METRICS[metric]] for run in runs} for runs in (plain, augmented)
+    )
+    pairs = sorted(before.keys() & after.keys())
     if before.keys() != after.keys():
-        return f"{method}: plain has seeds {sorted(before)}, {name} {sorted(after)}"
-    if len(seeds) < 2:
+        seeds = [sorted(seed for seed, _ in found) for found in (before, after)]
+        if seeds[0] == seeds[1]:
+            return f"{method}: plain and {name} are of other splits, no test"
+        return f"{method}: plain has seeds {seeds[0]}, {name} {seeds[1]}"
+    if len(pairs) < 2:
         return f"{method}: {name} against plain: one seed, no test"
     from scipy.stats import ttest_rel
 
-    differences = [after[seed] - before[seed] for seed in seeds]
+    differences = [after[pair] - before[pair] for pair in pairs]
     spread = statistics.stdev(differences)
-    head = f"{method}: {name} against plain {statistics.fmean(differences):+.1f} ± {spread:.1f} over {len(seeds)} seeds"
+    unit = "seeds" if len({split for _, split in pairs}) == 1 else "seeds and splits"
+    head = (
+        f"{method}: {name} against plain {statistics.fmean(differences):+.1f} ± {spread:.1f} over {len(pairs)} {unit}"
+    )
     if spread == 0:
         return f"{head}, the same in each: no test"
-    return f"{head}, paired t-test p = {ttest_rel([after[s] for s in seeds], [before[s] for s in seeds]).pvalue:.2g}"
+    p_value = ttest_rel([after[pair] for pair in pairs], [before[pair] for pair in pairs]).pvalue
+    return f"{head}, paired t-test p = {p_value:.2g}"
 
 
 def _mean(cells: dict[str, Cell | None]) -> float | None:
@@ -183,7 +234,7 @@ def _title(runs: Sequence[dict[str, Any]], metric: str) -> str:
         for method in sorted({run["method"] for run in runs})
     )
     seeds = sorted({run["seed"] for run in runs})
-    per_cell = Counter((run["method"], run["augment"]) for run in runs)
+    per_cell = Counter((run["method"], run["augment"], run.get("mix", ""), _variant(run, runs)) for run in runs)
     return (
         f"{world}, {first['labels_per_class']} labels per class, {first['model']}, protocol {first['protocol']}: "
         f"{TITLES[metric]}; steps: {steps}; "

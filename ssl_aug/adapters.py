@@ -139,5 +139,6 @@ def sklearn_arrays(split: Split, image_size: int) -> tuple[NDArray[np.float32], 
 
     unlabeled = LabeledSet(tuple(Example(path, -1) for path in split.unlabeled), split.labeled.class_names)
     parts = [arrays(labeled, image_size) for labeled in (split.labeled, unlabeled)]
-    pixels = np.concatenate([part[0].reshape(len(part[0]), -1) for part in parts]).astype(np.float32) / np.float32(255)
+    rows = [part[0].reshape(len(part[0]), image_size * image_size * 3) for part in parts]
+    pixels = np.concatenate(rows).astype(np.float32) / np.float32(255)
     return pixels, np.concatenate([part[1] for part in parts])

@@ -19,8 +19,8 @@ from ssl_aug.data.base import Dataset
 from ssl_aug.data.build import load_split
 from ssl_aug.generate import generate
 from ssl_aug.help import fields_of, generation_rows, options_of, rows
-from ssl_aug.runtime import command, placement, versions, write_json, written_atomically
-from ssl_aug.settings import Settings, compose, short_hash, to_dict
+from ssl_aug.runtime import command, placement, read_json, versions, write_json, written_atomically
+from ssl_aug.settings import Settings, compose, overrides_of, short_hash, to_dict
 from ssl_aug.tune import EMBEDDED
 from ssl_aug.world.paint import has_paint, paint_in
 
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ssl_aug.runtime import Placement
     from ssl_aug.synthetic import SyntheticSet
 
+FLAGS = {"--out": "out", "--device": "device", "--per-sample": "per_sample"}
+SWITCHES = {"--dry-run": "dry_run"}
 SWEEPS = ("mask_rate", "approach", "tune_steps")
 FEATURES = ("backbone", "clip")
 Row = dict[str, Any]
@@ -85,20 +87,22 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
     """One row of measures for the real images (the floor), and one for each set."""
     dataset, _ = load_split(settings.data)
     place = placement(settings.device, settings.precision)
+    folder = Path(settings.out) if settings.out else default_folder(settings)
+    chosen = list(variants(settings))  # a wrong value is an error before anything is drawn
+    _refuse_other_evaluation(folder, settings)
     if settings.dry_run:
-        for variant in variants(settings):
+        for variant in chosen:
             print(name_of(variant, settings.swept))
             generate(variant)
         return []
     ruler = Ruler(dataset, settings, place)
     found: list[Row] = []
-    for variant in variants(settings):
+    for variant in chosen:
         synthetic = generate(variant)
         if synthetic is None:
             raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
         found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
     table = [ruler.floor(max(row["num_images"] for row in found)), *found]
-    folder = Path(settings.out) if settings.out else default_folder(settings)
     _write(folder, settings, ruler, table)
     print(render(table, ruler.title))
     print(f"written to {folder}")
@@ -141,6 +145,8 @@ class Ruler:
     """Real images' features and the judge: what sets are measured against."""
 
     def __init__(self, dataset: Dataset, settings: EvaluateSettings, place: Placement):
+        import torch
+
         from ssl_aug.judge import JudgeSettings, read_images, trained_judge
 
         self.place = place
@@ -151,18 +157,23 @@ class Ruler:
         test_images = read_images(dataset.test.paths)
         self.test = self._embed(test_images)
         self.test_logits = self.judge.logits(test_images, place)
+        right = self.test_logits.argmax(1) == torch.tensor(dataset.test.labels)
+        self.judge_accuracy = float(right.float().mean())
         self.test_painted = has_paint(test_images, self.paint) if self.paint else None
         self.title = (
             f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
-            f"{settings.features}, against the training images; judge right on {100 * self.judge.accuracy:.1f} % "
+            f"{settings.features}, against the training images; judge right on {100 * self.judge_accuracy:.1f} % "
             f"of {len(self.test)} test images"
         )
 
     def floor(self, num_images: int) -> Row:
-        """Real test images, as many as a set has, measured as if they were synthetic."""
-        chosen = slice(0, None, max(1, len(self.test) // num_images))  # evenly over the classes
+        """Real test images, as many as a set has or as there are, measured as if they were synthetic."""
+        import numpy as np
+
+        count = min(num_images, len(self.test))
+        chosen = np.linspace(0, len(self.test) - 1, count).round().astype(int)  # evenly over the classes
         test, logits = self.test[chosen], self.test_logits[chosen]
-        found = {"set": "real test images", "class_share": self.judge.accuracy, **self._distances(test, logits)}
+        found = {"set": "real test images", "class_share": self.judge_accuracy, **self._distances(test, logits)}
         return found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})
 
     def measure(self, synthetic: SyntheticSet) -> Row:
@@ -175,8 +186,9 @@ class Ruler:
         images = read_images(tuple(example.path for example in synthetic.examples))
         features, logits = self._embed(images), self.judge.logits(images, self.place)
         labels = torch.tensor([example.label for example in synthetic.examples])
-        sources = sorted({row["source"] for row in synthetic.rows})
-        groups = torch.tensor([sources.index(row["source"]) for row in synthetic.rows])
+        sources = [(row["label"], row["source"]) for row in synthetic.rows]
+        numbers = {source: number for number, source in enumerate(sorted(set(sources)))}
+        groups = torch.tensor([numbers[source] for source in sources])
         return {
             "class_share": float((logits.argmax(1) == labels).float().mean()),
             **self._distances(features, logits),
@@ -249,12 +261,22 @@ def render(table: list[Row], title: str) -> str:
 
 def default_folder(settings: EvaluateSettings) -> Path:
     """A folder of its own for each evaluation's settings."""
-    kept = {name: value for name, value in to_dict(settings).items() if name not in ("out", "device", "dry_run")}
-    return Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{short_hash(kept)}"
+    kept = short_hash(_kept(to_dict(settings)))
+    return Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{kept}"
+
+
+def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
+    card = folder / "evaluation.json"
+    if card.is_file() and _kept(read_json(card)["settings"]) != _kept(to_dict(settings)):
+        raise FileExistsError(f"out={folder} holds an evaluation of other settings: name another folder")
+
+
+def _kept(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in ("out", "device", "dry_run")}
 
 
 def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:
-    facts = {"title": ruler.title, "judge_accuracy": ruler.judge.accuracy, "settings": to_dict(settings)}
+    facts = {"title": ruler.title, "judge_accuracy": ruler.judge_accuracy, "settings": to_dict(settings)}
     write_json(folder / "evaluation.json", {**facts, "rows": table, "versions": versions()})
     names = ["set", "num_images", *COLUMNS, "kernel_distance_std"]
     with written_atomically(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
@@ -270,7 +292,7 @@ def main(arguments: list[str]) -> None:
         own = rows("", fields_of(Path(__file__), "EvaluateSettings"))
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *own, *generation_rows()]))
         return
-    evaluate(compose("evaluate", arguments, EvaluateSettings))
+    evaluate(compose("evaluate", overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings))
 
 
 if __name__ == "__main__":

@@ -100,7 +100,8 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
             "num_images": len(rows), "versions": versions(),
         })  # fmt: skip
         (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")
-    print(f"{len(rows)} images in {out}")
+    needed = 1 + max(int(row["k"]) for row in rows)
+    print(f"{len(rows)} images in {out}; benchmarks.run takes them all with per_sample={needed}")
     print(f"warning: {LEAK}", file=sys.stderr)
     missing = sorted(set(range(len(split.labeled.class_names))) - {label for _, label in images})
     if missing:
@@ -159,13 +160,16 @@ def read_sources(path: Path, labeled: LabeledSet) -> dict[str, str]:
 
 
 def _refuse_copies(paths: Iterable[Path], split: Split) -> None:
-    test = {_fingerprint(example.path): example.path for example in split.test.examples}
+    held_out = (*split.test.examples, *(split.validation.examples if split.validation else ()))
+    test = {_fingerprint(example.path): example.path for example in held_out}
     unlabeled = {_fingerprint(path): path for path in split.unlabeled}
     copies = 0
     for path in paths:
         mark = _fingerprint(path)
         if mark in test:
-            raise ValueError(f"{path} is a copy of the test image {test[mark]}: accuracies with it would say nothing")
+            raise ValueError(
+                f"{path} is a copy of the test or validation image {test[mark]}: accuracies with it would say nothing"
+            )
         copies += mark in unlabeled
     if copies:
         print(f"warning: {copies} images are copies of unlabeled ones, so that their labels are no longer hidden",

@@ -17,7 +17,7 @@ from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
-from ssl_aug.runtime import Placement, derived_seed, file_hash, read_json, write_json
+from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
 from ssl_aug.settings import short_hash
 from ssl_aug.training import LoopSettings, batch_indices, train
 
@@ -38,10 +38,9 @@ class JudgeSettings:
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained classifier and how often it is right about real test images."""
+    """A trained classifier."""
 
     network: nn.Module
-    accuracy: float  # on the dataset's test images, 0..1
 
     @torch.no_grad()
     def logits(self, images: np.ndarray, place: Placement) -> Tensor:
@@ -64,14 +63,13 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     def make(folder: Path) -> None:
         folder.mkdir()
         _fit(network, dataset.train, settings, place, folder)
-        right = _logits(network, dataset.test, place).argmax(1) == torch.tensor(dataset.test.labels)
-        write_json(folder / "judge.json", {"accuracy": float(right.float().mean()), "settings": asdict(settings)})
+        write_json(folder / "judge.json", {"settings": asdict(settings)})
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
         save_file(weights, folder / "judge.safetensors")
 
     folder = made_once(f"judge-{dataset.name}-{key}", make)
     network.load_state_dict(load_file(folder / "judge.safetensors"))
-    return Judge(network.eval(), float(read_json(folder / "judge.json")["accuracy"]))
+    return Judge(network.eval())
 
 
 def read_images(paths: tuple[Path, ...]) -> np.ndarray:
@@ -83,10 +81,6 @@ def _network(backbone_folder: Path, num_classes: int) -> nn.Module:
     backbone = load_backbone(backbone_folder)
     torch.manual_seed(0)
     return nn.Sequential(backbone, nn.Linear(int(backbone.num_features), num_classes))
-
-
-def _logits(network: nn.Module, labeled: LabeledSet, place: Placement) -> Tensor:
-    return Judge(network, 0.0).logits(read_images(labeled.paths), place)
 
 
 def _fit(network: nn.Module, labeled: LabeledSet, settings: JudgeSettings, place: Placement, folder: Path) -> None:

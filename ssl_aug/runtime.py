@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
 
-def command(main: Callable[[list[str]], None]) -> None:
+def command(main: Callable[[list[str]], None], after_interrupt: str = "the same command goes on from there") -> None:
     """Runs a command line: exit code 0 done, 2 the user's mistake (one line on stderr), 130 interrupted.
 
     With SSL_AUG_DEBUG=1 the traceback is shown as well.
@@ -35,7 +35,7 @@ def command(main: Callable[[list[str]], None]) -> None:
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:
-        print("interrupted: what is finished is kept, the same command goes on from there", file=sys.stderr)
+        print(f"interrupted: what is finished is kept, {after_interrupt}", file=sys.stderr)
         sys.exit(130)
     except (ValueError, OSError) as error:
         if os.environ.get("SSL_AUG_DEBUG"):

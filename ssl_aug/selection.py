@@ -38,7 +38,8 @@ class Scorer:
             self._directions(read_batch(paths[first : first + BATCH_SIZE], image_size))
             for first in range(0, len(paths), BATCH_SIZE)
         ]
-        self.sources = dict(zip((example.key for example in labeled.examples), torch.cat(parts), strict=True))
+        names = ((example.label, example.key) for example in labeled.examples)
+        self.sources = dict(zip(names, torch.cat(parts), strict=True))
         labels = torch.tensor(labeled.labels)
         means = [torch.cat(parts)[labels == label].mean(dim=0) for label in range(len(labeled.class_names))]
         self.prototypes = torch.nn.functional.normalize(torch.stack(means), dim=-1)
@@ -52,7 +53,7 @@ class Scorer:
         import torch
 
         directions = self._directions(images)
-        sources = torch.stack([self.sources[request.source.key] for request in chunk])
+        sources = torch.stack([self.sources[request.source.label, request.source.key] for request in chunk])
         similarity = (directions * sources).sum(dim=-1)
         probability = prototype_probabilities(directions, self.prototypes, float(self.clip.model.logit_scale.exp()))
         own = probability[torch.arange(len(chunk)), [request.source.label for request in chunk]]
@@ -91,7 +92,8 @@ def score_of(row: dict[str, str], name: str) -> float:
     if not row.get(name):
         raise ValueError(
             f"{row['path']} has no {name}: sets of a generator without CLIP, imported ones and ones drawn before "
-            "there were scores have none; leave mix.weight_by and mix.keep_share out, or draw the set again"
+            "there were scores have none; leave mix.weight_by and mix.keep_share out, or draw another set with "
+            "python -m ssl_aug.generate --out DIR"
         )
     return float(row[name])
 

@@ -33,7 +33,7 @@ class DataSettings:
     root: str | None = None  # folder of the dataset; null for datasets that are made, not read
     labels_per_class: int = 4  # paper: 4
     split_seed: int = 0  # which images are labeled; the benchmark: 0
-    validation_per_class: int = 0  # more labeled images of each class, to select by: held out of all training
+    validation_per_class: int = 0  # more labeled images of each class, to select by: no method trains on them
     subset: int | None = None  # tune the generator on this many training images only; paper: 1000 and 25
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
     attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling

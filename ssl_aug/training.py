@@ -135,6 +135,8 @@ def _resume(
     state = torch.load(checkpoint, weights_only=True, map_location="cpu")
     if {**state["settings"], "save_every": 0} != {**asdict(settings), "save_every": 0}:
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
+    if [tensor.shape for tensor in tensors] != [saved.shape for saved in state["tensors"]]:
+        raise ValueError(f"{checkpoint} is of another model: remove it, or name another folder")
     with torch.no_grad():
         for tensor, saved in zip(tensors, state["tensors"], strict=True):
             tensor.copy_(saved)

@@ -23,7 +23,7 @@ from ssl_aug.runtime import (
     write_json,
     written_atomically,
 )
-from ssl_aug.settings import NOT_DECIDING_TUNE, Settings, compose, short_hash, to_dict
+from ssl_aug.settings import NOT_DECIDING_TUNE, Settings, compose, overrides_of, short_hash, to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ssl_aug.runtime import Placement
 
 
+FLAGS = {"--device": "device"}
+SWITCHES = {"--dry-run": "dry_run"}
 EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
 
 
@@ -183,7 +185,7 @@ def main(arguments: list[str]) -> None:
     if "--help" in arguments or "-h" in arguments:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("tune", arguments, Settings)
+    settings = compose("tune", overrides_of(arguments, FLAGS, SWITCHES), Settings)
     place = placement(settings.device, settings.precision)
     plan = plan_tuning(settings, *load_split(settings.data))
     if settings.dry_run:

@@ -76,7 +76,7 @@ def test_a_copy_of_a_test_image_is_refused_whatever_its_format(tmp_path: Path, d
     folder = made(tmp_path / "made", 1)
     with Image.open(Path(str(data.root)) / "test" / "cat" / "1.png") as image:
         image.save(folder / "cat" / "mine.bmp")
-    with pytest.raises(ValueError, match=r"mine.bmp is a copy of the test image .*cat/1.png"):
+    with pytest.raises(ValueError, match=r"mine.bmp is a copy of the test or validation image .*cat/1.png"):
         import_set(imported(folder, tmp_path / "set", data))
     assert not (tmp_path / "set").exists()
 

@@ -52,6 +52,21 @@ def test_a_copy_of_its_source_scores_one_and_another_class_less(labeled: Labeled
     assert own[0] == pytest.approx(float(by_hand[0] / by_hand.sum()), abs=6e-4)
 
 
+def test_pictures_of_two_classes_may_share_their_names(tmp_path: Path, tiny_clip: ClipEncoder) -> None:
+    """train/cat/images/0.png and train/dog/images/0.png: a copy of each is compared with its own source."""
+    root = write_image_folder(tmp_path / "photos")
+    examples = []
+    for label, name in enumerate(("cat", "dog")):
+        (root / "train" / name / "images").mkdir()
+        moved = (root / "train" / name / "0.png").rename(root / "train" / name / "images" / "0.png")
+        examples.append(Example(moved, label))
+    labeled = LabeledSet(tuple(examples), ("cat", "dog"))
+    requests = make_requests(labeled, 1, 0)
+    scorer = Scorer(tiny_clip.eval(), labeled, 16, placement("cpu", "fp32"))
+    scores = scorer.scores(read_batch(labeled.paths, 16), requests)
+    assert [score["source_score"] for score in scores] == ["1.000", "1.000"]
+
+
 def test_probabilities_sum_to_one_and_follow_the_cosine() -> None:
     prototypes = torch.eye(3)
     told = prototype_probabilities(torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]]), prototypes, 5.0)

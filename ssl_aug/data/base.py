@@ -18,7 +18,7 @@ class Example:
 
     @property
     def key(self) -> str:
-        """The name that identifies the image on every machine: its folder's and its own name."""
+        """The name that identifies an image of its class on every machine: its folder's and its own name."""
         return f"{self.path.parent.name}/{self.path.name}"
 
 

@@ -156,18 +156,23 @@ def put(picture: Picture, stem: Path, link: str) -> tuple[Path, str]:
 
 
 def _plain_suffix(path: Path) -> str | None:
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
+            is_deep = any("16" in str(tile) for tile in image.tile)  # Pillow calls 16 bits per channel RGB, too
+            image.load()  # all of it: a truncated file is no image
             suffix = {"JPEG": ".jpg", "PNG": ".png"}.get(image.format or "")
             is_plain = (
                 image.mode == "RGB"
+                and not is_deep
                 and not image.has_transparency_data
                 and getattr(image, "n_frames", 1) == 1
                 and image.getexif().get(0x0112, 1) == 1  # orientation: upright
             )
-    except (UnidentifiedImageError, SyntaxError) as error:
+    except (FileNotFoundError, PermissionError, MemoryError):
+        raise
+    except Exception as error:  # Pillow raises what its decoders stumble on, as `read_rgb` says
         raise ValueError(f"{path} cannot be read as an image: remove it or replace it") from error
     return suffix if is_plain else None
 

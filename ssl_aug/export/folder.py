@@ -36,14 +36,14 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             path, sha256 = put(picture, folder / place / inner / picture.stem, options.link)
             if place != "labeled_real":
                 placed(picture, str(path.relative_to(folder)), sha256)
+    unlabeled = 'unlabeled = ImageFolder(f"{root}/unlabeled")  # its labels say nothing\n'
     return f"""\
 import json
 from torchvision.datasets import ImageFolder
 
 root = {str(final)!r}
 labeled = ImageFolder(f"{{root}}/labeled")  # labeled_real: without the synthetic images
-unlabeled = ImageFolder(f"{{root}}/unlabeled")  # its labels say nothing
-test = ImageFolder(f"{{root}}/test")
+{unlabeled if content.split.unlabeled else ""}test = ImageFolder(f"{{root}}/test")
 class_names = json.load(open(f"{{root}}/classes.json"))  # labeled.classes are ASCII names in the same order
 """
 

@@ -21,7 +21,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     """Writes data.npz, image by image; returns the README's snippet."""
     size = options.image_size or _size_of_first(content)
     count = content.counts()
-    sources = {example.key: number for number, example in enumerate(content.split.labeled.examples)}
+    sources = {(example.label, example.key): number for number, example in enumerate(content.split.labeled.examples)}
     pictures: list[Picture] = []
     with zipfile.ZipFile(folder / "data.npz", "w", allowZip64=True) as archive:
         for name, parts in ARRAYS:
@@ -57,8 +57,10 @@ class_names = data["classes"]  # in the order of the indices
 """
 
 
-def _source(picture: Picture, number: int, sources: dict[str, int]) -> int:
-    return number if picture.part == "real" else sources.get(picture.facts.get("source", ""), -1)
+def _source(picture: Picture, number: int, sources: dict[tuple[int, str], int]) -> int:
+    if picture.part == "real":
+        return number
+    return sources.get((picture.label if picture.label is not None else -1, picture.facts.get("source", "")), -1)
 
 
 def _size_of_first(content: Content) -> int:

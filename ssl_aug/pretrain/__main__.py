@@ -194,7 +194,7 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
     _start(settings, "unet", model.unet)
     name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
-    encodings = encode_arrays(bank.images[:-HELD_OUT], model, work / f"encodings-{name}", place)
+    encodings = encode_arrays(bank.images[:-HELD_OUT], model, work / f"encodings-{name}-{len(bank.rows)}", place)
     losses = pretrain_unet(
         model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work, settings.compile
     )

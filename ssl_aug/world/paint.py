@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,9 +36,9 @@ def has_paint(images: NDArray[np.uint8], paint: str) -> NDArray[np.bool_]:
 
 
 def paint_in(prompt: str | None) -> str | None:
-    """The paint that a prompt names, where it is one of PAINTS."""
-    words = (prompt or "").lower().split()
-    return next((paint for paint in PAINTS if paint in words), None)
+    """The first paint that a prompt names, where it is one of PAINTS."""
+    words = re.findall(r"[a-z]+", (prompt or "").lower())
+    return next((word for word in words if word in PAINTS), None)
 
 
 def _hsv(rgb: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_aug.world.source_world import source_image
+from ssl_aug.world.source_world import VERSION, source_image
 
 IMAGES, ROWS = "images.npy", "captions.jsonl"
 _CHUNK = 500  # pictures drawn between two points from which a stopped run goes on
@@ -43,7 +43,7 @@ def draw_bank(
     with the smaller one; a finished bank of at least `num_images` is read, not drawn again.
 
     Raises:
-        ValueError: the folder holds a bank of another seed.
+        ValueError: the folder holds a bank of another seed, or of another version of the source world.
     """
     folder.mkdir(parents=True, exist_ok=True)
     mark, rows_path = folder / "seed.txt", folder / ROWS
@@ -51,7 +51,11 @@ def draw_bank(
         raise ValueError(
             f"{folder} holds pictures of seed {mark.read_text().strip()}, not {seed}: choose another folder"
         )
+    version = folder / "version.txt"
+    if mark.exists() and (version.read_text().strip() if version.exists() else "1") != VERSION:
+        raise ValueError(f"{folder} holds an older source world, this is version {VERSION}: choose another folder")
     mark.write_text(f"{seed}\n")
+    version.write_text(f"{VERSION}\n")
     lines = rows_path.read_text(encoding="utf-8").splitlines() if rows_path.exists() else []
     done = len(lines) // _CHUNK * _CHUNK if len(lines) < num_images else len(lines)
     images = _grown(folder / IMAGES, max(num_images, done), done)

@@ -2,8 +2,8 @@
 
 400 car models of all body types (none of them a class of toycars: `nearest_toycar`), buses and box trucks,
 and simple objects. A caption names only what its picture shows: lamps where the front is in view, what
-stands behind where the camera is low enough to see it. It never says where a car is seen from: the condition made
-of it must leave the view free.
+stands behind where the camera is low enough to see it. It does not say where a car is seen from, so that the
+condition need not (the lamps that it names do tell front from rear).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ssl_aug.world.render import render_car, render_meshes
 from ssl_aug.world.scene import OCCLUDERS, Scene, SceneRanges, sample_scene
 from ssl_aug.world.source_objects import OBJECT_KINDS, object_parts
 
+VERSION = "2"  # changes whenever a pixel or a caption changes
 NUM_CARS = 400
 KINDS: tuple[str, ...] = (*BODY_TYPES, *OBJECT_KINDS)
 NUM_MODELS = NUM_CARS + len(OBJECT_KINDS)

@@ -394,9 +394,14 @@ def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> 
 
 
 def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    grid = ["--multirun", *words, "method=erm,fixmatch"]
+    data = shutil.copytree(pictures, tmp_path / "pictures")
+    grid = ["--multirun", *words, f"data.root={data}", "method=erm,fixmatch"]
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         stop_after(2, patch)
         main([*grid, "method=fixmatch"])
@@ -411,6 +416,12 @@ def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
     assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
     main([*grid, "train.learning_rate=0.02"])  # another experiment: runs of its own
     assert len(list((tmp_path / "runs").iterdir())) == 4
+    (tmp_path / "runs" / "notes").mkdir()
+    (tmp_path / "runs" / "notes" / "result.json").write_text("[]")  # somebody else's
+    first = next(iter(sorted((data / "test").rglob("*.png"))))
+    Image.new("RGB", (33, 33)).save(first)  # another test set, of as many images and the same names
+    main(grid)
+    assert len(list((tmp_path / "runs").glob("0*"))) == 6
 
 
 def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str], tmp_path: Path) -> None:

@@ -190,3 +190,47 @@ def test_no_runs_and_foreign_files_are_errors_of_one_line(tmp_path: Path, runs_f
     (runs_folder / "0001" / "result.json").write_text('{"method": "erm"}')
     with pytest.raises(ValueError, match=r"0001/result\.json lacks data, labels_per_class"):
         read_runs(runs_folder)
+
+
+def test_data_or_weights_of_one_name_are_tables_of_their_own() -> None:
+    """image_folder with another data.root, or model.checkpoint with another file."""
+    birds, cars = result("erm", False, 0, 90.0, test_id="birds"), result("erm", False, 1, 10.0, test_id="cars")
+    assert [table.rows[PLAIN][0] for table in build_report([birds, cars], "last").tables] == [
+        Cell((90.0,)),
+        Cell((10.0,)),
+    ]
+    assert len(build_report([birds, birds | {"model_id": "other", "seed": 1}], "last").tables) == 2
+
+
+def test_sets_and_settings_that_differ_have_rows_of_their_own() -> None:
+    def run(augment: bool, steps: int, accuracy: float, mask: float | None = None) -> dict[str, Any]:
+        settings = {"train.steps": steps} | ({"set.mask_rate": mask, "set.model_id": "x"} if augment else {})
+        return result("erm", augment, 0, accuracy, steps=steps, settings=settings)
+
+    runs = [run(False, 600, 30), run(False, 900, 31), run(True, 600, 40, 0.0), run(True, 600, 44, 0.3)]
+    runs.append(run(True, 900, 41, 0.3))
+    report = build_report(runs, "last")
+    cells = {name: row[0] for name, row in report.tables[0].rows.items()}
+    assert cells == {
+        "plain, train.steps=600": Cell((30.0,)),
+        "plain, train.steps=900": Cell((31.0,)),
+        "+ augmentation, set.mask_rate=0.0, train.steps=600": Cell((40.0,)),
+        "difference, set.mask_rate=0.0, train.steps=600": 10.0,  # against the plain run of as many steps
+        "+ augmentation, set.mask_rate=0.3, train.steps=600": Cell((44.0,)),
+        "difference, set.mask_rate=0.3, train.steps=600": 14.0,
+        "+ augmentation, set.mask_rate=0.3, train.steps=900": Cell((41.0,)),
+        "difference, set.mask_rate=0.3, train.steps=900": 10.0,
+    }
+    assert "n = 1 (seed 0)" in report.tables[0].title
+    assert not any("same experiment" in note for note in report.notes)
+
+
+def test_runs_are_paired_by_seed_and_split() -> None:
+    runs = [
+        result("erm", augment, 0, accuracy, labeled_set_id=split)
+        for augment, split, accuracy in ((False, "a", 30.0), (False, "b", 36.0), (True, "a", 33.0), (True, "b", 43.0))
+    ]
+    (note,) = build_report(runs, "last").notes
+    assert note.startswith("erm: + augmentation against plain +5.0 ± 2.8 over 2 seeds and splits, paired t-test")
+    elsewhere = [run | {"labeled_set_id": "c"} if run["augment"] else run for run in runs[::2]]
+    assert build_report(elsewhere, "last").notes[-1] == "erm: plain and + augmentation are of other splits, no test"
