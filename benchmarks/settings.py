@@ -169,5 +169,10 @@ class BenchmarkSettings(Settings):
         super().__post_init__()
         if self.protocol not in PROTOCOLS:
             raise ValueError(f"protocol={self.protocol!r}: choose one of {', '.join(PROTOCOLS)}")
+        if self.train.compile and getattr(self.method, "passes", None) == "grouped":  # not every method has passes
+            raise ValueError(
+                "train.compile=true with method.passes=grouped: grouped passes exchange BatchNorm's forward in every "
+                "step, which a compiled network would miss or compile anew; choose one of them"
+            )
         if self.mix.name and not self.augment:
             raise ValueError(f"mix ({self.mix.name}) has no effect without synthetic images: add augment=true")

@@ -19,7 +19,7 @@ from PIL import Image
 from ssl_aug.world.carbodies import VARIATION, varied
 from ssl_aug.world.carmodel import CarModel
 from ssl_aug.world.render import render_car
-from ssl_aug.world.scene import SceneRanges, sample_scene
+from ssl_aug.world.scene import Scene, SceneRanges, sample_scene
 
 VERSION = "2"  # changes whenever a pixel changes
 NUM_TRAIN_PER_CLASS = 100
@@ -72,12 +72,18 @@ def class_models() -> tuple[CarModel, ...]:
 
 def image(class_index: int, split: str, index: int) -> np.ndarray:
     """Picture (64, 64, 3) uint8 number `index` of a class in a split ("train" or "test")."""
+    shown = scene(class_index, split, index)
+    return render_car(class_models()[class_index], shown, SIZE_PX)
+
+
+def scene(class_index: int, split: str, index: int) -> Scene:
+    """View, paint, light and surroundings of picture number `index` of a class in a split."""
     if split not in SPLITS:
         raise ValueError(f"split={split!r} is unknown; toycars has: {', '.join(SPLITS)}")
     if not 0 <= class_index < len(CLASS_NAMES):
         raise ValueError(f"class_index={class_index} is out of range; toycars has {len(CLASS_NAMES)} classes")
     rng = np.random.default_rng([_PICTURE_SEED, class_index, list(SPLITS).index(split), index])
-    return render_car(class_models()[class_index], sample_scene(rng, RANGES), SIZE_PX)
+    return sample_scene(rng, RANGES)
 
 
 def materialise(folder: Path, progress: Callable[[int, int], None] | None = None) -> None:

@@ -292,6 +292,8 @@ def test_a_loss_that_is_not_finite_is_named_and_the_run_says_so(words: list[str]
         ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
         ("train.steps=0", "train.steps=0: give 1 or more"),
         ("train.batch_size=1", "train.batch_size=1: give 2 or more"),
+        ("mix.weight_by=sha256", "mix.weight_by=sha256: choose one of source_score, class_score, or null"),
+        ("mix.keep_share=0", "mix.keep_share=0.0: give above 0 to 1, or null"),
         ("train.ema_decay=1", "train.ema_decay=1.0: give 0 to below 1"),
         ("train.schedule=step", "choose one of exp, cosine, multistep, constant"),
         ("train.learning_rate=-1", "train.learning_rate=-1.0: give a positive number"),
@@ -478,6 +480,11 @@ def test_clipping_and_weights_change_a_run_and_memory_order_does_not(
         assert logs[0] == pytest.approx(logs[1], rel=1e-4)
     else:
         assert logs[0] != logs[1]
+
+
+def test_compiled_grouped_passes_are_refused(words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"train.compile=true with method.passes=grouped: .* choose one of them"):
+        settings_from([*words, "method=fixmatch", "method.passes=grouped", "train.compile=true"])
 
 
 def test_mixing_without_synthetic_images_is_refused(words: list[str]) -> None:
