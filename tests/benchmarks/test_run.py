@@ -245,6 +245,7 @@ def write_synthetic(folder: Path, labeled: LabeledSet, per_sample: int) -> Path:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             Image.open(example.path).point(lambda value: value * 3 // 4).save(folder / path)
             content = {"path": path, "label": example.label, "k": k, "sha256": file_hash(folder / path)}
+            content["class_score"] = f"{(number + 1) / (10 * k + 10):.3f}"
             rows.append(dict.fromkeys(COLUMNS, "") | content)
     folder.mkdir(exist_ok=True)
     with (folder / "manifest.csv").open("w", newline="") as file:
@@ -270,6 +271,26 @@ def test_augment_trains_on_the_synthetic_images_as_labeled_ones(words: list[str]
     assert labeled.with_synthetic(SyntheticSet.open(empty)) == labeled
     with pytest.raises(ValueError, match="was drawn from labeled set"):
         main([*words, "augment=true", f"synthetic.root={full}", "data.split_seed=1"])
+
+
+def test_scores_choose_and_weigh_synthetic_images(words: list[str], tmp_path: Path) -> None:
+    labeled = load_split(settings_from(words).data)[1].labeled
+    augmented = [
+        *words,
+        "augment=true",
+        f"synthetic.root={write_synthetic(tmp_path / 'set', labeled, 3)}",
+        "per_sample=3",
+    ]
+    plain, chosen, weighed = (
+        trained([*augmented, *more]) for more in ([], ["mix.keep_share=0.5"], ["mix.weight_by=class_score"])
+    )
+    results = [read_json(folder / "result.json") for folder in (plain, chosen, weighed)]
+    assert [result["num_synthetic"] for result in results] == [24, 12, 24]
+    assert [result["mix"] for result in results] == ["", "best 0.5", "by class_score"]
+    losses = [read_log(folder)[0]["loss/supervised"] for folder in (plain, weighed)]
+    assert losses[0] != losses[1]  # the same batch, weighed otherwise
+    with pytest.raises(ValueError, match="has no source_score"):
+        trained([*augmented, "mix.weight_by=source_score"])
 
 
 # ---------------------------------------------------------------------------------------------------------------------
