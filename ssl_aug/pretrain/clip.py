@@ -49,17 +49,11 @@ def contrastive_loss(image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-class ReversedGradient(torch.autograd.Function):
-    """The identity; backwards, the gradient times -weight (Ganin and Lempitsky, arXiv:1409.7495, Eq. 11 and 12)."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradient, None
+def reversed_gradient(values: Tensor, weight: float) -> Tensor:
+    """The values; backwards, the gradient times -weight (Ganin and Lempitsky, arXiv:1409.7495, Eq. 11 and 12)."""
+    passed = values.view_as(values)
+    passed.register_hook(lambda gradient: -weight * gradient)
+    return passed
 
 
 def view_covariance(embedding: Tensor, azimuth: Tensor) -> Tensor:
@@ -136,7 +130,7 @@ def pretrain_clip(
         scale = encoder.model.logit_scale.exp().clamp(max=100)
         direction, shown = F.normalize(image, dim=-1), models[rows].to(place.device)
         token = TOKEN_NORM * direction
-        hidden = heads["view"](ReversedGradient.apply(token, VIEW_ADVERSARY_WEIGHT))
+        hidden = heads["view"](reversed_gradient(token, VIEW_ADVERSARY_WEIGHT))
         return (
             contrastive_loss(direction, F.normalize(text, dim=-1), scale)
             + MODEL_WEIGHT * naming_loss(direction, heads["model"].weight, shown)
