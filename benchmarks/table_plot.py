@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from benchmarks.table import DIFFERENCE, Cell, Report
+from benchmarks.accuracies import DIFFERENCE, Cell, Report
 from ssl_aug.runtime import written_atomically
 
 

@@ -93,7 +93,6 @@ def test_every_public_function_has_a_docstring() -> None:
 
 def test_no_file_grows_beyond_two_screens_without_reason() -> None:
     reasons = {
-        "benchmarks/table.py": "arithmetic and text forms of one table",
         "ssl_aug/synthetic.py": "reading and writing of one format",
         "ssl_aug/world/cardetails.py": "the drawing of lamps, grilles and tails: one picture's data",
     }

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.table import AUGMENTED, DIFFERENCE, PLAIN, Cell, as_text, build_report, cell_text, main, read_runs
+from benchmarks.accuracies import AUGMENTED, DIFFERENCE, PLAIN, Cell, build_report, read_runs
+from benchmarks.table import as_text, cell_text, main
 
 NUMBERS = {
     "accuracy_last": 50.0,
