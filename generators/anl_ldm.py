@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from generators.borrowing import Differences, borrow, differences, lender
 from generators.config import SamplingSettings
 from generators.ldm import LatentDiffusion
 from generators.masks import erase, mask_box
@@ -22,12 +23,24 @@ class ANLLatentDiffusion:
         self.settings = settings
         self.image_size = image_size
         self._latent_shape = model.shape_at(image_size)
+        self._differences: Differences | None = None
+
+    @torch.no_grad()
+    def know(self, labeled: Iterable[Tensor], class_names: Sequence[str]) -> None:
+        """Takes note of the labeled images, which condition=borrowed needs before it draws.
+
+        Args:
+            labeled: batches (b, 3, s, s) in [-1, 1] of all labeled images.
+            class_names: the name of each one's class.
+        """
+        tokens = torch.cat([self.model.clip.embed_images(batch)[:, 0] for batch in labeled])
+        self._differences = differences(tokens, class_names)
 
     @torch.no_grad()
     def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
         """One image per row of `reference`; see `generators.base.Generator`."""
         settings, model = self.settings, self.model
-        tokens = self._tokens(reference, seeds)
+        tokens = self._tokens(reference, class_names, seeds)
         null_tokens = model.null_tokens(len(seeds), 1 if tokens is None else tokens.shape[1])
 
         def predict(latents: Tensor, timestep: Tensor) -> Tensor:
@@ -44,8 +57,10 @@ class ANLLatentDiffusion:
         )
         return model.decode(latents)
 
-    def _tokens(self, reference: Tensor, seeds: Sequence[int]) -> Tensor | None:
+    def _tokens(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor | None:
         """(b, n, d) conditions: the prompt's embedding, or that of the reference without its rectangle.
+
+        With condition=borrowed, what that tells beside the class is another labeled image's.
 
         None for a model that was tuned without a condition.
         """
@@ -57,4 +72,10 @@ class ANLLatentDiffusion:
         if settings.prompt is not None:
             return clip.embed_texts([settings.prompt] * len(seeds))
         boxes = [mask_box(seed, settings.mask_rate, self.image_size) for seed in seeds]
-        return clip.embed_images(erase(reference, boxes, clip.fill(settings.mask_fill)))
+        tokens = clip.embed_images(erase(reference, boxes, clip.fill(settings.mask_fill)))
+        if settings.condition != "borrowed":
+            return tokens
+        if self._differences is None:
+            raise ValueError("condition=borrowed needs the labeled images first: call know(images, class_names)")
+        lenders = [lender(seed, len(self._differences.own)) for seed in seeds]
+        return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._differences)

@@ -8,7 +8,7 @@ MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
 APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
 TOKENS = ("pooled", "patches")
-CONDITIONS = ("image", "none")
+CONDITIONS = ("image", "borrowed", "none")
 TUNED = ("embedded", "ldm")  # generators whose weights are tuned to the images first
 ENTRY_POINTS = "ssl_aug.generators"  # group in which other packages register theirs
 
@@ -41,7 +41,8 @@ class SamplingSettings:
     steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
     guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
     prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
-    condition: str = "image"  # image, or none: unconditional, by the null token
+    # image; borrowed: its class with all else of another labeled image; none: no condition, by the null token
+    condition: str = "image"
     strength: float = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:
@@ -60,6 +61,8 @@ class SamplingSettings:
             raise ValueError(f"condition={self.condition!r}: choose one of {', '.join(CONDITIONS)}")
         if self.condition == "none" and (self.prompt is not None or self.guidance != 1):
             raise ValueError("condition=none has no room for a prompt or guidance: leave them out")
+        if self.condition == "borrowed" and self.prompt is not None:
+            raise ValueError("condition=borrowed has no effect on a prompt: leave one of them out")
         if not 0 < self.strength <= 1:
             raise ValueError(f"strength={self.strength}: give above 0 to 1 (from pure noise)")
         if self.guidance < 1:

@@ -57,7 +57,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
     rank, world_size = shard()
     mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
     if mine:
-        generator = make_generator(settings, plan, place)
+        generator = make_generator(settings, plan, split.labeled, place)
         scorer = make_scorer(generator, split.labeled, place)
         with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
             for chunk in mine:
@@ -86,11 +86,13 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
     return {**kept, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
 
 
-def make_generator(settings: Settings, plan: TuningPlan | None, place: Placement) -> Generator:
+def make_generator(settings: Settings, plan: TuningPlan | None, labeled: LabeledSet, place: Placement) -> Generator:
     """The generator, tuned first where it has not been."""
     import torch
 
+    from generators.anl_ldm import ANLLatentDiffusion
     from generators.build import build_generator
+    from ssl_aug.encodings import read_batch
 
     adapter = None
     if plan is not None:
@@ -101,12 +103,19 @@ def make_generator(settings: Settings, plan: TuningPlan | None, place: Placement
             )
         adapter = read_adapter(tune(settings, plan, place))
         settings.generator.checkpoint = str(plan.checkpoint)
-    return build_generator(
+    generator = build_generator(
         settings.generator,
         settings,
         adapter,
         lambda module: module.to(place.device, memory_format=torch.channels_last),
     )
+    if settings.condition == "borrowed" and isinstance(generator, ANLLatentDiffusion):
+        size, parts = generator.image_size, range(0, len(labeled), settings.batch_size)
+        paths = [labeled.paths[first : first + settings.batch_size] for first in parts]
+        names = [labeled.class_names[label] for label in labeled.labels]
+        with place.autocast():
+            generator.know((read_batch(some, size).to(place.device) for some in paths), names)
+    return generator
 
 
 def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
@@ -146,7 +155,7 @@ def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator)
     """The manifest's columns on how each image was drawn."""
     from generators.masks import mask_box
 
-    is_conditional = settings.condition == "image" and settings.tune.approach != "anl_unconditional"
+    is_conditional = settings.condition != "none" and settings.tune.approach != "anl_unconditional"
     masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
     size = generator.image_size
     boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]

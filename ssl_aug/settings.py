@@ -16,7 +16,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from generators.config import APPROACHES, ENTRY_POINTS, GeneratorSettings, SamplingSettings
+from generators.config import APPROACHES, ENTRY_POINTS, TUNED, GeneratorSettings, SamplingSettings
 
 # settings of tuning that do not move its result (but for rounding)
 NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")
@@ -122,11 +122,14 @@ class Settings(SamplingSettings):
                 ("guidance", self.guidance != 1),
                 ("tune.condition_dropout", self.tune.condition_dropout > 0),
                 ("generator.tokens", self.generator.tokens != "pooled"),
+                ("condition=borrowed", self.condition == "borrowed"),
             ):
                 if has_effect:
                     raise ValueError(f"{name} has no effect on tune.approach=anl_unconditional: leave it out")
         if self.prompt is not None and self.generator.tokens != "pooled":
             raise ValueError("a prompt is one token: use generator.tokens=pooled with it")
+        if self.condition == "borrowed":
+            self._check_borrowing()
         has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
         if self.guidance != 1 and self.tune.condition_dropout == 0 and not has_null_token:
             raise ValueError(
@@ -136,9 +139,17 @@ class Settings(SamplingSettings):
         if self.condition == "none" and self.tune.condition_dropout == 0 and not (has_null_token or is_unconditional):
             raise ValueError("condition=none needs a null token that was trained: set tune.condition_dropout=0.1 too")
 
+    def _check_borrowing(self) -> None:
+        if self.generator.name not in TUNED:
+            raise ValueError(f"condition=borrowed has no effect on generator={self.generator.name}: leave it out")
+        if self.generator.tokens != "pooled":
+            raise ValueError("condition=borrowed exchanges one token: use generator.tokens=pooled with it")
+        if self.data.labels_per_class < 2:
+            raise ValueError("condition=borrowed compares images of one class: give data.labels_per_class=2 or more")
+
     def _own_guidance(self) -> float:
         """A model as small as the embedded one follows its condition loosely: 2 there, off where it means nothing."""
-        is_guided = self.tune.approach in ("anl", "all") and self.condition == "image"
+        is_guided = self.tune.approach in ("anl", "all") and self.condition != "none"
         return EMBEDDED_GUIDANCE if self.generator.name == "embedded" and is_guided else 1.0
 
 

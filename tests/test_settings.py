@@ -119,6 +119,7 @@ def test_settings_become_plain_dictionaries() -> None:
         (["guidance=1"], 1.0),
         (["guidance=3.5"], 3.5),
         (["condition=none"], 1.0),
+        (["condition=borrowed"], 2.0),
         (["tune.approach=scratch"], 1.0),
         (["tune.approach=anl_unconditional"], 1.0),
         (["generator=noise"], 1.0),
