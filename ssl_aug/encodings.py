@@ -69,8 +69,18 @@ def encode(
     return _open(made_once(name, make))
 
 
-def encode_arrays(images: np.ndarray, model: LatentDiffusion, folder: Path, place: Placement) -> Encodings:
-    """Encodings of (n, s, s, 3) uint8 pictures, written to `folder` where they are not there."""
+def encode_arrays(
+    images: np.ndarray,
+    model: LatentDiffusion,
+    folder: Path,
+    place: Placement,
+    seen_by_clip: Callable[[Tensor, range], Tensor] = lambda pictures, _: pictures,
+) -> Encodings:
+    """Encodings of (n, s, s, 3) uint8 pictures, written to `folder` where they are not there.
+
+    Args:
+        seen_by_clip: (b, 3, s, s) pictures and their numbers -> what the tokens are made of in their place.
+    """
 
     def read(rows: slice) -> Tensor:
         return images_to_tensor(images[rows])
@@ -78,7 +88,7 @@ def encode_arrays(images: np.ndarray, model: LatentDiffusion, folder: Path, plac
     if not folder.is_dir():
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
-        _write(part, len(images), read, model, images.shape[1], (False,), place)
+        _write(part, len(images), read, model, images.shape[1], (False,), place, seen_by_clip)
         part.rename(folder)
     return _open(folder)
 
@@ -95,6 +105,7 @@ def _write(
     image_size: int,
     mirrored: Sequence[bool],
     place: Placement,
+    seen_by_clip: Callable[[Tensor, range], Tensor] = lambda pictures, _: pictures,
 ) -> None:
     folder.mkdir(parents=True)
     count = num_images * len(mirrored)
@@ -107,7 +118,8 @@ def _write(
                 first = half * num_images + start
                 view = images.flip(-1) if mirror else images
                 latents[first : first + len(view)] = model.encode(view).cpu().numpy()
-                tokens[first : first + len(view)] = model.clip.embed_images(view).cpu().numpy()
+                seen = seen_by_clip(view, range(start, start + len(view)))
+                tokens[first : first + len(view)] = model.clip.embed_images(seen).cpu().numpy()
                 bar.update(len(view))
     latents.flush()
     tokens.flush()

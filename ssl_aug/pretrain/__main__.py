@@ -182,7 +182,7 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     from ssl_aug.encodings import encode_arrays
     from ssl_aug.pretrain.autoencoder import make_autoencoder
     from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM
-    from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
+    from ssl_aug.pretrain.diffusion import assemble, pretrain_unet, without_rectangles
 
     for part in ("autoencoder", "clip"):
         if part not in _done(out):
@@ -194,7 +194,10 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
     _start(settings, "unet", model.unet)
     name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
-    encodings = encode_arrays(bank.images[:-HELD_OUT], model, work / f"encodings-{name}-{len(bank.rows)}", place)
+    folder, fill = work / f"masked-encodings-{name}-{len(bank.rows)}", clip.fill("mean")
+    encodings = encode_arrays(
+        bank.images[:-HELD_OUT], model, folder, place, lambda images, rows: without_rectangles(images, rows, fill)
+    )
     losses = pretrain_unet(
         model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work, settings.compile
     )
