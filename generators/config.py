@@ -41,8 +41,7 @@ class SamplingSettings:
     steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
     guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
     prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
-    # image; borrowed: its class with all else of another labeled image; none: no condition, by the null token
-    condition: str = "image"
+    condition: str = "image"  # image; borrowed: its class, with all else of another labeled image; none: null token
     strength: float = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:

@@ -62,6 +62,16 @@ def test_the_set_is_complete_and_usable(words: list[str], tmp_path: Path) -> Non
         assert -1 <= float(row["source_score"]) <= 1 and 0 <= float(row["class_score"]) <= 1
 
 
+def test_borrowing_draws_others_and_is_no_different_at_the_second_time(words: list[str], tmp_path: Path) -> None:
+    sets = {"plain": [], "one": ["condition=borrowed"], "again": ["condition=borrowed"]}
+    for name, more in sets.items():
+        command_module.main([*words, "mask_rate=0", "--per-sample", "2", "--out", name, *more])
+    plain, one, again = (contents(tmp_path / name / "images") for name in sets)
+    assert one == again
+    same = [name for name in one if one[name] == plain[name]]
+    assert len(same) < len(one) / 2  # an image may borrow from itself, one time in nine
+
+
 def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], tmp_path: Path) -> None:
     command_module.main([*words, "--per-sample", "2", "--out", "grown"])
     before = contents(tmp_path / "grown" / "images")

@@ -1,7 +1,7 @@
 """python -m ssl_aug.pretrain [name=value ...]
 
 Makes the embedded world's models again, from nothing: draws the source world, trains the classifier backbone, the
-autoencoder, the image-text model and the UNet, one after the other, and writes them to `out`. A stopped run goes on
+autoencoder, the image-text model, the UNet and once more the decoder, and writes them to `out`. A stopped run goes on
 where it stopped when the same command is given again; a part whose weights are in `out` is not trained again.
 """
 
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
     from ssl_aug.runtime import Placement
     from ssl_aug.world.source_bank import SourceBank
 
-STAGES = ("backbone", "autoencoder", "clip", "unet")
+STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
 
 
 @dataclass
 class PretrainSettings:
-    """Budgets of the four trainings; the defaults take a few hours on 2 CPU cores."""
+    """Budgets of the five trainings; the defaults take a few hours on 2 CPU cores."""
 
     out: str = "outputs/embedded"  # folder of the weights; the embedded ones lie in ssl_aug/embedded
     work: str = "outputs/pretrain"  # drawn pictures, encodings and checkpoints
-    stages: str = "all"  # all, or one or more of backbone, autoencoder, clip, unet, joined by +
+    stages: str = "all"  # all, or one or more of backbone, autoencoder, clip, unet, decoder, joined by +
     num_images: int = 60000  # pictures of the source world; the last 1,000 are held out
     processes: int = 2  # that draw them
     start_from: str | None = None  # folder of an earlier pretraining, whose weights are trained on; null: from nothing
@@ -53,6 +53,7 @@ class PretrainSettings:
     clip_batch_size: int = 128
     unet_steps: int = 20000
     unet_batch_size: int = 64
+    decoder_steps: int = 1500  # of autoencoder_batch_size pictures; the decoder of out's model, for sharper pictures
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
     precision: str = "auto"  # auto, fp32, bf16 or fp16
@@ -205,11 +206,33 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     return {"loss": _tail(losses)}
 
 
+def _run_decoder(
+    settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path
+) -> dict[str, Any]:
+    import torch
+
+    from generators import ldm
+    from ssl_aug.encodings import images_to_tensor
+    from ssl_aug.pretrain.autoencoder import psnr, sharpen_decoder
+
+    if "unet" not in _done(out):
+        raise ValueError(f"stages={settings.stages}: the decoder is trained after the unet, and {out} holds none")
+    model = ldm.load(out)
+    losses = sharpen_decoder(
+        model, bank.images[:-HELD_OUT],
+        settings.decoder_steps, settings.autoencoder_batch_size, place, settings.seed, work,
+    )  # fmt: skip
+    ldm.save(model, out, torch.float16)
+    images = images_to_tensor(bank.images[-HELD_OUT:][:512])
+    return {"loss": _tail(losses), "psnr_held_out_db": round(psnr(model.decode(model.encode(images)), images), 2)}
+
+
 RUNNERS: dict[str, Callable[[PretrainSettings, SourceBank, Placement, Path, Path], dict[str, Any]]] = {
     "backbone": _run_backbone,
     "autoencoder": _run_autoencoder,
     "clip": _run_clip,
     "unet": _run_unet,
+    "decoder": _run_decoder,
 }
 
 

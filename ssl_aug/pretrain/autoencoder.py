@@ -1,7 +1,8 @@
-"""Pretrains the embedded autoencoder: 64x64 pictures to 16x16 latents and back."""
+"""Pretrains the embedded autoencoder: 64x64 pictures to 16x16 latents and back; then its decoder for what eyes see."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 from torch.nn import functional as F
 
+from generators.conditioning import ClipEncoder
+from generators.ldm import LatentDiffusion
 from ssl_aug.encodings import images_to_tensor
 from ssl_aug.runtime import Placement
 from ssl_aug.training import LoopSettings, batch_indices, train
@@ -17,6 +20,8 @@ from ssl_aug.training import LoopSettings, batch_indices, train
 PIXEL_FOLD = 4  # all 16x16 convolutions: narrow layers at full resolution are slow on CPUs
 KL_WEIGHT = 1e-6  # keeps the latents' scale bounded, as in latent diffusion's KL autoencoders
 EDGE_WEIGHT = 0.5  # of the difference of neighbouring pixels, beside the pixels themselves
+PERCEPTUAL_WEIGHT = 1.0  # of the distance in CLIP's features, beside the reconstruction loss
+LARGEST_NOISE = 0.08  # standard deviation of noise on the decoder's scaled latents: a network's are never exact
 
 
 def make_autoencoder() -> AutoencoderKL:
@@ -46,6 +51,31 @@ def reconstruction_loss(decoded: Tensor, images: Tensor) -> Tensor:
     return error.abs().mean() + error.square().mean() + EDGE_WEIGHT * edges
 
 
+def perceptual_distance(features: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """Squared distance of feature maps that are of unit length at each place (LPIPS, arXiv:1801.03924, Eq. 1, w = 1).
+
+    Args:
+        features, others: maps (b, c, h, w), each sequence of one image tower's layers; their mean is taken.
+    """
+    pairs = zip(features, others, strict=True)
+    layers = [(F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean() for a, b in pairs]
+    return torch.stack(layers).mean()
+
+
+def image_features(clip: ClipEncoder, images: Tensor) -> list[Tensor]:
+    """Feature maps of the residual image tower: two of its stem at half the images' size, and its first three layers.
+
+    Args:
+        images: (b, 3, h, w) in [-1, 1].
+    """
+    tower = clip.model.visual
+    fine = tower.act1(tower.bn1(tower.conv1(clip.preprocess(images))))
+    stem = tower.act3(tower.bn3(tower.conv3(tower.act2(tower.bn2(tower.conv2(fine))))))
+    first = tower.layer1(tower.avgpool(stem))
+    second = tower.layer2(first)
+    return [fine, stem, first, second, tower.layer3(second)]
+
+
 def psnr(decoded: Tensor, images: Tensor) -> float:
     """Peak signal-to-noise ratio in dB, mean over images in [-1, 1] (peak 2)."""
     squared = (decoded.clamp(-1, 1) - images).square().flatten(1).mean(dim=1)
@@ -72,5 +102,35 @@ def pretrain_autoencoder(
     losses = train(
         list(model.parameters()), loss_of_step, settings, folder / "autoencoder.checkpoint.pt", "autoencoder"
     )
+    model.cpu().eval()
+    return losses
+
+
+def sharpen_decoder(
+    model: LatentDiffusion, images: np.ndarray, steps: int, batch_size: int, place: Placement, seed: int, folder: Path
+) -> list[float]:
+    """Trains the decoder in place, for pictures that look right to CLIP too; returns the loss of each step.
+
+    The encoder and its latents stay, so a network that draws such latents stays valid. Pixels alone make every edge
+    that the latents leave open a soft one, in the middle of where it may be; soft edges have other features.
+    """
+    model.to(place.device, memory_format=torch.channels_last)
+    parts = (model.autoencoder.post_quant_conv, model.autoencoder.decoder)
+    weights = [parameter.requires_grad_(True) for part in parts for parameter in part.parameters()]
+    settings = LoopSettings(steps, 4e-4, schedule="cosine", warmup_steps=min(50, steps // 10), seed=seed)
+
+    def loss_of_step(step: int) -> Tensor:
+        chosen = batch_indices(len(images), batch_size, step, seed).sort().values.numpy()
+        batch = images_to_tensor(images[chosen]).to(place.device)
+        noise = LARGEST_NOISE * torch.rand(len(batch), 1, 1, 1) * torch.randn(len(batch), *model.latent_shape)
+        with place.autocast():
+            latents = (model.encode(batch) + noise.to(place.device)) / model.facts.latent_scale
+            decoded = F.pixel_shuffle(model.autoencoder.decode(latents).sample.float(), PIXEL_FOLD)
+            with torch.no_grad():
+                wanted = image_features(model.clip, batch)
+            distance = perceptual_distance(image_features(model.clip, decoded), wanted)
+        return reconstruction_loss(decoded, batch) + PERCEPTUAL_WEIGHT * distance
+
+    losses = train(weights, loss_of_step, settings, folder / "decoder.checkpoint.pt", "decoder")
     model.cpu().eval()
     return losses
