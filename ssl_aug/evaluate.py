@@ -63,8 +63,10 @@ class EvaluateSettings(Settings):
     out: str | None = None  # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
 
     def __post_init__(self) -> None:
-        if self.guidance is None and "approach" in self.swept:
-            self.guidance = 1.0  # a model from scratch has no null token: none is guided, so that all are alike
+        if self.guidance is None and "approach" in self.swept:  # a model from scratch has no null token: none is guided
+            self.guidance = 1.0
+        if self.swept and self.condition is self.mask_rate is None:  # the paper's tables
+            self.condition = "image"
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]
         if unknown:
@@ -278,9 +280,8 @@ def _kept(settings: dict[str, Any]) -> dict[str, Any]:
 def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:
     facts = {"title": ruler.title, "judge_accuracy": ruler.judge_accuracy, "settings": to_dict(settings)}
     write_json(folder / "evaluation.json", {**facts, "rows": table, "versions": versions()})
-    names = ["set", "num_images", *COLUMNS, "kernel_distance_std"]
     with written_atomically(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(file, ["set", "num_images", *COLUMNS, "kernel_distance_std"], lineterminator="\n")
         writer.writeheader()
         writer.writerows(table)
 

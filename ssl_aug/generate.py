@@ -156,6 +156,7 @@ def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator)
     from generators.masks import mask_box
 
     is_conditional = settings.condition != "none" and settings.tune.approach != "anl_unconditional"
+    assert settings.mask_rate is not None  # chosen when the settings were made
     masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
     size = generator.image_size
     boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]
@@ -183,6 +184,7 @@ def estimate(
 
     total = sum(len(chunk) for chunk in chunks)
     probe = chunks[0][:8]
+    assert settings.mask_rate is not None  # chosen when the settings were made
     quick = SamplingSettings(mask_rate=settings.mask_rate, sampler=settings.sampler, steps=2)
     if plan is not None:
         settings.generator.checkpoint = str(plan.checkpoint)
@@ -222,7 +224,8 @@ def references(chunk: Sequence[Request], image_size: int) -> Tensor:
 
 def card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
-    drawn = f"mask rate {settings.mask_rate}, {settings.sampler} {settings.steps} steps, guidance {settings.guidance}"
+    condition = f"condition {settings.condition}, mask rate {settings.mask_rate}"
+    drawn = f"{condition}, {settings.sampler} {settings.steps} steps, guidance {settings.guidance}"
     tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name in TUNED else "not"
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"

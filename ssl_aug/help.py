@@ -23,10 +23,20 @@ def fields_of(source: Path, class_name: str) -> list[Field]:
             for item in node.body:
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
                     default = ast.unparse(item.value)
-                    comment = lines[item.lineno - 1].partition("  # ")[2].removeprefix("type: ignore[assignment]  # ")
+                    comment = _comment(lines, item.lineno - 1)
                     if not default.startswith("field(default_factory=") or default.endswith("=dict)"):
                         found.append((item.target.id, _yaml_like(default), comment))
     return found
+
+
+def _comment(lines: list[str], number: int) -> str:
+    """What is said of a field behind it, or else in the comment above it."""
+    behind = lines[number].partition("  # ")[2].removeprefix("type: ignore[assignment]").removeprefix("  # ")
+    above: list[str] = []
+    while not behind and lines[number - 1].lstrip().startswith("# "):
+        number -= 1
+        above.insert(0, lines[number].lstrip().removeprefix("# "))
+    return behind or " ".join(above)
 
 
 def rows(prefix: str, fields: list[Field], skip: tuple[str, ...] = ()) -> list[str]:
@@ -43,7 +53,7 @@ def generation_rows() -> list[str]:
     """Every setting that decides a synthetic set."""
     return [
         *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"]),
-        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings"), skip=("guidance",)),
+        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings"), skip=("guidance", "condition", "mask_rate")),
         *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
         *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
         *rows("tune.", fields_of(SETTINGS, "TuneSettings")),

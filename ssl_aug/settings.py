@@ -98,6 +98,11 @@ class Settings(SamplingSettings):
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
     per_sample: int = 10  # synthetic images per labeled image; paper: 10
     guidance: float | None = None  # type: ignore[assignment]  # scale; 1: off (paper); null: embedded 2, others 1
+    # image (paper); borrowed: its class, with all else of another labeled image; none: the null token;
+    # null: borrowed for the embedded weights unless a mask_rate, prompt or strength is given, image for others
+    condition: str | None = None  # type: ignore[assignment]
+    # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
+    mask_rate: float | None = None  # type: ignore[assignment]
     batch_size: int = 32  # images drawn together: the unit of work and of resume
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
@@ -105,6 +110,10 @@ class Settings(SamplingSettings):
     dry_run: bool = False  # print what would be done, and stop
 
     def __post_init__(self) -> None:
+        if self.condition is None:
+            self.condition = "borrowed" if self._borrows() else "image"
+        if self.mask_rate is None:
+            self.mask_rate = 0.0 if self.condition == "borrowed" else SamplingSettings.mask_rate
         if self.guidance is None:
             self.guidance = self._own_guidance()
         super().__post_init__()
@@ -138,6 +147,13 @@ class Settings(SamplingSettings):
         is_unconditional = self.tune.approach == "anl_unconditional"
         if self.condition == "none" and self.tune.condition_dropout == 0 and not (has_null_token or is_unconditional):
             raise ValueError("condition=none needs a null token that was trained: set tune.condition_dropout=0.1 too")
+
+    def _borrows(self) -> bool:
+        """The embedded weights draw what the condition tells and little else: what varies has to come from there."""
+        follows_image = self.generator.name == "embedded" and self.tune.approach in ("anl", "all")
+        is_asked_otherwise = self.mask_rate is not None or self.prompt is not None or self.strength < 1
+        is_possible = self.data.labels_per_class > 1 and self.generator.tokens == "pooled"
+        return follows_image and is_possible and not is_asked_otherwise
 
     def _check_borrowing(self) -> None:
         if self.generator.name not in TUNED:

@@ -305,7 +305,14 @@ def test_a_folder_that_cannot_be_made_is_named(
 def test_help_names_flags_and_settings(capsys: pytest.CaptureFixture[str]) -> None:
     command_module.main(["--help"])
     said = capsys.readouterr().out
-    for name in ("--per-sample", "--dry-run", "tune.approach=anl", "mask_rate=0.5", "data=celeba|digits"):
+    for name in (
+        "--per-sample",
+        "--dry-run",
+        "tune.approach=anl",
+        "mask_rate=null",
+        "delta: side of",
+        "data=celeba|digits",
+    ):
         assert name in said
 
 

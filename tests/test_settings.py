@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ssl_aug.evaluate import EvaluateSettings
 from ssl_aug.generate import FLAGS, SWITCHES
 from ssl_aug.settings import Settings, compose, config_folder, deciding, overrides_of, to_dict
 from ssl_aug.synthetic import default_folder
@@ -13,13 +14,15 @@ from ssl_aug.synthetic import default_folder
 def test_without_words_the_embedded_world_is_meant() -> None:
     settings = compose("generate", [], Settings)
     assert (settings.data.name, settings.generator.name, settings.per_sample) == ("toycars", "embedded", 10)
-    assert (settings.sampler, settings.steps, settings.mask_rate) == ("dpmpp", 20, 0.5)
+    assert (settings.sampler, settings.steps) == ("dpmpp", 20)
+    assert (settings.condition, settings.mask_rate) == ("borrowed", 0.0)
 
 
 def test_the_papers_preset() -> None:
     settings = compose("generate", ["experiment=paper", "data.root=/photos"], Settings)
     assert (settings.data.name, settings.generator.name, settings.generator.image_size) == ("stanford_cars", "ldm", 256)
-    assert (settings.sampler, settings.steps, settings.guidance, settings.mask_rate) == ("ddim", 200, 1.0, 0.5)
+    assert (settings.sampler, settings.steps, settings.guidance) == ("ddim", 200, 1.0)
+    assert (settings.condition, settings.mask_rate) == ("image", 0.5)
     assert (settings.tune.base_learning_rate, settings.tune.batch_size, settings.tune.approach) == (2e-6, 32, "anl")
     assert (settings.data.labels_per_class, settings.per_sample) == (4, 10)
     assert (settings.data.crop_to_box, settings.tune.gradient_clip) == (False, 0)
@@ -131,3 +134,39 @@ def test_guidance_is_on_by_default_where_the_embedded_generator_follows_an_image
     words: list[str], guidance: float
 ) -> None:
     assert compose("generate", words, Settings).guidance == guidance
+
+
+@pytest.mark.parametrize(
+    ("words", "condition", "mask_rate"),
+    [
+        (["mask_rate=0.5"], "image", 0.5),
+        (["mask_rate=0"], "image", 0.0),
+        (["condition=borrowed", "mask_rate=0.3"], "borrowed", 0.3),
+        (["prompt='a red car'"], "image", 0.5),
+        (["strength=0.5"], "image", 0.5),
+        (["data.labels_per_class=1"], "image", 0.5),
+        (["tune.approach=scratch"], "image", 0.5),
+        (["tune.approach=anl_unconditional"], "image", 0.5),
+        (["generator=ldm"], "image", 0.5),
+        (["generator=noise"], "image", 0.5),
+    ],
+)
+def test_only_the_embedded_generator_borrows_by_default_and_where_nothing_else_is_asked_for(
+    words: list[str], condition: str, mask_rate: float
+) -> None:
+    settings = compose("generate", words, Settings)
+    assert (settings.condition, settings.mask_rate) == (condition, mask_rate)
+
+
+@pytest.mark.parametrize(
+    ("words", "condition", "mask_rate"),
+    [
+        ([], "borrowed", 0.0),
+        (["sweep=mask_rate"], "image", 0.5),
+        (["sweep=approach+tune_steps"], "image", 0.5),
+        (["sweep=tune_steps", "condition=borrowed"], "borrowed", 0.0),
+    ],
+)
+def test_sweeps_are_the_papers_tables_unless_told_otherwise(words: list[str], condition: str, mask_rate: float) -> None:
+    settings = compose("evaluate", words, EvaluateSettings)
+    assert (settings.condition, settings.mask_rate) == (condition, mask_rate)
