@@ -9,7 +9,7 @@ from typing import Any
 import ssl_aug
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.runtime import error_line, file_hash, read_json
-from ssl_aug.settings import to_dict
+from ssl_aug.settings import SamplingSettings, to_dict
 
 EMBEDDED = Path(ssl_aug.__file__).parent / "embedded"
 # Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
@@ -19,6 +19,13 @@ IDENTIFYING = (
     "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
     "model_id",
 )  # fmt: skip
+OF_GENERATING = (
+    "generator",
+    "tune",
+    "synthetic",
+    "per_sample",
+    "batch_size",
+)  # nothing to a run without synthetic images
 REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
@@ -149,4 +156,7 @@ def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:
     for name in NOT_DECIDING:
         group, _, key = name.rpartition(".")
         del (content[group] if group else content)[key]
+    if not settings.augment:
+        for name in (*to_dict(SamplingSettings()), *OF_GENERATING):
+            del content[name]
     return content

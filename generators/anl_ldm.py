@@ -26,7 +26,7 @@ class ANLLatentDiffusion:
         self._differences: Differences | None = None
 
     @torch.no_grad()
-    def know(self, labeled: Iterable[Tensor], class_names: Sequence[str]) -> None:
+    def remember(self, labeled: Iterable[Tensor], class_names: Sequence[str]) -> None:
         """Takes note of the labeled images, which condition=borrowed needs before it draws.
 
         Args:
@@ -76,6 +76,6 @@ class ANLLatentDiffusion:
         if settings.condition != "borrowed":
             return tokens
         if self._differences is None:
-            raise ValueError("condition=borrowed needs the labeled images first: call know(images, class_names)")
-        lenders = [lender(seed, len(self._differences.own)) for seed in seeds]
+            raise ValueError("condition=borrowed needs the labeled images first: call remember(images, class_names)")
+        lenders = [lender(seed, len(self._differences.of_images)) for seed in seeds]
         return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._differences)

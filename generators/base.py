@@ -12,7 +12,8 @@ class Generator(Protocol):
     """Draws one image per reference image.
 
     Row i of the result depends on `reference[i]`, `class_names[i]` and `seeds[i]` and on nothing else, so that the
-    batch's size, its order and the number of processes do not matter.
+    batch's size, its order and the number of processes do not matter. One that was told of the labeled images
+    (`ANLLatentDiffusion.remember`) depends on those as well.
     """
 
     image_size: int  # pixels

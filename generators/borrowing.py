@@ -23,7 +23,7 @@ class Differences:
     """How the tokens of labeled images differ from the mean of their class."""
 
     means: dict[str, Tensor]  # class name -> (d,) mean token
-    own: Tensor  # (n, d) token minus its class's mean, in the order of the labeled images
+    of_images: Tensor  # (n, d) token minus its class's mean, in the order of the labeled images
 
 
 def differences(tokens: Tensor, class_names: Sequence[str]) -> Differences:
@@ -50,7 +50,7 @@ def borrow(
 ) -> Tensor:
     """c = phi(mask(x)) - d(x) + d_j at the length of phi(mask(x)), where d(x) = phi(x) - mean of x's class.
 
-    Without a mask this is the mean of the class plus the lender's difference.
+    Without a mask this is the direction of the class's mean plus the lender's difference.
 
     Args:
         masked, whole: (b, 1, d) tokens of the references, without their rectangles and entire.
@@ -58,6 +58,6 @@ def borrow(
         lenders: b rows of the labeled images, j.
     """
     own = whole[:, 0] - torch.stack([known.means[name] for name in class_names])
-    mixed = masked[:, 0] - own + known.own[list(lenders)]
+    mixed = masked[:, 0] - own + known.of_images[list(lenders)]
     length = masked[:, 0].norm(dim=-1, keepdim=True)
     return (mixed / mixed.norm(dim=-1, keepdim=True) * length)[:, None]

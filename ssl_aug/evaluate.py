@@ -20,8 +20,7 @@ from ssl_aug.data.build import load_split
 from ssl_aug.generate import generate
 from ssl_aug.help import fields_of, generation_rows, options_of, rows
 from ssl_aug.runtime import command, placement, read_json, versions, write_json, written_atomically
-from ssl_aug.settings import Settings, compose, overrides_of, short_hash, to_dict
-from ssl_aug.tune import EMBEDDED
+from ssl_aug.settings import EMBEDDED, Settings, compose, overrides_of, short_hash, to_dict
 from ssl_aug.world.paint import has_paint, paint_in
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class EvaluateSettings(Settings):
     def __post_init__(self) -> None:
         if self.guidance is None and "approach" in self.swept:  # a model from scratch has no null token: none is guided
             self.guidance = 1.0
-        if self.swept and self.condition is self.mask_rate is None:  # the paper's tables
+        if self.swept and self.condition is None and self.mask_rate is None:  # the paper's tables
             self.condition = "image"
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]

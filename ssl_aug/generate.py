@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators.config import ENTRY_POINTS, TUNED
-from ssl_aug.data.base import LabeledSet
+from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
@@ -62,7 +62,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
         with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
             for chunk in mine:
                 images = draw(generator, chunk, split.labeled, place)
-                facts = facts_of(chunk, settings, generator)
+                facts = facts_of(chunk, settings, split.labeled, generator)
                 if scorer is not None:
                     scores = scorer.scores(images, chunk)
                     facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
@@ -109,13 +109,19 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
         adapter,
         lambda module: module.to(place.device, memory_format=torch.channels_last),
     )
-    if settings.condition == "borrowed" and isinstance(generator, ANLLatentDiffusion):
-        size, parts = generator.image_size, range(0, len(labeled), settings.batch_size)
-        paths = [labeled.paths[first : first + settings.batch_size] for first in parts]
-        names = [labeled.class_names[label] for label in labeled.labels]
+    if settings.condition == "borrowed":
+        assert isinstance(generator, ANLLatentDiffusion)  # the settings refuse others
+        size, lenders = generator.image_size, lenders_of(labeled)
+        chosen = [lenders[first : first + settings.batch_size] for first in range(0, len(lenders), settings.batch_size)]
+        batches = (read_batch([one.path for one in some], size).to(place.device) for some in chosen)
         with place.autocast():
-            generator.know((read_batch(some, size).to(place.device) for some in paths), names)
+            generator.remember(batches, [labeled.class_names[one.label] for one in lenders])
     return generator
+
+
+def lenders_of(labeled: LabeledSet) -> list[Example]:
+    """The labeled images in an order that is the labeled set's own, however its list was made."""
+    return sorted(labeled.examples, key=lambda example: (example.label, example.key))
 
 
 def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
@@ -151,8 +157,11 @@ def encode_png(image: Tensor) -> bytes:
     return file.getvalue()
 
 
-def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator) -> list[dict[str, str]]:
+def facts_of(
+    chunk: Sequence[Request], settings: Settings, labeled: LabeledSet, generator: Generator
+) -> list[dict[str, str]]:
     """The manifest's columns on how each image was drawn."""
+    from generators.borrowing import lender
     from generators.masks import mask_box
 
     is_conditional = settings.condition != "none" and settings.tune.approach != "anl_unconditional"
@@ -166,7 +175,10 @@ def facts_of(chunk: Sequence[Request], settings: Settings, generator: Generator)
         "steps": str(settings.steps),
         "guidance": str(settings.guidance),
     }
-    return [{**same, "mask_box": " ".join(map(str, box))} for box in boxes]
+    lenders = lenders_of(labeled) if settings.condition == "borrowed" else []
+    lent = [lenders[lender(request.seed, len(lenders))].key if lenders else "" for request in chunk]
+    own = zip(boxes, lent, strict=True)
+    return [{**same, "mask_box": " ".join(map(str, box)), "lender": key} for box, key in own]
 
 
 def estimate(
@@ -232,7 +244,8 @@ def card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
         f"# Synthetic images for {dataset}, {settings.data.labels_per_class} labels per class\n\n"
         f"Drawn by ssl_aug from the {len(labeled)} labeled images of split {settings.data.split_seed} "
         f"(labeled set {labeled.id}): generator {settings.generator.name}, tuned: {tuned}; {drawn}.\n\n"
-        "`images/` is an ImageFolder; `manifest.csv` names each image's class, source, seed and erased rectangle; "
+        "`images/` is an ImageFolder; `manifest.csv` names each image's class, source, seed and erased rectangle, and "
+        "with condition borrowed the lender: the labeled image that paint, place and all else but the class are of; "
         "`generator.json` holds all settings.\n\n"
         "The images are synthetic: they may be wrong about what they are labeled as, and belong in training sets, "
         "never in test sets. The rights in the source images apply to them.\n"

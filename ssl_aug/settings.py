@@ -20,6 +20,7 @@ from generators.config import APPROACHES, ENTRY_POINTS, TUNED, GeneratorSettings
 
 # settings of tuning that do not move its result (but for rounding)
 NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")
+EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
 EMBEDDED_GUIDANCE = 2.0
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -99,7 +100,7 @@ class Settings(SamplingSettings):
     per_sample: int = 10  # synthetic images per labeled image; paper: 10
     guidance: float | None = None  # type: ignore[assignment]  # scale; 1: off (paper); null: embedded 2, others 1
     # image (paper); borrowed: its class, with all else of another labeled image; none: the null token;
-    # null: borrowed for the embedded weights unless a mask_rate, prompt or strength is given, image for others
+    # null: borrowed for the embedded weights where it has an effect and no mask_rate, mask_fill or strength is given
     condition: str | None = None  # type: ignore[assignment]
     # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
     mask_rate: float | None = None  # type: ignore[assignment]
@@ -151,7 +152,8 @@ class Settings(SamplingSettings):
     def _borrows(self) -> bool:
         """The embedded weights draw what the condition tells and little else: what varies has to come from there."""
         follows_image = self.generator.name == "embedded" and self.tune.approach in ("anl", "all")
-        is_asked_otherwise = self.mask_rate is not None or self.prompt is not None or self.strength < 1
+        masks = self.mask_rate is not None or self.mask_fill != SamplingSettings.mask_fill
+        is_asked_otherwise = masks or self.prompt is not None or self.strength < 1
         is_possible = self.data.labels_per_class > 1 and self.generator.tokens == "pooled"
         return follows_image and is_possible and not is_asked_otherwise
 

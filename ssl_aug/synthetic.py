@@ -20,12 +20,12 @@ from typing import Any
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import derived_seed, read_json, write_json, written_atomically
-from ssl_aug.settings import Settings, deciding, short_hash
+from ssl_aug.settings import EMBEDDED, Settings, deciding, short_hash
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
     "path", "label", "class_name", "source", "k", "seed",
-    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256", *SCORES,
+    "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
 Row = dict[str, str]
 
@@ -154,7 +154,10 @@ def default_folder(settings: Settings) -> Path:
     """
     data = settings.data
     name = f"{data.name}-{data.labels_per_class}-split{data.split_seed}-{settings.generator.name}"
-    return Path("outputs/synthetic") / f"{name}-{short_hash(deciding(settings))}"
+    kept = deciding(settings)
+    if settings.generator.name == "embedded":  # other versions of this package hold other weights
+        kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
+    return Path("outputs/synthetic") / f"{name}-{short_hash(kept)}"
 
 
 def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:

@@ -23,7 +23,7 @@ from ssl_aug.runtime import (
     write_json,
     written_atomically,
 )
-from ssl_aug.settings import NOT_DECIDING_TUNE, Settings, compose, overrides_of, short_hash, to_dict
+from ssl_aug.settings import EMBEDDED, NOT_DECIDING_TUNE, Settings, compose, overrides_of, short_hash, to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 FLAGS = {"--device": "device"}
 SWITCHES = {"--dry-run": "dry_run"}
-EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,14 @@ def report(
     image than training images to each other say that the tuning copies.
     """
     from generators.anl_ldm import ANLLatentDiffusion
+    from generators.config import SamplingSettings
 
     model.eval()
     row = {"step": float(step), "fixed_noise_loss": fixed_noise_loss(model, encodings, accelerator)}
-    generator = ANLLatentDiffusion(model, settings, references.shape[-1])
+    sampling = SamplingSettings(**{name: getattr(settings, name) for name in SamplingSettings.__dataclass_fields__})
+    if sampling.condition == "borrowed":  # that takes labels, which tuning does without
+        sampling.condition = "image"
+    generator = ANLLatentDiffusion(model, sampling, references.shape[-1])
     seeds = [derived_seed("report", settings.tune.seed, place) for place in range(len(references))]
     with accelerator.autocast():
         drawn = generator(references.to(accelerator.device), [""] * len(references), seeds).float().cpu()

@@ -16,7 +16,9 @@ from tests.conftest import write_image_folder
 
 
 @pytest.fixture
-def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def words(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> list[str]:
     """A command line that takes a second, in a working folder of its own."""
     monkeypatch.chdir(tmp_path)
     write_image_folder(tmp_path / "photos")
@@ -31,6 +33,7 @@ def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "steps=4",
         "batch_size=4",
         "device=cpu",
+        f"condition={getattr(request, 'param', 'image')}",
     ]
 
 
@@ -68,10 +71,17 @@ def test_borrowing_draws_others_and_is_no_different_at_the_second_time(words: li
         command_module.main([*words, "mask_rate=0", "--per-sample", "2", "--out", name, *more])
     plain, one, again = (contents(tmp_path / name / "images") for name in sets)
     assert one == again
-    same = [name for name in one if one[name] == plain[name]]
-    assert len(same) < len(one) / 2  # an image may borrow from itself, one time in nine
+    lenders = {row["path"].removeprefix("images/"): row["lender"] for row in SyntheticSet.open(tmp_path / "one").rows}
+    assert set(one) == set(lenders)
+    by_lender = {name: one[name] == plain[name] for name in one}
+    own = {row["path"].removeprefix("images/"): row["source"] for row in SyntheticSet.open(tmp_path / "one").rows}
+    assert {name for name, same in by_lender.items() if same} <= {name for name in one if lenders[name] == own[name]}
 
 
+EITHER = pytest.mark.parametrize("words", ["image", "borrowed"], indirect=True)
+
+
+@EITHER
 def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], tmp_path: Path) -> None:
     command_module.main([*words, "--per-sample", "2", "--out", "grown"])
     before = contents(tmp_path / "grown" / "images")
@@ -81,6 +91,7 @@ def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], t
     assert contents(tmp_path / "grown") == contents(tmp_path / "plain")
 
 
+@EITHER
 @pytest.mark.parametrize("chunks_before", [0, 2])
 def test_an_interrupted_run_goes_on_to_the_same_folder(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_before: int
@@ -102,6 +113,7 @@ def test_an_interrupted_run_goes_on_to_the_same_folder(
     assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
 
 
+@EITHER
 def test_batch_sizes_agree_within_rounding_and_in_order(words: list[str], tmp_path: Path) -> None:
     sets = []
     for size in (1, 7, 32):
@@ -113,6 +125,7 @@ def test_batch_sizes_agree_within_rounding_and_in_order(words: list[str], tmp_pa
     assert max(np.abs(pixels[0] - other).max() for other in pixels[1:]) <= 1
 
 
+@EITHER
 def test_two_shards_make_the_set_of_one_process(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

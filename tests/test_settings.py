@@ -86,7 +86,9 @@ def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
     plain = compose("generate", [], Settings)
     same = compose("generate", ["per_sample=3", "seed=4", "device=cpu", "tune.save_every=7", "batch_size=2"], Settings)
     assert default_folder(plain) == default_folder(same)
-    for word in ("mask_rate=0.1", "data.split_seed=1", "tune.steps=7", "steps=25", "generator=noise", "tune.seed=1"):
+    masked = compose("generate", ["condition=borrowed", "mask_rate=0.1"], Settings)
+    assert masked.condition == plain.condition and default_folder(masked) != default_folder(plain)
+    for word in ("mask_rate=0", "data.split_seed=1", "tune.steps=7", "steps=25", "generator=noise", "tune.seed=1"):
         assert default_folder(compose("generate", [word], Settings)) != default_folder(plain)
 
 
@@ -144,6 +146,7 @@ def test_guidance_is_on_by_default_where_the_embedded_generator_follows_an_image
         (["condition=borrowed", "mask_rate=0.3"], "borrowed", 0.3),
         (["prompt='a red car'"], "image", 0.5),
         (["strength=0.5"], "image", 0.5),
+        (["mask_fill=black"], "image", 0.5),
         (["data.labels_per_class=1"], "image", 0.5),
         (["tune.approach=scratch"], "image", 0.5),
         (["tune.approach=anl_unconditional"], "image", 0.5),

@@ -130,6 +130,11 @@ def test_reports_show_grids_fixed_noise_losses_and_copies(
     assert "nearer to a training image" in capsys.readouterr().err
 
 
+def test_reports_need_no_labels_where_drawing_does(words: list[str], tmp_path: Path) -> None:
+    tune_module.main([*words, "data.labels_per_class=2", "condition=borrowed", "tune.report_every=6", "tune.root=out"])
+    assert len(list((tmp_path / "out").glob("*/samples_*.png"))) == 2
+
+
 def test_a_learning_rate_that_explodes_stops_the_run(words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"lower tune\.base_learning_rate"):
         tune_module.main([*words, "tune.base_learning_rate=1e30", "tune.gradient_clip=0"])

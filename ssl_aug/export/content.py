@@ -24,7 +24,7 @@ PARTS = ("real", "synthetic", "unlabeled", "test")
 LINKS = ("copy", "hard", "symbolic")
 COLUMNS = (
     "path", "part", "label", "class_name", "source", "k", "seed",
-    "mask_rate", "mask_box", "sampler", "steps", "guidance", "sha256", *SCORES,
+    "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
 
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_aug.help import fields_of, rows
+from ssl_aug.pretrain import card
 from ssl_aug.runtime import (
     command,
     file_hash,
     placement,
     progress_bar,
-    read_json,
     versions,
-    write_json,
     written_atomically,
 )
 from ssl_aug.settings import compose, to_dict
@@ -65,6 +64,11 @@ class PretrainSettings:
             raise ValueError(f"stages={self.stages}: choose all, or of {', '.join(STAGES)}, joined by +")
         if self.num_images <= HELD_OUT:
             raise ValueError(f"num_images={self.num_images}: {HELD_OUT} are held out, give more")
+        for name in (field.name for field in fields(self) if field.name.endswith(("_steps", "_batch_size"))):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: give 1 or more")
+        if self.start_from is not None and self.stage_names == ("decoder",):
+            raise ValueError("start_from has no effect on stages=decoder, which goes on from out's own weights")
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -91,14 +95,14 @@ def pretrain(settings: PretrainSettings) -> None:
         bank = draw_bank(work / "source", settings.num_images, settings.seed, settings.processes, drawn)
     torch.manual_seed(settings.seed)
     for stage in settings.stage_names:
-        if stage in _done(out):
+        if stage in card.done(out):
             print(f"{stage}: already in {out}")
             continue
         start = time.perf_counter()
         facts = RUNNERS[stage](settings, bank, place, out, work)
         facts |= {"seconds_of_last_start": round(time.perf_counter() - start), "device": str(place.device)}
         options = {name: value for name, value in to_dict(settings).items() if name not in ("out", "work")}
-        _note(out, stage, {**facts, "settings": options, "versions": versions()})
+        card.note(out, stage, {**facts, "settings": options, "versions": versions()})
         print(f"{stage}: {facts}")
 
 
@@ -108,8 +112,8 @@ def _run_backbone(
     from ssl_aug.pretrain.backbone import BackboneSettings, pretrain_backbone
 
     options = BackboneSettings(steps=settings.backbone_steps, seed=settings.seed)
-    card = pretrain_backbone(options, bank, out, place, time.perf_counter)
-    return {"held_out_accuracy": card["held_out_accuracy"]}
+    facts = pretrain_backbone(options, bank, out, place, time.perf_counter)
+    return {"held_out_accuracy": facts["held_out_accuracy"]}
 
 
 def _run_autoencoder(
@@ -183,46 +187,54 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     from ssl_aug.encodings import encode_arrays
     from ssl_aug.pretrain.autoencoder import make_autoencoder
     from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM
-    from ssl_aug.pretrain.diffusion import assemble, pretrain_unet, without_rectangles
+    from ssl_aug.pretrain.diffusion import (
+        LARGEST_MASK_RATE,
+        MASKED_SHARE,
+        assemble,
+        pretrain_unet,
+        without_rectangles,
+    )
 
     for part in ("autoencoder", "clip"):
-        if part not in _done(out):
+        if part not in card.done(out):
             raise ValueError(f"stages={settings.stages}: the unet needs the {part} first: stages=autoencoder+clip+unet")
     autoencoder, clip = make_autoencoder(), ClipEncoder(CONFIG, TOKEN_NORM)
     autoencoder.load_state_dict(load_file(work / "autoencoder.safetensors"))
     clip.model.load_state_dict(load_file(work / "clip.safetensors"))
-    scale = _done(out)["autoencoder"]["latent_scale"]
+    scale = card.done(out)["autoencoder"]["latent_scale"]
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
     _start(settings, "unet", model.unet)
     name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
-    folder, fill = work / f"masked-encodings-{name}-{len(bank.rows)}", clip.fill("mean")
+    folder, fill = work / f"encodings-{name}-{len(bank.rows)}-{MASKED_SHARE}-{LARGEST_MASK_RATE}", clip.fill("mean")
     encodings = encode_arrays(
         bank.images[:-HELD_OUT], model, folder, place, lambda images, rows: without_rectangles(images, rows, fill)
     )
     losses = pretrain_unet(
-        model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, work, settings.compile
+        model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, folder, settings.compile
     )
     ldm.save(model.cpu(), out, torch.float16)
+    card.forget(out, "decoder")  # it was of the model before
     return {"loss": _tail(losses)}
 
 
 def _run_decoder(
     settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path
 ) -> dict[str, Any]:
-    import torch
-
     from generators import ldm
     from ssl_aug.encodings import images_to_tensor
     from ssl_aug.pretrain.autoencoder import psnr, sharpen_decoder
 
-    if "unet" not in _done(out):
+    if "unet" not in card.done(out):
         raise ValueError(f"stages={settings.stages}: the decoder is trained after the unet, and {out} holds none")
     model = ldm.load(out)
+    folder = work / f"decoder-{file_hash(out / 'unet.safetensors')[:8]}"  # of this very model's checkpoints
     losses = sharpen_decoder(
         model, bank.images[:-HELD_OUT],
-        settings.decoder_steps, settings.autoencoder_batch_size, place, settings.seed, work,
+        settings.decoder_steps, settings.autoencoder_batch_size, place, settings.seed, folder,
     )  # fmt: skip
-    ldm.save(model, out, torch.float16)
+    _save(
+        {name: tensor.half() for name, tensor in model.autoencoder.state_dict().items()}, out / card.WEIGHTS["decoder"]
+    )
     images = images_to_tensor(bank.images[-HELD_OUT:][:512])
     return {"loss": _tail(losses), "psnr_held_out_db": round(psnr(model.decode(model.encode(images)), images), 2)}
 
@@ -258,19 +270,6 @@ def _save(weights: dict[str, Tensor], path: Path) -> None:
 def _tail(losses: list[float]) -> float:
     last = losses[-200:]
     return round(sum(last) / len(last), 5)
-
-
-def _done(out: Path) -> dict[str, Any]:
-    card = out / "pretraining.json"
-    return read_json(card) if card.is_file() else {}
-
-
-def _note(out: Path, stage: str, facts: dict[str, Any]) -> None:
-    card = {**_done(out), stage: facts}
-    for part, content in card.items():  # autoencoder and clip are written, in half precision, with the unet
-        weights = out / f"{part}.safetensors"
-        card[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
-    write_json(out / "pretraining.json", card)
 
 
 def main(arguments: list[str]) -> None:

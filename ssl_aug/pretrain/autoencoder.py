@@ -1,4 +1,4 @@
-"""Pretrains the embedded autoencoder: 64x64 pictures to 16x16 latents and back; then its decoder for what eyes see."""
+"""Pretrains the embedded autoencoder: 64x64 pictures to 16x16 latents and back; then its decoder for what CLIP sees."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def perceptual_distance(features: Sequence[Tensor], others: Sequence[Tensor]) ->
     """Squared distance of feature maps that are of unit length at each place (LPIPS, arXiv:1801.03924, Eq. 1, w = 1).
 
     Args:
-        features, others: maps (b, c, h, w), each sequence of one image tower's layers; their mean is taken.
+        features, others: maps (b, c, h, w), each sequence of one image tower's layers.
+
+    Deviations: the mean over the layers, not their sum, so that the weight beside other losses depends less on them.
     """
     pairs = zip(features, others, strict=True)
     layers = [(F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean() for a, b in pairs]
@@ -128,7 +130,8 @@ def sharpen_decoder(
             decoded = F.pixel_shuffle(model.autoencoder.decode(latents).sample.float(), PIXEL_FOLD)
             with torch.no_grad():
                 wanted = image_features(model.clip, batch)
-            distance = perceptual_distance(image_features(model.clip, decoded), wanted)
+            found = image_features(model.clip, decoded)
+        distance = perceptual_distance([one.float() for one in found], [one.float() for one in wanted])
         return reconstruction_loss(decoded, batch) + PERCEPTUAL_WEIGHT * distance
 
     losses = train(weights, loss_of_step, settings, folder / "decoder.checkpoint.pt", "decoder")

@@ -15,7 +15,7 @@ from ssl_aug.pretrain.autoencoder import (
     sharpen_decoder,
 )
 from ssl_aug.runtime import placement
-from ssl_aug.tune import EMBEDDED
+from ssl_aug.settings import EMBEDDED
 
 
 def test_psnr_is_in_decibels_of_the_whole_range() -> None:
@@ -34,12 +34,10 @@ def test_a_blurred_edge_costs_more_than_the_same_error_everywhere() -> None:
 
 
 def test_perceptual_distance_compares_directions_at_each_place() -> None:
-    one, other = torch.zeros(1, 2, 1, 2), torch.zeros(1, 2, 1, 2)
-    one[0, 0], other[0, 0, 0, 0], other[0, 1, 0, 1] = (
-        1,
-        1,
-        1,
-    )  # the same direction at the left, a right angle at the right
+    one = torch.tensor([[1.0, 1.0], [0.0, 0.0]]).view(1, 2, 1, 2)
+    other = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).view(
+        1, 2, 1, 2
+    )  # the same at the left, at right angles at the right
     assert perceptual_distance([one], [other]) == pytest.approx(1.0)  # the mean of 0 and 2
     assert perceptual_distance([one], [5 * one]) == 0
     assert perceptual_distance([one, one], [one, other]) == pytest.approx(0.5)

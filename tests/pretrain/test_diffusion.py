@@ -1,8 +1,16 @@
 """What the embedded UNet is trained on."""
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 
+from generators import ldm
+from ssl_aug.encodings import encode_arrays
+from ssl_aug.pretrain.__main__ import PretrainSettings
 from ssl_aug.pretrain.diffusion import LARGEST_MASK_RATE, without_rectangles
+from ssl_aug.runtime import placement
 
 
 def test_half_of_the_images_lose_a_rectangle_of_any_size_up_to_the_largest() -> None:
@@ -18,3 +26,27 @@ def test_an_images_rectangle_depends_on_its_number_alone() -> None:
     whole = without_rectangles(images, range(20), fill)
     parts = [without_rectangles(images[first : first + 4], range(first, first + 4), fill) for first in range(0, 20, 4)]
     assert torch.equal(whole, torch.cat(parts))
+
+
+def test_tokens_are_made_of_what_clip_is_shown_and_latents_of_the_whole(
+    tiny_model: ldm.LatentDiffusion, tmp_path: Path
+) -> None:
+    images, place = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 3), dtype=np.uint8), placement("cpu", "fp32")
+    whole = encode_arrays(images, tiny_model, tmp_path / "whole", place)
+    dark = encode_arrays(images, tiny_model, tmp_path / "dark", place, lambda pictures, _: -torch.ones_like(pictures))
+    assert np.array_equal(whole.latents, dark.latents)
+    assert np.ptp(dark.tokens, axis=0).max() == pytest.approx(0, abs=1e-5) and np.ptp(whole.tokens, axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"decoder_steps": 0}, "decoder_steps=0: give 1 or more"),
+        ({"autoencoder_batch_size": 0}, "autoencoder_batch_size=0: give 1 or more"),
+        ({"stages": "decoder", "start_from": "out"}, "start_from has no effect on stages=decoder"),
+        ({"stages": "unets"}, "choose all, or of"),
+    ],
+)
+def test_budgets_without_sense_are_named(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        PretrainSettings(**settings)

@@ -1,0 +1,32 @@
+"""pretraining.json: what was trained, how, and the hashes of the weights beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ssl_aug.runtime import file_hash, read_json, write_json
+
+NAME = "pretraining.json"
+WEIGHTS = {"decoder": "autoencoder.safetensors"}  # files that are not named after their stage
+
+
+def done(out: Path) -> dict[str, Any]:
+    """The facts of each stage whose weights are in `out`."""
+    return read_json(out / NAME) if (out / NAME).is_file() else {}
+
+
+def note(out: Path, stage: str, facts: dict[str, Any]) -> None:
+    """Writes a stage down as done. Autoencoder and CLIP are written, in half precision, with the UNet."""
+    card = {**done(out), stage: facts}
+    for part, content in card.items():
+        weights = out / WEIGHTS.get(part, f"{part}.safetensors")
+        card[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
+    if "decoder" in card:
+        card["autoencoder"].pop("sha256", None)  # its file holds the later decoder
+    write_json(out / NAME, card)
+
+
+def forget(out: Path, stage: str) -> None:
+    """Takes a stage out whose weights were overwritten."""
+    write_json(out / NAME, {name: facts for name, facts in done(out).items() if name != stage})
