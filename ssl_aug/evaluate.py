@@ -2,7 +2,8 @@
 
 Measures synthetic images: share of the right class, distance to real images, diversity, near-copies. The set that the
 settings name is drawn first where it is not there. With sweep=mask_rate (the paper's table 3), approach (table 1) or
-tune_steps (figures 1 and 4), or several joined by +, it does so for each combination of values.
+tune_steps (figures 1 and 4), or several joined by +, it does so for each combination of values, with condition=image
+unless told otherwise.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def generation_help(usage: str) -> str:
             "Groups:",
             *groups,
             "",
-            "Settings, written name=value, with the paper's defaults (on the embedded world: sampler=dpmpp steps=20):",
+            "Settings, written name=value, as in the paper (embedded: dpmpp in 20 steps, borrowed, guidance=2):",
             *generation_rows(),
         ]
     )
