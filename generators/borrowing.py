@@ -2,8 +2,10 @@
 
 A drawing repeats whatever its condition tells, paint and place as well as the class, so that ten drawings of one
 image teach a classifier that they belong together. How images of one class differ is much the same in every
-class, so they can be carried over (Hariharan and Girshick, arXiv:1606.02819, section 4.2; Schwartz et al.,
+class, so they can be carried over (Hariharan and Girshick, arXiv:1606.02819, section 4.1; Schwartz et al.,
 arXiv:1806.04734): here between tokens, before anything is drawn.
+
+Deviations: both papers train a network that carries differences over; CLIP's space is taken to be flat enough to add them.
 """
 
 from __future__ import annotations
