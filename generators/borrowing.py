@@ -5,7 +5,7 @@ image teach a classifier that they belong together. How images of one class diff
 class, so they can be carried over (Hariharan and Girshick, arXiv:1606.02819, section 4.1; Schwartz et al.,
 arXiv:1806.04734): here between tokens, before anything is drawn.
 
-Deviations: both papers train a network that carries differences over; CLIP's space is taken to be flat enough to add them.
+Deviations: both papers train a network for it; here differences of tokens are added as they are.
 """
 
 from __future__ import annotations
