@@ -13,12 +13,11 @@ import timm
 import torch
 from torch import Tensor, nn
 
-import ssl_aug
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
 from ssl_aug.runtime import file_hash, read_json
+from ssl_aug.settings import EMBEDDED
 
-EMBEDDED = Path(ssl_aug.__file__).parent / "embedded"
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
 
 

@@ -6,12 +6,10 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import ssl_aug
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.runtime import error_line, file_hash, read_json
-from ssl_aug.settings import SamplingSettings, to_dict
+from ssl_aug.settings import EMBEDDED, SamplingSettings, to_dict
 
-EMBEDDED = Path(ssl_aug.__file__).parent / "embedded"
 # Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
 NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
                 "train.num_workers", "train.cache_megabytes", "train.log_every")  # fmt: skip
@@ -19,13 +17,8 @@ IDENTIFYING = (
     "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
     "model_id",
 )  # fmt: skip
-OF_GENERATING = (
-    "generator",
-    "tune",
-    "synthetic",
-    "per_sample",
-    "batch_size",
-)  # nothing to a run without synthetic images
+# nothing to a run without synthetic images, like the settings of sampling
+OF_GENERATING = ("generator", "tune", "synthetic", "per_sample", "batch_size")
 REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
