@@ -17,6 +17,7 @@ from ssl_aug.help import fields_of, rows
 from ssl_aug.pretrain import card
 from ssl_aug.runtime import (
     command,
+    derived_seed,
     file_hash,
     placement,
     progress_bar,
@@ -186,14 +187,8 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     from generators.conditioning import ClipEncoder
     from ssl_aug.encodings import encode_arrays
     from ssl_aug.pretrain.autoencoder import make_autoencoder
-    from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM
-    from ssl_aug.pretrain.diffusion import (
-        LARGEST_MASK_RATE,
-        MASKED_SHARE,
-        assemble,
-        pretrain_unet,
-        without_rectangles,
-    )
+    from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half
+    from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 
     for part in ("autoencoder", "clip"):
         if part not in card.done(out):
@@ -205,10 +200,13 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
     _start(settings, "unet", model.unet)
     name = file_hash(work / "autoencoder.safetensors")[:8] + file_hash(work / "clip.safetensors")[:8]
-    folder, fill = work / f"encodings-{name}-{len(bank.rows)}-{MASKED_SHARE}-{LARGEST_MASK_RATE}", clip.fill("mean")
-    encodings = encode_arrays(
-        bank.images[:-HELD_OUT], model, folder, place, lambda images, rows: without_rectangles(images, rows, fill)
-    )
+    folder, fill = work / f"encodings-{name}-{len(bank.rows)}-masked-{LARGEST_MASK_RATE}", clip.fill("mean")
+
+    def half_of_them_masked(pictures: Tensor, numbers: range) -> Tensor:
+        """Masked sampling gives the network such tokens: it learns what pictures may lie behind them."""
+        return masked_half(pictures, [derived_seed("mask", settings.seed, number) for number in numbers], fill)
+
+    encodings = encode_arrays(bank.images[:-HELD_OUT], model, folder, place, half_of_them_masked)
     losses = pretrain_unet(
         model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, folder, settings.compile
     )

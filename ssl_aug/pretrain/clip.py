@@ -123,7 +123,8 @@ def pretrain_clip(
 
     def loss_of_step(step: int) -> Tensor:
         rows = batch_indices(len(images), batch_size, step, seed).sort().values
-        batch = masked_half(images_to_tensor(images[rows.numpy()]), step, seed, encoder.fill("mean").cpu())
+        seeds = [derived_seed("mask", seed, step, position) for position in range(batch_size)]
+        batch = masked_half(images_to_tensor(images[rows.numpy()]), seeds, encoder.fill("mean").cpu())
         with place.autocast():
             image = encoder.model.encode_image(encoder.preprocess(batch.to(place.device))).float()
             text = encoder.model.encode_text(texts[rows].to(place.device)).float()
@@ -159,9 +160,8 @@ def shape_loss(told: Tensor, measures: Tensor) -> Tensor:
     return (told - measures)[is_car].square().sum() / max(1, int(is_car.sum()) * measures.shape[1])
 
 
-def masked_half(batch: Tensor, step: int, seed: int, fill: Tensor) -> Tensor:
-    """The batch (b, 3, s, s); every second picture without a random rectangle, of a rate up to LARGEST_MASK_RATE."""
-    seeds = [derived_seed("mask", seed, step, position) for position in range(len(batch))]
+def masked_half(batch: Tensor, seeds: Sequence[int], fill: Tensor) -> Tensor:
+    """The batch (b, 3, s, s); every second picture without its seed's rectangle, of a rate up to LARGEST_MASK_RATE."""
     rates = [LARGEST_MASK_RATE * (one % 1000) / 1000 if position % 2 else 0.0 for position, one in enumerate(seeds)]
     boxes = [mask_box(one, rate, batch.shape[-1]) for one, rate in zip(seeds, rates, strict=True)]
     return erase(batch, boxes, fill)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
@@ -12,7 +11,6 @@ from torch import Tensor
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
 from generators.losses import training_loss
-from generators.masks import erase, mask_box
 from generators.sampling import alphas_cumprod
 from ssl_aug.encodings import Encodings
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
@@ -30,8 +28,6 @@ SCHEDULE = {
     "beta_schedule": "scaled_linear",
     "prediction_type": "v_prediction",
 }
-MASKED_SHARE = 0.5  # of training images whose token is made of the image without a rectangle
-LARGEST_MASK_RATE = 0.7
 NULL_SHARE = 0.1  # of training images whose token is the null token, so that guidance is possible
 
 
@@ -65,25 +61,6 @@ def assemble(autoencoder: AutoencoderKL, clip: ClipEncoder, latent_scale: float,
     model = LatentDiffusion(facts, unet, autoencoder)
     model.clip.load_state_dict(clip.state_dict())
     return model
-
-
-def without_rectangles(images: Tensor, numbers: range, fill: Tensor) -> Tensor:
-    """Erases a rectangle in `MASKED_SHARE` of the images, at mask rates uniform up to `LARGEST_MASK_RATE`.
-
-    Masked sampling (paper 3.3) gives the network tokens of such images. One that has seen none takes what a token
-    leaves open for a shape of its own; one that has seen them learns what images may lie behind it.
-
-    Args:
-        images: (b, 3, h, w).
-        numbers: their numbers in the data, which alone decide each one's rectangle.
-        fill: (3,) color of the rectangle.
-    """
-    boxes = []
-    for number in numbers:
-        rng = np.random.default_rng(number)
-        rate = rng.uniform(0, LARGEST_MASK_RATE) if rng.uniform() < MASKED_SHARE else 0.0
-        boxes.append(mask_box(number, rate, images.shape[-1]))
-    return erase(images, boxes, fill)
 
 
 def pretrain_unet(

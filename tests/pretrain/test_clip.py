@@ -9,13 +9,16 @@ import torch
 from torch.nn import functional as F
 
 from ssl_aug.pretrain.clip import (
+    LARGEST_MASK_RATE,
     NAMING_SCALE,
     contrastive_loss,
+    masked_half,
     naming_loss,
     reversed_gradient,
     shape_loss,
     view_covariance,
 )
+from ssl_aug.runtime import derived_seed
 
 
 def test_the_reversed_gradient_is_the_identity_forwards_and_turns_the_gradient_round() -> None:
@@ -57,3 +60,18 @@ def test_matching_pairs_are_told_from_the_others() -> None:
     directions = torch.eye(4)
     assert contrastive_loss(directions, directions, torch.tensor(100.0)) < 1e-6
     assert contrastive_loss(directions, directions.roll(1, 0), torch.tensor(100.0)) > 50
+
+
+def test_every_second_picture_loses_a_rectangle_of_any_size_up_to_the_largest() -> None:
+    seeds = [derived_seed("mask", number) for number in range(400)]
+    erased = masked_half(torch.ones(400, 3, 32, 32), seeds, torch.zeros(3)) == 0
+    sides = erased[:, 0].flatten(1).sum(dim=1).sqrt()
+    assert float(sides[::2].max()) == 0
+    assert float(sides.max()) == round(LARGEST_MASK_RATE * 32)
+    assert len(set(sides.tolist())) > 15
+
+
+def test_a_pictures_rectangle_depends_on_its_seed_alone() -> None:
+    images, seeds, fill = torch.rand(20, 3, 32, 32), list(range(2000, 2020)), torch.zeros(3)
+    parts = [masked_half(images[i : i + 4], seeds[i : i + 4], fill) for i in range(0, 20, 4)]
+    assert torch.equal(masked_half(images, seeds, fill), torch.cat(parts))
