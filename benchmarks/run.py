@@ -17,6 +17,7 @@ from benchmarks.run_folder import (
     weights_id,
 )
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.command_line import compose
 from ssl_aug.data.base import file_list_id
 from ssl_aug.runtime import (
     command,
@@ -29,7 +30,6 @@ from ssl_aug.runtime import (
     write_json,
 )
 from ssl_aug.selection import best_of_each_class, weights_of
-from ssl_aug.settings import compose
 
 if TYPE_CHECKING:
     from benchmarks.state import TrainState

@@ -10,8 +10,8 @@ from typing import Any, cast
 from uuid import uuid4
 
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.command_line import config_folder
 from ssl_aug.runtime import error_line
-from ssl_aug.settings import config_folder
 
 
 def sweep(

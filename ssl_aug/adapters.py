@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_aug.command_line import compose
 from ssl_aug.data.base import Example, LabeledSet, Split
 from ssl_aug.data.build import load_split
 from ssl_aug.data.reading import read_rgb, read_square
-from ssl_aug.settings import Settings, compose
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import open_for
 
 if TYPE_CHECKING:

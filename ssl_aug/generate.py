@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators.config import ENTRY_POINTS, TUNED
+from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
-from ssl_aug.settings import SamplingSettings, Settings, compose, deciding, overrides_of
+from ssl_aug.settings import SamplingSettings, Settings, deciding
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
 from ssl_aug.tune import TuningPlan, plan_tuning, read_adapter, tune
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-from ssl_aug.settings import config_folder
+from ssl_aug.command_line import config_folder
 
 SETTINGS = Path(__file__).parent / "settings.py"
 GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "config.py"

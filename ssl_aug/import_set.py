@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.data.build import load_split
 from ssl_aug.data.image_folder import images_below
@@ -29,7 +30,7 @@ from ssl_aug.data.reading import read_square
 from ssl_aug.export.content import LINKS, Picture, put, staged
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command, progress_bar, versions, write_json
-from ssl_aug.settings import Settings, compose, overrides_of
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import SyntheticSet, class_folder, write_manifest
 
 FLAGS = {"--out": "out", "--made-by": "made_by", "--link": "link"}

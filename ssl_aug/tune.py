@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.build import load_split
 from ssl_aug.data.split import draw_subset
@@ -23,7 +24,7 @@ from ssl_aug.runtime import (
     write_json,
     written_atomically,
 )
-from ssl_aug.settings import EMBEDDED, NOT_DECIDING_TUNE, Settings, compose, overrides_of, short_hash, to_dict
+from ssl_aug.settings import EMBEDDED, NOT_DECIDING_TUNE, Settings, short_hash, to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

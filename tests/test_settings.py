@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from ssl_aug.command_line import compose, config_folder, overrides_of
 from ssl_aug.evaluate import EvaluateSettings
 from ssl_aug.generate import FLAGS, SWITCHES
-from ssl_aug.settings import Settings, compose, config_folder, deciding, overrides_of, to_dict
+from ssl_aug.settings import Settings, deciding, to_dict
 from ssl_aug.synthetic import default_folder
 
 

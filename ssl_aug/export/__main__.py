@@ -24,11 +24,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.build import load_split
 from ssl_aug.export.content import LINKS, PARTS, Content, Options, listing, staged
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command, file_hash, progress_bar, read_json, versions, write_json
-from ssl_aug.settings import Settings, compose, overrides_of
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import SyntheticSet, open_for
 
 TARGETS = ("folder", "lists", "usb", "numpy", "hf", "webdataset")

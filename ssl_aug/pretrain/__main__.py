@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_aug.command_line import compose
 from ssl_aug.help import fields_of, rows
 from ssl_aug.pretrain import card
 from ssl_aug.runtime import (
@@ -24,7 +25,7 @@ from ssl_aug.runtime import (
     versions,
     written_atomically,
 )
-from ssl_aug.settings import compose, to_dict
+from ssl_aug.settings import to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -26,10 +26,10 @@ from benchmarks.help import help_text
 from benchmarks.methods import METHODS
 from benchmarks.run import main, run, settings_from
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.command_line import config_folder
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import command, file_hash, interrupts_deferred, read_json
-from ssl_aug.settings import config_folder
 from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
 
 FIELDS = {

@@ -1,0 +1,121 @@
+"""From the words of a command line to settings.
+
+Hydra composes the YAML files of `configs/` with the words of the command line over the schemas, so that a wrong name
+or type is an error; below `compose` everything is a typed dataclass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from generators.config import ENTRY_POINTS
+from ssl_aug.settings import to_dict
+
+
+def config_folder() -> Path:
+    """`configs/` beside the source, or the copy inside an installed wheel."""
+    source = Path(__file__).resolve().parents[1] / "configs"
+    return source if source.is_dir() else Path(str(files("ssl_aug") / "configs"))
+
+
+Schema = TypeVar("Schema")
+
+
+def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) -> Schema:
+    """`configs/<config_name>.yaml` with the command line's words over it, as a dataclass.
+
+    Schemas of config groups (a method's settings) must be registered in hydra's ConfigStore before the call.
+
+    Raises:
+        ValueError: a name, value or option that does not exist, in one line that says what does.
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.core.config_store import ConfigStore
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    store = ConfigStore.instance()
+    store.store(name=f"{config_name}_schema", node=schema)
+    for name in entry_points(group=ENTRY_POINTS).names:  # generators of other packages have no YAML here
+        store.store(group="generator", name=name, node={"name": name})
+    try:
+        with initialize_config_dir(str(config_folder()), version_base="1.3"):
+            config = hydra_compose(config_name, overrides=list(overrides))
+        return cast(Schema, OmegaConf.to_object(config))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_one_line(error, overrides, schema())) from error
+
+
+def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
+    """A command line's words with every flag as the setting that it is a second name for.
+
+    Args:
+        flags: flag -> setting, for those with a value after them (`--out DIR` or `--out=DIR`).
+        switches: flag -> setting, for those that turn it on.
+
+    Raises:
+        ValueError: an unknown flag, or one without its value.
+    """
+    left, overrides = list(words), []
+    while left:
+        word = left.pop(0)
+        flag, _, value = word.partition("=")
+        if word in switches:
+            overrides.append(f"{switches[word]}=true")
+        elif flag in flags:
+            if not value and not left:
+                raise ValueError(f"{flag} needs a value")
+            overrides.append(f"{flags[flag]}={_quoted(value or left.pop(0))}")
+        elif word.startswith("-"):
+            raise ValueError(f"{word}: there is no such flag; {', '.join((*flags, *switches))} or name=value")
+        else:
+            overrides.append(word)
+    return overrides
+
+
+def _quoted(value: str) -> str:
+    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
+    if value.isalnum():
+        return value
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
+
+
+def _one_line(error: Exception, overrides: Sequence[str], settings: Any) -> str:
+    """Hydra's and OmegaConf's messages span lines and speak of structs: name the word, and what is allowed."""
+    text = str(error)
+    causes = [text] + [str(cause) for cause in (error.__cause__,) if cause is not None]
+    group = re.search(r"Could not find '([\w/]+)/([^/']+)'", text)
+    if group:
+        options = sorted(path.stem for path in (config_folder() / group[1]).glob("*.yaml"))
+        return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {', '.join(options)}"
+    unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' not in", text)
+    if unknown:
+        return f"{unknown[1]}: there is no such setting{_nearest(unknown[1], settings)}; see --help"
+    lines = [line.strip() for line in "; ".join(causes).splitlines()]
+    kept = [line for line in lines if line and not line.startswith(("object_type", "reference_type", "See http"))]
+    named = re.search(r"full_key: ([\w.]+)", text)
+    word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
+    message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
+    return f"{word}: {message}" if word else message
+
+
+def _nearest(name: str, settings: Any) -> str:
+    from difflib import get_close_matches
+
+    names = [key for key in _all_names(settings) if key]
+    close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
+    return f", did you mean {close[0]}?" if close else ""
+
+
+def _all_names(settings: Any, prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in to_dict(settings).items():
+        names += [f"{prefix}{key}.{inner}" for inner in value] if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names

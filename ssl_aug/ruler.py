@@ -1,0 +1,123 @@
+"""What synthetic images are measured with: the features of real ones, and a judge of classes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ssl_aug.data.base import Dataset
+from ssl_aug.settings import EMBEDDED, Settings
+from ssl_aug.world.paint import has_paint, paint_in
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from ssl_aug.judge import Judge
+    from ssl_aug.runtime import Placement
+    from ssl_aug.synthetic import SyntheticSet
+
+FEATURES = ("backbone", "clip")
+Row = dict[str, Any]
+
+
+class Ruler:
+    """Real images' features and the judge: what sets are measured against."""
+
+    def __init__(self, dataset: Dataset, settings: Settings, features: str, judge_steps: int, place: Placement):
+        """`features` is one of FEATURES; the judge is trained for `judge_steps` on the labels of all real images."""
+        import torch
+
+        from ssl_aug.judge import JudgeSettings, read_images, trained_judge
+
+        self.place = place
+        self.paint = paint_in(settings.prompt) if dataset.name == "toycars" else None
+        self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
+        self._embed = _extractor(settings, features, place)
+        self.train = self._embed(read_images(dataset.train.paths))
+        test_images = read_images(dataset.test.paths)
+        self.test = self._embed(test_images)
+        self.test_logits = self.judge.logits(test_images, place)
+        right = self.test_logits.argmax(1) == torch.tensor(dataset.test.labels)
+        self.judge_accuracy = float(right.float().mean())
+        self.test_painted = has_paint(test_images, self.paint) if self.paint else None
+        self.title = (
+            f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
+            f"{features}, against the training images; judge right on {100 * self.judge_accuracy:.1f} % "
+            f"of {len(self.test)} test images"
+        )
+
+    def floor(self, num_images: int) -> Row:
+        """Real test images, as many as a set has or as there are, measured as if they were synthetic."""
+        import numpy as np
+
+        count = min(num_images, len(self.test))
+        chosen = np.linspace(0, len(self.test) - 1, count).round().astype(int)  # evenly over the classes
+        test, logits = self.test[chosen], self.test_logits[chosen]
+        found = {"set": "real test images", "class_share": self.judge_accuracy, **self._distances(test, logits)}
+        return found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})
+
+    def measure(self, synthetic: SyntheticSet) -> Row:
+        """All measures of a synthetic set."""
+        import torch
+
+        from ssl_aug.judge import read_images
+        from ssl_aug.measures import mean_pairwise_distance
+
+        images = read_images(tuple(example.path for example in synthetic.examples))
+        features, logits = self._embed(images), self.judge.logits(images, self.place)
+        labels = torch.tensor([example.label for example in synthetic.examples])
+        sources = [(row["label"], row["source"]) for row in synthetic.rows]
+        numbers = {source: number for number, source in enumerate(sorted(set(sources)))}
+        groups = torch.tensor([numbers[source] for source in sources])
+        return {
+            "class_share": float((logits.argmax(1) == labels).float().mean()),
+            **self._distances(features, logits),
+            "diversity": mean_pairwise_distance(features, groups),
+            **({"paint_share": float(has_paint(images, self.paint).mean())} if self.paint else {}),
+        }
+
+    def _distances(self, features: Tensor, logits: Tensor) -> Row:
+        from ssl_aug import measures
+
+        kernel, kernel_std = measures.kernel_distance(self.train, features)
+        precision, recall = measures.precision_recall(self.train, features)
+        return {
+            "num_images": len(features),
+            "frechet_distance": measures.frechet_distance(self.train, features),
+            "kernel_distance": 1000 * kernel,
+            "kernel_distance_std": 1000 * kernel_std,
+            "inception_score": measures.inception_score(logits),
+            "precision": precision,
+            "recall": recall,
+            "near_copy_rate": measures.near_copy_rate(self.train, features),
+        }
+
+
+def _extractor(settings: Settings, features: str, place: Placement) -> Any:
+    """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
+    import torch
+
+    from ssl_aug.encodings import images_to_tensor
+    from ssl_aug.judge import BATCH_SIZE
+    from ssl_aug.pretrain.backbone import load_backbone, normalized
+
+    if features == "clip":
+        from generators import ldm
+        from ssl_aug.tune import checkpoint_path
+
+        clip = ldm.load(checkpoint_path(settings), settings.generator.clip_checkpoint).clip.to(place.device)
+    else:
+        backbone = load_backbone(EMBEDDED).to(place.device).eval()
+
+    @torch.no_grad()
+    def embed(images: np.ndarray) -> Tensor:
+        parts = []
+        for start in range(0, len(images), BATCH_SIZE):
+            batch = images[start : start + BATCH_SIZE]
+            if features == "clip":
+                parts.append(clip.embed_images(images_to_tensor(batch).to(place.device))[:, 0].cpu())
+            else:
+                parts.append(backbone(normalized(torch.from_numpy(batch).to(place.device))).float().cpu())
+        return torch.cat(parts)
+
+    return embed
