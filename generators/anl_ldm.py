@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,16 +25,15 @@ class ANLLatentDiffusion:
         self._latent_shape = model.shape_at(image_size)
         self._differences: Differences | None = None
 
-    @torch.no_grad()
-    def remember(self, labeled: Iterable[Tensor], class_names: Sequence[str]) -> None:
+    def remember(self, labeled: Tensor, class_names: Sequence[str], unlabeled: Tensor | None = None) -> None:
         """Takes note of the labeled images, which condition=borrowed needs before it draws.
 
         Args:
-            labeled: batches (b, 3, s, s) in [-1, 1] of all labeled images.
+            labeled: (n, d) CLIP embeddings of all labeled images.
             class_names: the name of each one's class.
+            unlabeled: (m, d) of images without label, for class means of more than the labeled ones.
         """
-        tokens = torch.cat([self.model.clip.embed_images(batch)[:, 0] for batch in labeled])
-        self._differences = differences(tokens, class_names)
+        self._differences = differences(labeled, class_names, unlabeled)
 
     @torch.no_grad()
     def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
@@ -76,6 +75,8 @@ class ANLLatentDiffusion:
         if settings.condition != "borrowed":
             return tokens
         if self._differences is None:
-            raise ValueError("condition=borrowed needs the labeled images first: call remember(images, class_names)")
+            raise ValueError(
+                "condition=borrowed needs the labeled images first: call remember(embeddings, class_names)"
+            )
         lenders = [lender(seed, len(self._differences.of_images)) for seed in seeds]
         return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._differences)

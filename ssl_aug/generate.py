@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from generators.config import ENTRY_POINTS, TUNED
 from ssl_aug.command_line import compose, overrides_of
-from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
+from ssl_aug.lenders import lenders_of, remember
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
 from ssl_aug.settings import SamplingSettings, Settings, deciding
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
@@ -93,7 +94,6 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
 
     from generators.anl_ldm import ANLLatentDiffusion
     from generators.build import build_generator
-    from ssl_aug.encodings import read_batch
 
     adapter = None
     if plan is not None:
@@ -111,18 +111,9 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
         lambda module: module.to(place.device, memory_format=torch.channels_last),
     )
     if settings.condition == "borrowed":
-        assert isinstance(generator, ANLLatentDiffusion)  # the settings refuse others
-        size, lenders = generator.image_size, lenders_of(labeled)
-        chosen = [lenders[first : first + settings.batch_size] for first in range(0, len(lenders), settings.batch_size)]
-        batches = (read_batch([one.path for one in some], size).to(place.device) for some in chosen)
-        with place.autocast():
-            generator.remember(batches, [labeled.class_names[one.label] for one in lenders])
+        assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
+        remember(generator, settings, plan, labeled, place)
     return generator
-
-
-def lenders_of(labeled: LabeledSet) -> list[Example]:
-    """The labeled images in an order that is the labeled set's own, however its list was made."""
-    return sorted(labeled.examples, key=lambda example: (example.label, example.key))
 
 
 def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
@@ -237,7 +228,8 @@ def references(chunk: Sequence[Request], image_size: int) -> Tensor:
 
 def card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
-    condition = f"condition {settings.condition}, mask rate {settings.mask_rate}"
+    means = f" (class means of {settings.class_means} images)" if settings.class_means else ""
+    condition = f"condition {settings.condition}{means}, mask rate {settings.mask_rate}"
     drawn = f"{condition}, {settings.sampler} {settings.steps} steps, guidance {settings.guidance}"
     tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name in TUNED else "not"
     return (

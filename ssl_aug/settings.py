@@ -94,6 +94,9 @@ class Settings(SamplingSettings):
     # image (paper); borrowed: its class, with all else of another labeled image; none: the null token;
     # null: borrowed for the embedded weights where it has an effect and no mask_rate, mask_fill or strength is given
     condition: str | None = None  # type: ignore[assignment]
+    # of condition=borrowed: each class's mean is of its labeled images, or of train: of those and the tuning images
+    # without label that are nearest to it; null: as tune.images
+    class_means: str | None = None
     # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
     mask_rate: float | None = None  # type: ignore[assignment]
     batch_size: int = 32  # images drawn together: the unit of work and of resume
@@ -107,6 +110,8 @@ class Settings(SamplingSettings):
             self.condition = "borrowed" if self._borrows() else "image"
         if self.mask_rate is None:
             self.mask_rate = 0.0 if self.condition == "borrowed" else SamplingSettings.mask_rate
+        if self.class_means is None and self.condition == "borrowed":
+            self.class_means = self.tune.images
         if self.guidance is None:
             self.guidance = self._own_guidance()
         super().__post_init__()
@@ -130,8 +135,12 @@ class Settings(SamplingSettings):
                     raise ValueError(f"{name} has no effect on tune.approach=anl_unconditional: leave it out")
         if self.prompt is not None and self.generator.tokens != "pooled":
             raise ValueError("a prompt is one token: use generator.tokens=pooled with it")
+        if self.class_means not in (None, "train", "labeled"):
+            raise ValueError(f"class_means={self.class_means!r}: choose train or labeled, or null")
         if self.condition == "borrowed":
             self._check_borrowing()
+        elif self.class_means is not None:
+            raise ValueError(f"class_means has no effect on condition={self.condition}: leave it out")
         has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
         if self.guidance != 1 and self.tune.condition_dropout == 0 and not has_null_token:
             raise ValueError(
@@ -156,6 +165,10 @@ class Settings(SamplingSettings):
             raise ValueError("condition=borrowed exchanges one token: use generator.tokens=pooled with it")
         if self.data.labels_per_class < 2:
             raise ValueError("condition=borrowed compares images of one class: give data.labels_per_class=2 or more")
+        if self.class_means == "train" and self.tune.images == "labeled":
+            raise ValueError(
+                "class_means=train takes images that tune.images=labeled leaves out: leave one of them out"
+            )
 
     def _own_guidance(self) -> float:
         """A model as small as the embedded one follows its condition loosely: 2 there, off where it means nothing."""
@@ -179,6 +192,8 @@ def deciding(settings: Settings) -> dict[str, Any]:
     """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
     everything = to_dict(settings)
     kept = {name: everything[name] for name in (*to_dict(SamplingSettings()), "data", "generator", "tune")}
+    if settings.condition == "borrowed":
+        kept["class_means"] = settings.class_means
     del kept["data"]["root"]
     del kept["data"]["validation_per_class"]
     for name in NOT_DECIDING_TUNE:

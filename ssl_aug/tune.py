@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from generators.anl import Adapter
     from generators.ldm import LatentDiffusion
+    from ssl_aug.encodings import Encodings
     from ssl_aug.runtime import Placement
 
 
@@ -116,7 +117,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     from safetensors.torch import save_file
 
     from generators import ldm
-    from ssl_aug.encodings import encode, read_batch
+    from ssl_aug.encodings import read_batch
     from ssl_aug.tuning import steps_done, tune_unet
 
     if plan.adapter.is_file():
@@ -131,9 +132,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size
-    encoders = f"{plan.model_id}-{generator.tokens}" if generator.tokens != "pooled" else plan.model_id
     with accelerator.main_process_first():  # the others read what it wrote
-        encodings = encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
+        encodings = encodings_of(settings, plan, model, place)
     if model.clip.image_norm is None:
         model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
     references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
@@ -150,6 +150,16 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     accelerator.wait_for_everyone()  # nobody goes on before the file is there
     accelerator.free_memory()
     return plan.adapter
+
+
+def encodings_of(settings: Settings, plan: TuningPlan, model: LatentDiffusion, place: Placement) -> Encodings:
+    """Latents and tokens of the tuning images, made once; row i is image i, mirrored ones come after all others."""
+    from ssl_aug.encodings import encode
+
+    tokens = settings.generator.tokens
+    encoders = plan.model_id if tokens == "pooled" else f"{plan.model_id}-{tokens}"
+    image_size = settings.generator.image_size or model.facts.image_size
+    return encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
 
 
 def read_adapter(path: Path) -> Adapter:

@@ -78,6 +78,27 @@ def test_borrowing_draws_others_and_is_no_different_at_the_second_time(words: li
     assert {name for name, same in by_lender.items() if same} <= {name for name in one if lenders[name] == own[name]}
 
 
+def test_class_means_of_the_labeled_images_alone_draw_others(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for means in ("train", "labeled"):
+        more = ["condition=borrowed", "mask_rate=0", f"class_means={means}", "--per-sample", "1", "--out", means]
+        command_module.main([*words, *more])
+    train, labeled = (contents(tmp_path / means / "images") for means in ("train", "labeled"))
+    assert train.keys() == labeled.keys()
+    assert sum(train[name] == labeled[name] for name in train) < len(train) / 2
+    assert "warning" not in capsys.readouterr().err
+
+
+def test_a_clip_that_does_not_tell_the_classes_is_named(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("dog", "eel"):  # the same pictures in each class
+        shutil.copytree(tmp_path / "photos/train/cat", tmp_path / "photos/train" / name, dirs_exist_ok=True)
+    command_module.main([*words, "condition=borrowed", "mask_rate=0", "data.labels_per_class=5", "--per-sample", "1"])
+    assert "warning: CLIP takes 100% of the labeled images for another class" in capsys.readouterr().err
+
+
 EITHER = pytest.mark.parametrize("words", ["image", "borrowed"], indirect=True)
 
 

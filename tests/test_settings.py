@@ -93,6 +93,39 @@ def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
         assert default_folder(compose("generate", [word], Settings)) != default_folder(plain)
 
 
+@pytest.mark.parametrize(
+    ("words", "means"),
+    [
+        ([], "train"),
+        (["tune.images=labeled"], "labeled"),
+        (["class_means=labeled"], "labeled"),
+        (["mask_rate=0.5"], None),
+        (["generator=ldm", "condition=borrowed"], "train"),
+    ],
+)
+def test_class_means_are_of_the_tuning_images_unless_told_otherwise(words: list[str], means: str | None) -> None:
+    assert compose("generate", words, Settings).class_means == means
+
+
+def test_class_means_decide_the_pictures_where_they_are_borrowed() -> None:
+    plain, labeled = (compose("generate", words, Settings) for words in ([], ["class_means=labeled"]))
+    assert default_folder(plain) != default_folder(labeled)
+    assert "class_means" not in deciding(compose("generate", ["mask_rate=0.5"], Settings))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["class_means=all"], "choose train or labeled"),
+        (["class_means=train", "mask_rate=0.5"], "class_means has no effect on condition=image"),
+        (["class_means=train", "tune.images=labeled"], "tune.images=labeled leaves out"),
+    ],
+)
+def test_class_means_without_effect_are_refused(words: list[str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        compose("generate", words, Settings)
+
+
 def test_where_data_lie_does_not_decide_the_pictures() -> None:
     here, there = (compose("generate", ["data=image_folder", f"data.root={root}"], Settings) for root in ("/a", "/b"))
     assert deciding(here) == deciding(there)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.build import GENERATORS, build_generator
 from generators.config import GeneratorSettings, SamplingSettings
@@ -23,11 +24,16 @@ def reference() -> torch.Tensor:
     return torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
 
 
+def embedded(generator: ANLLatentDiffusion, reference: torch.Tensor) -> torch.Tensor:
+    """(10, d) tokens of the references and their negatives."""
+    return generator.model.clip.embed_images(torch.cat([reference, -reference]))[:, 0]
+
+
 def test_borrowed_rows_depend_on_their_own_inputs_and_the_labeled_images(
     tiny_checkpoint: Path, reference: torch.Tensor
 ) -> None:
     generator = make("ldm", tiny_checkpoint, SamplingSettings(sampler="dpmpp", steps=3, condition="borrowed"))
-    generator.remember([reference, -reference], (*NAMES, *NAMES))
+    generator.remember(embedded(generator, reference), (*NAMES, *NAMES))
     together = generator(reference, NAMES, SEEDS)
     alone = [generator(reference[i : i + 1], NAMES[i : i + 1], SEEDS[i : i + 1]) for i in range(5)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
@@ -87,7 +93,7 @@ def test_every_sampling_setting_changes_the_image(
     base = {"sampler": "dpmpp", "steps": 4, "mask_rate": 0.5}
     plain = make("ldm", tiny_checkpoint, SamplingSettings(**base))(reference, NAMES, SEEDS)
     changed = make("ldm", tiny_checkpoint, SamplingSettings(**{**base, **change}))
-    changed.remember([reference, -reference], (*NAMES, *NAMES))
+    changed.remember(embedded(changed, reference), (*NAMES, *NAMES))
     assert not torch.equal(plain, changed(reference, NAMES, SEEDS))
 
 
