@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.runtime import error_line, file_hash, read_json
-from ssl_aug.settings import EMBEDDED, SamplingSettings, to_dict
+from ssl_aug.settings import EMBEDDED, Settings, to_dict
 
 # Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
 NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
@@ -17,8 +17,7 @@ IDENTIFYING = (
     "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
     "model_id",
 )  # fmt: skip
-# nothing to a run without synthetic images, like the settings of sampling
-OF_GENERATING = ("generator", "tune", "synthetic", "per_sample", "batch_size")
+OF_EVERY_RUN = ("data", "seed", "precision")  # what generating shares with a run that has no synthetic images
 REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
@@ -150,6 +149,6 @@ def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:
         group, _, key = name.rpartition(".")
         del (content[group] if group else content)[key]
     if not settings.augment:
-        for name in (*to_dict(SamplingSettings()), *OF_GENERATING):
-            del content[name]
+        for name in to_dict(Settings()).keys() - set(OF_EVERY_RUN):
+            content.pop(name, None)
     return content

@@ -434,7 +434,8 @@ def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
     assert {read_json(tmp_path / "runs" / name / "result.json")["status"] for name in folders} == {"done"}
     before = [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
     capsys.readouterr()
-    main([*grid, "train.num_workers=0", "mask_rate=0.3", "tune.steps=7"])  # nothing to runs without synthetic images
+    of_generating = ["condition=borrowed", "class_means=labeled", "mask_rate=0.3", "tune.steps=7"]
+    main([*grid, "train.num_workers=0", *of_generating])  # nothing to runs without synthetic images
     assert capsys.readouterr().out.count("this run is done already") == 2
     assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
     main([*grid, "train.learning_rate=0.02"])  # another experiment: runs of its own
