@@ -151,4 +151,5 @@ def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:
     if not settings.augment:
         for name in to_dict(Settings()).keys() - set(OF_EVERY_RUN):
             content.pop(name, None)
+        del content["data"]["subset"]  # of the images that the generator is tuned on
     return content

@@ -25,15 +25,19 @@ class ANLLatentDiffusion:
         self._latent_shape = model.shape_at(image_size)
         self._differences: Differences | None = None
 
-    def remember(self, labeled: Tensor, class_names: Sequence[str], unlabeled: Tensor | None = None) -> None:
+    def remember(self, labeled: Tensor, class_names: Sequence[str], unlabeled: Tensor | None = None) -> float:
         """Takes note of the labeled images, which condition=borrowed needs before it draws.
 
         Args:
             labeled: (n, d) CLIP embeddings of all labeled images.
             class_names: the name of each one's class.
             unlabeled: (m, d) of images without label, for class means of more than the labeled ones.
+
+        Returns:
+            The share of labeled images whose class CLIP tells (`generators.borrowing.Differences.told_apart`).
         """
         self._differences = differences(labeled, class_names, unlabeled)
+        return self._differences.told_apart
 
     @torch.no_grad()
     def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:

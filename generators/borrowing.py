@@ -9,7 +9,8 @@ Deviations: both papers train a network for it; here differences of tokens are a
 
 What a few labeled images have in common by chance (two of four are red) is in their mean as well, and every drawing of
 the class would show it. Images without label average it out where CLIP tells the classes apart: Constrained-KMeans
-(Basu, Banerjee and Mooney, "Semi-supervised Clustering by Seeding", ICML 2002), on directions.
+(Basu, Banerjee and Mooney, "Semi-supervised Clustering by Seeding", ICML 2002), on directions, and of the images
+without label only those as near to a class as half of the labeled ones are, since others may be of no class at all.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_MAX_ROUNDS = 100  # of k-means, which ends by itself: a bound for what rounding might keep going
+_MAX_ROUNDS = 100  # of k-means, which settles much sooner where there are classes to find
 _STREAM = 2  # keeps the lender's draw apart from the noise and the rectangle of the same seed
 
 
@@ -32,6 +33,7 @@ class Differences:
 
     means: dict[str, Tensor]  # class name -> (d,) mean token
     of_images: Tensor  # (n, d) token minus its class's mean, in the order of the labeled images
+    told_apart: float  # share of labeled images nearest to their class's mean, each taken out of it; 1/classes: chance
 
 
 def differences(tokens: Tensor, class_names: Sequence[str], unlabeled: Tensor | None = None) -> Differences:
@@ -42,60 +44,55 @@ def differences(tokens: Tensor, class_names: Sequence[str], unlabeled: Tensor | 
         class_names: n names.
         unlabeled: (m, d) tokens of other images, to average in; None: the means are of the labeled images alone.
     """
-    names, labels = _numbered(class_names, tokens)
-    means = class_means(tokens, labels, len(names), tokens[:0] if unlabeled is None else unlabeled)
-    return Differences(dict(zip(names, means, strict=True)), tokens - means[labels])
-
-
-def told_apart(tokens: Tensor, class_names: Sequence[str]) -> float:
-    """Share of labeled images whose direction is nearest to their own class's mean, taken without the image itself.
-
-    Means of classes stand for classes no better than this.
-
-    Args:
-        tokens: (n, d).
-        class_names: n names, each twice at least.
-    """
-    names, labels = _numbered(class_names, tokens)
-    means, counts = _means(tokens, labels, len(names)), torch.bincount(labels)[labels][:, None]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(class_names))}
+    labels = torch.tensor([numbers[name] for name in class_names], device=tokens.device)
+    means, counts = class_means(tokens, labels, len(numbers), tokens[:0] if unlabeled is None else unlabeled)
     similarity = F.normalize(tokens, dim=-1) @ F.normalize(means, dim=-1).T
-    without = (counts * means[labels] - tokens) / (counts - 1)
-    similarity[torch.arange(len(labels)), labels] = F.cosine_similarity(tokens, without, dim=-1)
-    return (similarity.argmax(dim=-1) == labels).float().mean().item()
+    similarity.scatter_(1, labels[:, None], _nearness(tokens, labels, means, counts)[:, None])
+    told_apart = (similarity.argmax(dim=-1) == labels).float().mean().item()
+    return Differences(dict(zip(numbers, means, strict=True)), tokens - means[labels], told_apart)
 
 
-def class_means(tokens: Tensor, labels: Tensor, num_classes: int, unlabeled: Tensor) -> Tensor:
-    """(c, d) means of each class's labeled images and of the images without label that are nearest to them.
+def class_means(tokens: Tensor, labels: Tensor, num_classes: int, unlabeled: Tensor) -> tuple[Tensor, Tensor]:
+    """Means of each class's labeled images and of the images without label that belong to it.
 
     From the labeled images' means on, each image without label is given to the class whose mean has the most similar
-    direction, and the means are taken anew, until nothing changes. Labeled images keep their class.
+    direction, and the means are taken anew, until nothing changes. Labeled images keep their class. An image that is
+    less near to every mean than half of the labeled images are to the mean of the others of their class stays out.
 
     Args:
         tokens: (n, d) of labeled images.
         labels: (n,) each class at least once.
         unlabeled: (m, d).
+
+    Returns:
+        (c, d) means and (c,) how many images each is of.
     """
+    outside = num_classes
     everything, directions = torch.cat([tokens, unlabeled]), F.normalize(unlabeled, dim=-1)
-    means = _means(tokens, labels, num_classes)
+    means, counts = _means(tokens, labels, num_classes)
+    near_enough = _nearness(tokens, labels, means, counts).median()
     given = labels
     for _ in range(_MAX_ROUNDS):
-        nearest = torch.cat([labels, (directions @ F.normalize(means, dim=-1).T).argmax(dim=-1)])
-        if torch.equal(nearest, given):
+        nearness, nearest = (directions @ F.normalize(means, dim=-1).T).max(dim=-1)
+        now = torch.cat([labels, torch.where(nearness >= near_enough, nearest, outside)])
+        if torch.equal(now, given):
             break
-        given = nearest
-        means = _means(everything, given, num_classes)
-    return means
+        given = now
+        means, counts = _means(everything, given, num_classes)
+    return means, counts
 
 
-def _numbered(class_names: Sequence[str], tokens: Tensor) -> tuple[list[str], Tensor]:
-    """The names there are, and which of them each image has."""
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(class_names))}
-    return list(numbers), torch.tensor([numbers[name] for name in class_names], device=tokens.device)
+def _means(tokens: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
+    is_of = F.one_hot(labels, num_classes + 1)[:, :num_classes].to(tokens)  # (n, c), the last label is of no class
+    counts = is_of.sum(dim=0)
+    return is_of.T @ tokens / counts[:, None], counts
 
 
-def _means(tokens: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    is_of = F.one_hot(labels, num_classes).to(tokens)  # (n, c)
-    return is_of.T @ tokens / is_of.sum(dim=0)[:, None]
+def _nearness(tokens: Tensor, labels: Tensor, means: Tensor, counts: Tensor) -> Tensor:
+    """(n,) cosine of each labeled image and its class's mean without it; 0 for the only one of a class."""
+    own = counts[labels][:, None]
+    return F.cosine_similarity(tokens, (own * means[labels] - tokens) / (own - 1).clamp_min(1), dim=-1)
 
 
 def lender(seed: int, count: int) -> int:

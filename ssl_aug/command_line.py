@@ -50,7 +50,7 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
             config = hydra_compose(config_name, overrides=list(overrides))
         return cast(Schema, OmegaConf.to_object(config))
     except (HydraException, OmegaConfBaseException) as error:
-        raise ValueError(_one_line(error, overrides, schema())) from error
+        raise ValueError(_one_line(error, overrides, schema)) from error
 
 
 def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:

@@ -162,7 +162,8 @@ def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
 
 
 def _kept(settings: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name not in ("out", "device", "dry_run")}
+    apart = ("out", "device", "dry_run")
+    return {name: value for name, value in settings.items() if name not in apart and value is not None}
 
 
 def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from generators.anl_ldm import ANLLatentDiffusion
     from ssl_aug.runtime import Placement
 
-TOLD_ENOUGH = 0.5  # share of labeled images whose class CLIP tells, below which borrowing is doubtful
-
 
 def lenders_of(labeled: LabeledSet) -> list[Example]:
     """The labeled images in an order that is the labeled set's own, however its list was made."""
@@ -27,7 +25,6 @@ def remember(
     """Tells the generator how the labeled images differ from their classes; says where CLIP cannot know that."""
     import torch
 
-    from generators.borrowing import told_apart
     from ssl_aug.encodings import read_batch
 
     lenders, tokens = lenders_of(labeled), []
@@ -38,16 +35,17 @@ def remember(
             tokens.append(generator.model.clip.embed_images(batch)[:, 0].float())
     unlabeled = None
     if settings.class_means == "train":
-        known = set(labeled.paths)
-        rows = [row for row, path in enumerate(plan.images) if path not in known]
+        known = {path.resolve() for path in labeled.paths}
+        rows = [row for row, path in enumerate(plan.images) if path.resolve() not in known]
+        if not rows:
+            print("class_means=train: every tuning image is labeled, so there are no others to take", file=sys.stderr)
         everything = encodings_of(settings, plan, generator.model, place).tokens
         unlabeled = torch.from_numpy(everything[rows, 0]).to(place.device)
     names = [labeled.class_names[one.label] for one in lenders]
-    generator.remember(torch.cat(tokens), names, unlabeled)
-    share = told_apart(torch.cat(tokens), names)
-    if share < TOLD_ENOUGH:
+    told_apart = generator.remember(torch.cat(tokens), names, unlabeled)
+    if told_apart < (1 + 1 / len(set(names))) / 2:  # nearer to chance than to all
         print(
-            f"warning: CLIP takes {1 - share:.0%} of the labeled images for another class, and with condition=borrowed "
-            "drawings show what it takes for the class: mask_rate=0.5 (the paper's masked sampling) keeps to the image",
+            f"warning: CLIP tells the class of only {told_apart:.0%} of the labeled images, and condition=borrowed "
+            "draws what it takes for the class; condition=image (the paper's masked sampling) keeps to the image",
             file=sys.stderr,
         )

@@ -95,7 +95,7 @@ class Settings(SamplingSettings):
     # null: borrowed for the embedded weights where it has an effect and no mask_rate, mask_fill or strength is given
     condition: str | None = None  # type: ignore[assignment]
     # of condition=borrowed: each class's mean is of its labeled images, or of train: of those and the tuning images
-    # without label that are nearest to it; null: as tune.images
+    # without label that are as near to it; null: as tune.images
     class_means: str | None = None
     # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
     mask_rate: float | None = None  # type: ignore[assignment]
@@ -140,7 +140,9 @@ class Settings(SamplingSettings):
         if self.condition == "borrowed":
             self._check_borrowing()
         elif self.class_means is not None:
-            raise ValueError(f"class_means has no effect on condition={self.condition}: leave it out")
+            raise ValueError(
+                f"class_means has no effect on condition={self.condition}: leave it out, or give condition=borrowed"
+            )
         has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
         if self.guidance != 1 and self.tune.condition_dropout == 0 and not has_null_token:
             raise ValueError(

@@ -434,7 +434,7 @@ def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
     assert {read_json(tmp_path / "runs" / name / "result.json")["status"] for name in folders} == {"done"}
     before = [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
     capsys.readouterr()
-    of_generating = ["condition=borrowed", "class_means=labeled", "mask_rate=0.3", "tune.steps=7"]
+    of_generating = ["condition=borrowed", "class_means=labeled", "mask_rate=0.3", "tune.steps=7", "data.subset=9"]
     main([*grid, "train.num_workers=0", *of_generating])  # nothing to runs without synthetic images
     assert capsys.readouterr().out.count("this run is done already") == 2
     assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]

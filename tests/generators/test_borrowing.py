@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from generators.borrowing import borrow, class_means, differences, lender, told_apart
+from generators.borrowing import borrow, class_means, differences, lender
 from generators.build import build_generator
 from generators.config import GeneratorSettings, SamplingSettings
 from ssl_aug import generate as generate_module
@@ -43,48 +43,76 @@ def test_every_labeled_image_lends(tokens: torch.Tensor) -> None:
     assert chosen == [lender(seed, 4) for seed in range(400)]
 
 
+class World:
+    """Tokens of three classes, 60 images each: the class in the first three values, the rest in five others."""
+
+    def __init__(self) -> None:
+        self.labels = torch.arange(3).repeat_interleave(60)
+        self.tokens = torch.randn(180, 8, generator=torch.Generator().manual_seed(3))
+        self.tokens[:, :3] *= 0.1
+        self.tokens += 4 * torch.eye(3, 8)[self.labels]
+
+    def dark(self, count: int) -> torch.Tensor:
+        """Rows of `count` images of each class, which all have much of value 3: dark ones, say."""
+        return torch.cat([((self.tokens[:, 3] > 0.5) & (self.labels == c)).nonzero()[:count, 0] for c in range(3)])
+
+    def others(self, rows: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([row for row in range(180) if row not in rows])
+
+
 def test_images_without_label_take_out_what_the_labeled_ones_of_a_class_share_by_chance() -> None:
-    labeled = torch.stack([CAT + DARK, CAT + DARK, DOG + LIGHT, DOG + LIGHT])
-    others = torch.stack([c + s for c in (3 * CAT, 3 * DOG) for s in (DARK, LIGHT, -DARK, -LIGHT)] * 5)
-    alone = differences(labeled, NAMES)
-    assert torch.allclose(alone.means["cat"], CAT + DARK)
-    known = differences(labeled, NAMES, others)
-    for name, own, by_chance in (("cat", CAT, DARK), ("dog", DOG, LIGHT)):
-        mean = known.means[name]
-        assert mean @ own > 2 and abs(mean @ by_chance) < 0.1  # 2 labeled among 22
-    assert known.of_images[0] @ DARK > 0.9  # what the images shared is a difference now, to be lent to other classes
+    world = World()
+    rows = world.dark(4)
+    names = [NAMES[2 * (label == 1)] if label < 2 else "eel" for label in world.labels[rows].tolist()]
+    alone = differences(world.tokens[rows], names)
+    known = differences(world.tokens[rows], names, world.tokens[world.others(rows)])
+    for label, name in enumerate(("cat", "dog", "eel")):
+        assert alone.means[name][3] > 0.9
+        assert abs(known.means[name][3]) < 0.4
+        assert known.means[name][label] > 3.5
+    # what they shared is a difference now, to be lent to images of other classes
+    assert known.of_images[:, 3].mean() > 0.9 > abs(alone.of_images[:, 3].mean())
 
 
-def test_the_means_are_the_fixed_point_that_the_labels_lead_to() -> None:
-    generator = torch.Generator().manual_seed(3)
-    centers = 5 * torch.eye(3, 8)
-    truth = torch.arange(3).repeat_interleave(40)
-    tokens = centers[truth] + torch.randn(120, 8, generator=generator)
-    seen = torch.arange(0, 120, 20)  # two of each
-    hidden = torch.tensor([row for row in range(120) if row not in seen])
-    means = class_means(tokens[seen], truth[seen], 3, tokens[hidden])
-    nearest = torch.nn.functional.normalize(tokens, dim=1) @ torch.nn.functional.normalize(means, dim=1).T
-    given = nearest.argmax(dim=1)
-    given[seen] = truth[seen]
-    assert torch.allclose(means, torch.stack([tokens[given == label].mean(dim=0) for label in range(3)]), atol=1e-5)
-    few = class_means(tokens[seen], truth[seen], 3, tokens[:0])
-    true_means = torch.stack([tokens[truth == label].mean(dim=0) for label in range(3)])
-    assert (means - true_means).norm() < 0.3 * (few - true_means).norm()
+def test_the_means_are_a_fixed_point() -> None:
+    """Each image without label is of the class whose mean is nearest, or too far from all of them."""
+    world = World()
+    rows = world.dark(4)
+    tokens, labels, hidden = world.tokens[rows], world.labels[rows], world.tokens[world.others(rows)]
+    means, counts = class_means(tokens, labels, 3, hidden)
+    to_the_others = []
+    for row, token in enumerate(tokens):
+        same = [other for other in range(12) if labels[other] == labels[row] and other != row]
+        to_the_others.append(torch.cosine_similarity(token, tokens[same].mean(dim=0), dim=0))
+    enough = torch.stack(to_the_others).median()
+    similarity = torch.cosine_similarity(hidden[:, None], means[None], dim=-1)
+    for label in range(3):
+        joined = hidden[(similarity.argmax(dim=1) == label) & (similarity.amax(dim=1) >= enough)]
+        members = torch.cat([tokens[labels == label], joined])
+        assert len(members) == counts[label] > 30
+        assert torch.allclose(means[label], members.mean(dim=0), atol=1e-5)
+
+
+def test_images_of_no_labeled_class_stay_out_of_the_means() -> None:
+    world = World()
+    rows = world.dark(4)[:8]  # of the first two classes
+    means, _ = class_means(world.tokens[rows], world.labels[rows], 2, world.tokens[world.others(rows)])
+    assert means[:, 2].abs().max() < 0.5  # the 60 of the third class are in neither mean
 
 
 def test_labeled_images_keep_their_class() -> None:
-    labeled = torch.stack([CAT, DOG, DOG])  # the second dog looks like a cat
-    labeled[2] = CAT + 0.1 * DOG
-    means = class_means(labeled, torch.tensor([0, 1, 1]), 2, torch.stack([CAT, DOG]))
+    labeled = torch.stack([CAT, DOG, CAT + 0.1 * DOG])  # the second dog looks like a cat
+    means, counts = class_means(labeled, torch.tensor([0, 1, 1]), 2, torch.stack([CAT, DOG]))
+    assert counts.tolist() == [2, 3]
     assert torch.allclose(means[1], (labeled[1] + labeled[2] + DOG) / 3)
 
 
 def test_the_share_told_apart_leaves_each_image_out_of_its_mean(tokens: torch.Tensor) -> None:
-    assert told_apart(tokens, NAMES) == 1
+    assert differences(tokens, NAMES).told_apart == 1
     drowned = tokens + 2 * torch.stack(
         [DARK, LIGHT, DARK, LIGHT]
     )  # nearest to its own mean by its own share of it alone
-    assert told_apart(drowned, NAMES) == 0
+    assert differences(drowned, NAMES).told_apart == 0
 
 
 def test_the_labeled_images_are_needed_first(tiny_checkpoint: Path) -> None:
