@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.runtime import file_hash
 from ssl_aug.settings import Settings
 from ssl_aug.tune import TuningPlan, encodings_of
 
@@ -17,6 +21,15 @@ if TYPE_CHECKING:
 def lenders_of(labeled: LabeledSet) -> list[Example]:
     """The labeled images in an order that is the labeled set's own, however its list was made."""
     return sorted(labeled.examples, key=lambda example: (example.label, example.key))
+
+
+def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:
+    """Which files are one of the known ones, or have its content."""
+    by_size = defaultdict(set)
+    for path in known:
+        by_size[path.stat().st_size].add(file_hash(path))
+    sizes = [path.stat().st_size for path in paths]
+    return [size in by_size and file_hash(path) in by_size[size] for path, size in zip(paths, sizes, strict=True)]
 
 
 def remember(
@@ -35,8 +48,7 @@ def remember(
             tokens.append(generator.model.clip.embed_images(batch)[:, 0].float())
     unlabeled = None
     if settings.class_means == "train":
-        known = {path.resolve() for path in labeled.paths}
-        rows = [row for row, path in enumerate(plan.images) if path.resolve() not in known]
+        rows = [row for row, is_known in enumerate(copies(plan.images, labeled.paths)) if not is_known]
         if not rows:
             print("class_means=train: every tuning image is labeled, so there are no others to take", file=sys.stderr)
         everything = encodings_of(settings, plan, generator.model, place).tokens

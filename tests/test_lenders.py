@@ -1,5 +1,7 @@
 """Which images' tokens the generator is told of where it borrows."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,8 +70,11 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
     assert names == [path.parent.name for path in (example.path for example in by_name)]
 
 
-def test_links_to_labeled_images_are_no_further_ones(words: list[str], told: list[Told], tmp_path: Path) -> None:
-    (tmp_path / "photos/unlabeled").symlink_to(tmp_path / "photos/train/cat")
+@pytest.mark.parametrize("put", [Path.symlink_to, lambda new, old: shutil.copytree(old, new)], ids=["link", "copy"])
+def test_links_and_copies_of_labeled_images_are_no_further_ones(
+    words: list[str], told: list[Told], tmp_path: Path, put: Callable[[Path, Path], object]
+) -> None:
+    put(tmp_path / "photos/unlabeled", tmp_path / "photos/train/cat")
     generate_module.main(words)
     assert len(told[0][2]) == 15 + 5 - 9 - 3  # of five cats that come a second time, three are labeled
 
