@@ -118,9 +118,16 @@ def accelerator_of(place: Placement) -> Accelerator:
 
 
 def shard() -> tuple[int, int]:
-    """(this process, number of processes): from torchrun, then from a Slurm array, else (0, 1)."""
+    """(this process, number of processes): from torchrun, then from a Slurm array, else (0, 1).
+
+    Raises:
+        ValueError: a rank that is none of the processes', or an array with gaps.
+    """
     if "WORLD_SIZE" in os.environ:
-        return int(os.environ.get("RANK", "0")), int(os.environ["WORLD_SIZE"])
+        given = os.environ.get("RANK", "0"), os.environ["WORLD_SIZE"]
+        if not all(number.isdecimal() for number in given) or int(given[0]) >= int(given[1]):
+            raise ValueError(f"RANK={given[0]}, WORLD_SIZE={given[1]}: give ranks 0 to WORLD_SIZE - 1, or unset both")
+        return int(given[0]), int(given[1])
     if "SLURM_ARRAY_TASK_COUNT" in os.environ:
         first, step = (
             int(os.environ.get(f"SLURM_ARRAY_TASK_{name}", default)) for name, default in (("MIN", 0), ("STEP", 1))

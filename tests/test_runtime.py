@@ -64,6 +64,14 @@ def test_the_shard_comes_from_torchrun_or_slurm(
     assert runtime.shard() == expected
 
 
+@pytest.mark.parametrize(("rank", "count"), [("2", "2"), ("0", "0"), ("0", "two"), ("-1", "2")])
+def test_a_rank_that_is_none_of_the_processes_is_named(rank: str, count: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", count)
+    with pytest.raises(ValueError, match=f"RANK={rank}, WORLD_SIZE={count}: give ranks 0 to WORLD_SIZE - 1"):
+        runtime.shard()
+
+
 def test_a_slurm_array_with_gaps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "9")
