@@ -230,8 +230,10 @@ class SetWriter:
         self.class_names = labeled.class_names
         self.identity = {"labeled_set_id": labeled.id, **identity}
         card = folder / "generator.json"
-        if card.is_file():
+        if card.is_file() and self._has_begun():
             _refuse_other_identity(folder, read_json(card), self.identity)
+        elif card.is_file():  # the claim of a run that failed before its first image: it binds nobody
+            write_json(card, self.identity)
         elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
             raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
         else:
@@ -250,6 +252,7 @@ class SetWriter:
             pngs: encoded images, one per request.
             facts: the manifest's columns that only the generator knows (mask_box and so on), one dict per request.
         """
+        _refuse_other_identity(self.folder, read_json(self.folder / "generator.json"), self.identity)
         for request, png in zip(chunk, pngs, strict=True):
             with written_atomically(self.folder / request.path) as part:
                 part.write_bytes(png)
@@ -277,6 +280,11 @@ class SetWriter:
             leftover.unlink(missing_ok=True)
         return SyntheticSet.open(self.folder)
 
+    def _has_begun(self) -> bool:
+        """Whether an image is there, or was listed."""
+        listed = (self.folder / "manifest.csv").is_file() or any(self.work.glob("*.csv"))
+        return listed or any(path.is_file() for path in self.folder.glob("images/*/*"))
+
     def _all_rows(self) -> dict[str, Row]:
         listed = [self.folder / "manifest.csv", *sorted(self.work.glob("*.csv"))]
         # a shard that finishes first merges and removes the parts under the others: its manifest has them all
@@ -299,14 +307,15 @@ def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, 
     if there.get("labeled_set_id") != here["labeled_set_id"]:
         raise FileExistsError(
             f"{folder} holds images drawn from labeled set {there.get('labeled_set_id')}, "
-            f"this split's is {here['labeled_set_id']}: name another folder with --out"
+            f"this split's is {here['labeled_set_id']}: name another folder with synthetic.root (generate: --out)"
         )
     different = [key for key in here if there.get(key) != here[key]]
     if different:
         key = different[0]
         raise FileExistsError(
             f"{folder} holds a set with {key}={there.get(key)}, asked for is {key}={here[key]}: "
-            f"name another folder with --out, or go on with the settings of {folder / 'generator.json'}"
+            "name another folder with synthetic.root (generate: --out), or go on with the settings of "
+            f"{folder / 'generator.json'}"
         )
 
 

@@ -209,7 +209,7 @@ def test_an_image_that_was_deleted_is_missed_and_drawn_again(tmp_path: Path) -> 
 def test_a_folder_of_another_split_is_refused_untouched(tmp_path: Path) -> None:
     write_all(tmp_path / "set", labeled_set(), 1)
     before = contents(tmp_path / "set")
-    with pytest.raises(FileExistsError, match=r"drawn from labeled set .* name another folder with --out"):
+    with pytest.raises(FileExistsError, match=r"drawn from labeled set .* name another folder with synthetic.root"):
         SetWriter(tmp_path / "set", {"seed": 0}, labeled_set(per_class=3))
     assert contents(tmp_path / "set") == before
 
@@ -218,6 +218,17 @@ def test_a_folder_of_other_settings_is_refused_and_the_setting_named(tmp_path: P
     write_all(tmp_path / "set", labeled_set(), 1)
     with pytest.raises(FileExistsError, match="seed=0, asked for is seed=7"):
         SetWriter(tmp_path / "set", {"seed": 7}, labeled_set())
+
+
+def test_a_run_that_failed_before_its_first_image_binds_nobody(tmp_path: Path) -> None:
+    first = SetWriter(tmp_path / "set", {"seed": 7}, labeled_set())
+    write_all(tmp_path / "set", labeled_set(), 1)
+    write_all(tmp_path / "plain", labeled_set(), 1)
+    assert contents(tmp_path / "set") == contents(tmp_path / "plain")
+    chunk = make_requests(labeled_set(), 1, 7)[:1]
+    with pytest.raises(FileExistsError, match="seed=0, asked for is seed=7"):  # had it only been slow
+        first.write(chunk, [b"png"], [{}])
+    assert contents(tmp_path / "set") == contents(tmp_path / "plain")
 
 
 def test_a_folder_with_other_files_is_refused_untouched(tmp_path: Path) -> None:
