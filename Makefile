@@ -25,7 +25,7 @@ demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, gen
 	$(BIN)/python -m benchmarks.table --runs outputs/demo
 
 test: $(STAMP)  ## set up, then all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 neighbours: $(STAMP)  ## install the libraries that read our exports, and read them
 	$(BIN)/python -m pip install -q -e '.[neighbours]'

@@ -92,17 +92,21 @@ def placement(device: str, precision: str) -> Placement:
     if precision == "fp16" and device == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
     if precision == "auto":
-        has_bf16 = (
-            torch.cuda.is_bf16_supported(including_emulation=False)
-            if device == "cuda"
-            else torch.cpu._is_amx_tile_supported()
-        )
-        precision = "bf16" if has_bf16 else "fp32"
+        precision = "bf16" if has_bfloat16_units(device) else "fp32"
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return Placement(
         torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device),
         dtype,
     )
+
+
+def has_bfloat16_units(device: str) -> bool:
+    """Whether the machine multiplies matrices in bfloat16 faster than in float32: a GPU that has it, a CPU with AMX."""
+    import torch
+
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_amx_tile_supported())
 
 
 def accelerator_of(place: Placement) -> Accelerator:

@@ -46,7 +46,9 @@ class TuneSettings:
     flip: bool = True  # horizontal flips
     condition_dropout: float = 0.0  # share of steps' images with the null token; needed for guidance above 1
     gradient_clip: float = 1.0  # largest gradient norm; 0: off
-    accumulation: int = 1  # parts that each process cuts its share of the batch into: less memory, the same result
+    # parts that each process cuts its share of the batch into: less memory, the same result within rounding, which in
+    # bfloat16 is some percent of what tuning moves the weights by; the same holds for the number of processes
+    accumulation: int = 1
     gradient_checkpointing: bool = False  # computes activations twice: less memory, the same result
     ema_decay: float | None = None  # average the tuned weights with this decay and use the average; null: off (paper)
     report_every: int = 0  # steps between sample grids, losses at fixed noise and checks for copies; 0: none
@@ -99,7 +101,7 @@ class Settings(SamplingSettings):
     class_means: str | None = None
     # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
     mask_rate: float | None = None  # type: ignore[assignment]
-    batch_size: int = 32  # images drawn together: the unit of work and of resume
+    batch_size: int = 32  # images drawn together: the unit of work and of resume; moves results by rounding alone
     seed: int = 0
     device: str = "auto"  # auto, cpu or cuda
     precision: str = "auto"  # auto, fp32, bf16 or fp16

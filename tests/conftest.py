@@ -18,6 +18,7 @@ from PIL import Image
 
 from generators import ldm
 from generators.conditioning import ClipEncoder
+from ssl_aug import runtime
 from ssl_aug.export.content import Content
 
 torch.set_num_threads(1)
@@ -33,6 +34,25 @@ TINY_CLIP = {
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's cache; one cache for the whole session, so that data are made once."""
     monkeypatch.setenv("SSL_AUG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def precision_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on which processor it runs on: precision=auto, which does, is refused."""
+
+    def asked(device: str) -> bool:
+        pytest.fail(f"this test leaves the precision on {device} to the machine: say precision=fp32 or bf16")
+
+    monkeypatch.setattr(runtime, "has_bfloat16_units", asked)
+
+
+@pytest.fixture
+def precision() -> str:
+    """What the tests' command lines compute in, unless a test asks for `IN_BOTH_PRECISIONS`."""
+    return "fp32"
+
+
+IN_BOTH_PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16"])
 
 
 def tiny_unet() -> ldm.UNet2DConditionModel:

@@ -117,7 +117,8 @@ def test_the_published_file_tunes_and_draws_with_a_prompt_too(
     words = [
         "data=image_folder", "data.root=photos", "data.labels_per_class=1", "generator=ldm",
         f"generator.checkpoint={checkpoint}", f"generator.clip_checkpoint={clip_file}", "generator.image_size=64",
-        "tune.steps=2", "tune.batch_size=2", "steps=2", "sampler=dpmpp", "device=cpu", "--per-sample", "1",
+        "tune.steps=2", "tune.batch_size=2", "steps=2", "sampler=dpmpp", "device=cpu",
+        "precision=fp32", "--per-sample", "1",
     ]  # fmt: skip
     generate_module.main([*words, "--out", "images"])
     generate_module.main([*words, "--out", "prompted", "prompt=a red car"])

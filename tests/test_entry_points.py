@@ -79,7 +79,14 @@ def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None
         "[ssl_aug.generators]\nmirror = mirrors:build_mirror\n[ssl_aug.methods]\nplain = mirrors:PAIR\n",
     )
     root = write_image_folder(tmp_path / "photos")
-    data = ["data=image_folder", f"data.root={root}", "data.labels_per_class=2", "generator=mirror", "device=cpu"]
+    data = [
+        "data=image_folder",
+        f"data.root={root}",
+        "data.labels_per_class=2",
+        "generator=mirror",
+        "device=cpu",
+        "precision=fp32",
+    ]
     drawn = run(["ssl_aug.generate", "--per-sample", "2", *data], site, tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     folder = next((tmp_path / "outputs" / "synthetic").iterdir())

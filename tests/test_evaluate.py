@@ -17,6 +17,7 @@ def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     write_image_folder(tmp_path / "photos", train=8, test=4)
     return [
         "data=image_folder", "data.root=photos", "generator=noise", "per_sample=2", "judge_steps=2", "device=cpu",
+        "precision=fp32",
     ]  # fmt: skip
 
 

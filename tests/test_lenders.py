@@ -15,13 +15,13 @@ from ssl_aug.data.build import load_split
 from ssl_aug.encodings import read_batch
 from ssl_aug.settings import Settings
 from ssl_aug.tune import plan_tuning
-from tests.conftest import write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 
 Told = tuple[torch.Tensor, list[str], torch.Tensor | None]
 
 
 @pytest.fixture
-def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def words(tiny_checkpoint: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A command line of a second on 15 photos, 9 of them labeled."""
     monkeypatch.chdir(tmp_path)
     write_image_folder(tmp_path / "photos")
@@ -29,6 +29,7 @@ def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         *("data=image_folder", "data.root=photos", "data.labels_per_class=3", "device=cpu", "condition=borrowed"),
         *("generator=ldm", f"generator.checkpoint={tiny_checkpoint}", "tune.steps=1", "tune.batch_size=4"),
         *("steps=2", "sampler=dpmpp", "per_sample=1", "mask_rate=0"),
+        f"precision={precision}",
     ]
 
 
@@ -46,11 +47,12 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Told]:
     return calls
 
 
+@IN_BOTH_PRECISIONS
 @pytest.mark.parametrize(
     "more", [[], ["tune.flip=false"], ["data.subset=10"], ["generator.image_size=32"]], ids=lambda more: "".join(more)
 )
 def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
-    words: list[str], told: list[Told], tiny_checkpoint: Path, more: list[str]
+    words: list[str], told: list[Told], tiny_checkpoint: Path, more: list[str], precision: str
 ) -> None:
     settings = compose("generate", [*words, *more], Settings)
     dataset, split = load_split(settings.data)
@@ -66,7 +68,10 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
     assert 3 < len(others) == len(images) - len(set(images) & set(split.labeled.paths))
     assert torch.allclose(unlabeled, embedded(others), atol=1e-4)
     by_name = sorted(split.labeled.examples, key=lambda example: (example.label, example.path.name))
-    assert torch.allclose(labeled, embedded([example.path for example in by_name]), atol=1e-4)
+    # labeled images are embedded as those that are drawn from, in the run's precision; the numbers are about 1
+    expected = embedded([example.path for example in by_name])
+    assert torch.allclose(labeled, expected, atol={"fp32": 1e-4, "bf16": 0.05}[precision])
+    assert torch.cdist(labeled, expected).argmin(dim=1).tolist() == list(range(len(by_name)))
     assert names == [path.parent.name for path in (example.path for example in by_name)]
 
 

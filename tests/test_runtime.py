@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ssl_aug import runtime
+from ssl_aug.runtime import has_bfloat16_units  # itself: the tests' guard takes its place in the module
 
 
 def test_derived_seeds_are_fixed_for_all_time() -> None:
@@ -107,6 +108,21 @@ def test_a_programming_error_is_not_dressed_up() -> None:
 
     with pytest.raises(TypeError):
         runtime.command(fails)
+
+
+@pytest.mark.parametrize(("has_units", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_is_bfloat16_where_the_machine_has_units_for_it(
+    has_units: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "has_bfloat16_units", has_bfloat16_units)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_units)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert runtime.placement("auto", "auto") == runtime.Placement(torch.device("cpu"), dtype)
+    assert runtime.placement("cpu", "fp32").dtype == torch.float32  # what is named holds on any machine
+    assert runtime.placement("cpu", "bf16").dtype == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_units)
+    assert runtime.placement("auto", "auto") == runtime.Placement(torch.device("cuda", 0), dtype)
 
 
 def test_precisions_that_a_cpu_does_not_compute_in_are_refused() -> None:

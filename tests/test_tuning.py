@@ -17,13 +17,13 @@ from ssl_aug import tune as tune_module
 from ssl_aug import tuning, tuning_reports
 from ssl_aug.runtime import interrupts_deferred
 from ssl_aug.synthetic import SyntheticSet
-from tests.conftest import write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 
 STEPS = 12
 
 
 @pytest.fixture
-def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def words(tiny_checkpoint: Path, tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A tuning of a second, in a working folder of its own."""
     monkeypatch.chdir(tmp_path)
     write_image_folder(tmp_path / "photos")
@@ -31,6 +31,7 @@ def words(tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "data=image_folder", "data.root=photos", "data.labels_per_class=3", "generator=ldm",
         f"generator.checkpoint={tiny_checkpoint}", f"tune.steps={STEPS}", "tune.batch_size=4",
         "tune.base_learning_rate=1e-3", "steps=2", "sampler=dpmpp", "device=cpu",
+        f"precision={precision}",
     ]  # fmt: skip
 
 
@@ -66,6 +67,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch):
     return arrange
 
 
+@IN_BOTH_PRECISIONS
 def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(
     words: list[str], tmp_path: Path, stop_after
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(
         assert losses(tmp_path / f"stopped{step}") == losses(tmp_path / "plain")
 
 
+@IN_BOTH_PRECISIONS
 def test_more_steps_go_on_from_fewer_and_fewer_begin_again(words: list[str], tmp_path: Path) -> None:
     for root, counts in (("plain", (STEPS,)), ("grown", (5, STEPS)), ("shrunk", (STEPS, 5))):
         for count in counts:
@@ -96,6 +99,7 @@ def test_more_steps_go_on_from_fewer_and_fewer_begin_again(words: list[str], tmp
     assert any(not torch.equal(fewer[name], tensor) for name, tensor in grown.items())
 
 
+@IN_BOTH_PRECISIONS
 def test_two_processes_give_the_curve_of_one_with_accumulation_two(words: list[str], tmp_path: Path) -> None:
     tune_module.main([*words, "tune.root=one", "tune.accumulation=2"])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(tune_module.__file__).parents[1])}

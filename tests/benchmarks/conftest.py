@@ -33,7 +33,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def words(pictures: Path, tmp_path: Path) -> list[str]:
+def words(pictures: Path, tmp_path: Path, precision: str) -> list[str]:
     """The command line of a run that takes a second."""
     return [
         "data=image_folder",
@@ -42,7 +42,7 @@ def words(pictures: Path, tmp_path: Path) -> list[str]:
         "model=tiny",
         "model.bottleneck_width=16",
         "device=cpu",
-        "precision=fp32",
+        f"precision={precision}",
         f"runs={tmp_path / 'runs'}",
         "train.steps=7",
         "train.batch_size=4",

@@ -138,7 +138,7 @@ def test_where_it_has_no_effect_it_is_refused(words: str, said: str) -> None:
 
 
 def test_tuning_does_not_depend_on_it(capsys: pytest.CaptureFixture[str]) -> None:
-    tune_module.main(["--dry-run", "condition=image"])
+    tune_module.main(["--dry-run", "precision=fp32", "condition=image"])
     plain = capsys.readouterr().out
-    tune_module.main(["--dry-run", "condition=borrowed"])
+    tune_module.main(["--dry-run", "precision=fp32", "condition=borrowed"])
     assert capsys.readouterr().out == plain
