@@ -85,12 +85,17 @@ def tiny_autoencoder() -> ldm.AutoencoderKL:
     )
 
 
-@pytest.fixture(scope="session")
-def tiny_model() -> ldm.LatentDiffusion:
-    """A latent diffusion model of 16x16 images with random weights. Shared: do not change it, copy it."""
+def build_tiny_model() -> ldm.LatentDiffusion:
+    """A latent diffusion model of 16x16 images with random weights, always the same."""
     torch.manual_seed(0)
     facts = ldm.ModelFacts(image_size=16, clip=TINY_CLIP, clip_image_norm=4.0, pixel_fold=4)
     return ldm.LatentDiffusion(facts, tiny_unet(), tiny_autoencoder()).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> ldm.LatentDiffusion:
+    """Shared: do not change it, copy it."""
+    return build_tiny_model()
 
 
 @pytest.fixture(scope="session")

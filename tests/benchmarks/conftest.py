@@ -52,18 +52,18 @@ def words(pictures: Path, tmp_path: Path, precision: str) -> list[str]:
     ]
 
 
+def build_classifier(batch_norm: bool = True, seed: int = 0) -> Classifier:
+    """Two layers with BatchNorm, or without it where a test compares different sets of forward passes."""
+    torch.manual_seed(seed)
+    backbone = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+    norm: nn.Module = nn.BatchNorm1d(8) if batch_norm else nn.Identity()
+    bottleneck = nn.Sequential(nn.Linear(24, 8), norm, nn.ReLU())
+    return Classifier(backbone, bottleneck, nn.Linear(8, NUM_CLASSES))
+
+
 @pytest.fixture
 def make_classifier() -> Callable[..., Classifier]:
-    """Two layers with BatchNorm, or without it where a test compares different sets of forward passes."""
-
-    def make(batch_norm: bool = True, seed: int = 0) -> Classifier:
-        torch.manual_seed(seed)
-        backbone = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
-        norm: nn.Module = nn.BatchNorm1d(8) if batch_norm else nn.Identity()
-        bottleneck = nn.Sequential(nn.Linear(24, 8), norm, nn.ReLU())
-        return Classifier(backbone, bottleneck, nn.Linear(8, NUM_CLASSES))
-
-    return make
+    return build_classifier
 
 
 def random_labeled(step: int, size: int = 8) -> Labeled:
