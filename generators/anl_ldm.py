@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from generators.borrowing import Differences, borrow, differences, lender
-from generators.config import SamplingSettings
 from generators.ldm import LatentDiffusion
 from generators.masks import erase, mask_box
 from generators.noise import seeded_noise
 from generators.sampling import guided, sample
+from generators.settings import SamplingSettings
 
 
 class ANLLatentDiffusion:

@@ -12,8 +12,8 @@ from generators import ldm
 from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
-from generators.config import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 from generators.control import NoisyReference
+from generators.settings import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 
 Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
 Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, Place], Generator]

@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from generators.config import ENTRY_POINTS
+from generators.settings import ENTRY_POINTS
 from ssl_aug.settings import to_dict
 
 

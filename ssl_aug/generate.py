@@ -18,7 +18,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generators.config import ENTRY_POINTS, TUNED
+from generators.settings import ENTRY_POINTS, TUNED
 from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split

@@ -8,7 +8,7 @@ from pathlib import Path
 from ssl_aug.command_line import config_folder
 
 SETTINGS = Path(__file__).parent / "settings.py"
-GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "config.py"
+GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "settings.py"
 
 Field = tuple[str, str, str]  # name, default, comment
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from generators.config import APPROACHES, TUNED, GeneratorSettings, SamplingSettings
+from generators.settings import APPROACHES, TUNED, GeneratorSettings, SamplingSettings
 
 # settings of tuning that do not move its result (but for rounding)
 NOT_DECIDING_TUNE = ("root", "save_every", "report_every", "accumulation", "gradient_checkpointing")

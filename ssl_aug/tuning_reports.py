@@ -43,7 +43,7 @@ def report(
     image than training images to each other say that the tuning copies.
     """
     from generators.anl_ldm import ANLLatentDiffusion
-    from generators.config import SamplingSettings
+    from generators.settings import SamplingSettings
 
     model.eval()
     row = {"step": float(step), "fixed_noise_loss": fixed_noise_loss(model, encodings, accelerator)}

@@ -7,7 +7,7 @@ import torch
 
 from generators.borrowing import borrow, class_means, differences, lender
 from generators.build import build_generator
-from generators.config import GeneratorSettings, SamplingSettings
+from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 

@@ -8,7 +8,7 @@ import torch
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.build import GENERATORS, build_generator
-from generators.config import GeneratorSettings, SamplingSettings
+from generators.settings import GeneratorSettings, SamplingSettings
 
 NAMES = ("cat", "dog", "eel", "fox", "gnu")
 SEEDS = (5, 17, 2**62, 0, 99)
