@@ -4,6 +4,7 @@ settings.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from benchmarks.run_folder import (
     weights_id,
 )
 from benchmarks.settings import BenchmarkSettings
-from ssl_aug.command_line import compose
+from ssl_aug.command_line import compose, writable
 from ssl_aug.data.base import file_list_id
 from ssl_aug.runtime import (
     command,
@@ -108,7 +109,7 @@ def run(settings: BenchmarkSettings, anew: bool = True) -> Path | None:
     labeled, synthetic = split.labeled, None
     if settings.augment:
         synthetic = open_for(split.labeled, settings)
-        settings.synthetic.root = str(synthetic.folder)
+        settings = replace(settings, synthetic=replace(settings.synthetic, root=str(synthetic.folder)))
         if settings.mix.keep_share is not None:
             synthetic = best_of_each_class(synthetic, settings.mix.keep_share)
         labeled = split.labeled.with_synthetic(synthetic)
@@ -131,7 +132,7 @@ def run(settings: BenchmarkSettings, anew: bool = True) -> Path | None:
         if is_done:
             print(f"{folder}: this run is done already", flush=True)
             return folder
-        settings.resume = str(folder)
+        settings = replace(settings, resume=str(folder))
     mix = settings.mix
     weights = weights_of(synthetic, mix.synthetic_weight, mix.weight_by) if synthetic else []
     return _train(settings, split, labeled, split.unlabeled if uses_unlabeled else None, weights, facts)
@@ -262,7 +263,7 @@ def _register_methods() -> None:
 
     for name, (_, schema) in known_methods().items():  # a method of another package has no YAML here
         own = f"{name}_schema" if name in METHODS else name
-        ConfigStore.instance().store(group="method", name=own, node=schema)
+        ConfigStore.instance().store(group="method", name=own, node=writable(schema))
 
 
 def _device_name(device: Any) -> str:

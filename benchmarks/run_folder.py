@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.settings import BenchmarkSettings, ModelSettings
+from ssl_aug.command_line import writable
 from ssl_aug.runtime import error_line, file_hash, read_json
-from ssl_aug.settings import EMBEDDED, Settings, to_dict
+from ssl_aug.settings import AUGMENTATION, EMBEDDED, TRAINING, VARIANT, deciding, deciding_pictures
 
-# Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
-NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
-                "train.num_workers", "train.cache_megabytes", "train.log_every")  # fmt: skip
 IDENTIFYING = (
     "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
     "model_id",
 )  # fmt: skip
-OF_EVERY_RUN = ("data", "seed", "precision")  # what generating shares with a run that has no synthetic images
-REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
 
@@ -27,7 +23,11 @@ def settings_text(settings: BenchmarkSettings) -> str:
     """config.yaml: the resolved settings; the method's carry its name, so that the file says all."""
     from omegaconf import OmegaConf
 
-    return str(OmegaConf.to_yaml(OmegaConf.create(_content(settings))))
+    from benchmarks.methods import method_name
+
+    content = {**asdict(settings), **asdict(settings.sampling())}
+    content["method"] = {"name": method_name(settings.method)} | content["method"]
+    return str(OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
 def experiment(settings: BenchmarkSettings, set_card: dict[str, Any] | None) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def experiment(settings: BenchmarkSettings, set_card: dict[str, Any] | None) -> 
         set_card: generator.json of the synthetic set, whose settings stand for the run's own on generating; None for
             a plain run, which they do not concern.
     """
-    everything = _flat(_deciding(settings))
-    own = ("method", "model", "train", "view", "protocol", "precision", "data.validation_per_class")
-    kept = {name: value for name, value in everything.items() if name.startswith(own) and name not in REPEATED}
+    from benchmarks.methods import method_name
+
+    kept = {"method.name": method_name(settings.method), **_flat(deciding(settings, VARIANT))}
     if set_card is not None:
         of_set = {name: value for name, value in _flat(set_card).items() if not name.startswith(OF_ONE_SET)}
         kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
@@ -78,8 +78,8 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
         raise FileNotFoundError(f"resume={folder}: there is no config.yaml in it, so it is no run folder")
     try:
         saved = OmegaConf.load(path)
-        schema = OmegaConf.structured(BenchmarkSettings)
-        schema.method = OmegaConf.structured(known_methods()[saved.method.pop("name")][1])
+        schema = writable(BenchmarkSettings)
+        schema.method = writable(known_methods()[saved.method.pop("name")][1])
         settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, OmegaConf.from_dotlist(words)))
     except (OmegaConfBaseException, YAMLError, KeyError) as error:
         raise ValueError(
@@ -128,14 +128,6 @@ def earlier_run(settings: BenchmarkSettings, facts: dict[str, Any]) -> tuple[Pat
     return (stopped, False) if stopped is not None else None
 
 
-def _content(settings: BenchmarkSettings) -> dict[str, Any]:
-    from benchmarks.methods import method_name
-
-    content = to_dict(settings)
-    content["method"] = {"name": method_name(settings.method)} | content["method"]
-    return content
-
-
 def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in nested.items():
@@ -144,12 +136,10 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:
-    content = deepcopy(_content(settings))
-    for name in NOT_DECIDING:
-        group, _, key = name.rpartition(".")
-        del (content[group] if group else content)[key]
-    if not settings.augment:
-        for name in to_dict(Settings()).keys() - set(OF_EVERY_RUN):
-            content.pop(name, None)
-        del content["data"]["subset"]  # of the images that the generator is tuned on
-    return content
+    """All settings that decide a run's result; those of generating concern it only where it has synthetic images."""
+    from benchmarks.methods import method_name
+
+    kept = {"name of the method": method_name(settings.method), **deciding(settings, TRAINING)}
+    if settings.augment:
+        kept |= {"pictures": deciding_pictures(settings), **deciding(settings, AUGMENTATION)}
+    return kept

@@ -11,20 +11,21 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from ssl_aug.settings import Settings
+from ssl_aug.settings import TRAINING, VARIANT, Settings, decides
 from ssl_aug.synthetic import SCORES
 
 SCHEDULES = ("exp", "cosine", "multistep", "constant")
 PROTOCOLS = ("benchmark", "paper")
 
 
-@dataclass
+@dataclass(frozen=True)
 class ModelSettings:
     """The classifier: a timm backbone under the benchmark's bottleneck head."""
 
     name: str = "embedded"  # embedded (weights that come with the project) or any timm model name
     arguments: dict[str, Any] = field(default_factory=dict)  # further arguments of timm.create_model
-    checkpoint: str | None = None  # backbone weights: a .safetensors or torch file; takes the place of pretrained
+    # backbone weights: a .safetensors or torch file; takes the place of pretrained
+    checkpoint: str | None = field(default=None, metadata=decides())  # `model_id` says what is in it
     pretrained: bool = False  # timm's weights of this name, from its cache or (HF_HUB_OFFLINE=0) the network
     bottleneck_width: int = 1024  # features between backbone and head; benchmark: 1024
     dropout: float = 0.5  # before the last layer, 0 to below 1; benchmark: 0.5
@@ -52,7 +53,7 @@ class ModelSettings:
             raise ValueError(f"model.std={list(self.std)}: a standard deviation of 0 divides by zero")
 
 
-@dataclass
+@dataclass(frozen=True)
 class ViewSettings:
     """How a training image becomes a weak and a strong view."""
 
@@ -78,7 +79,7 @@ class ViewSettings:
             )
 
 
-@dataclass
+@dataclass(frozen=True)
 class TrainSettings:
     """The training loop. Values are the published benchmark's unless a recipe says otherwise."""
 
@@ -96,10 +97,12 @@ class TrainSettings:
     compile: bool = False  # the backbone, with torch.compile: minutes at first, faster steps; needs a C++ compiler
     ema_decay: float = 0.0  # per step, of an averaged copy that is evaluated too; 0: none (benchmark)
     eval_every: int = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
-    log_every: int = 20  # steps between rows of log.csv
+    log_every: int = field(default=20, metadata=decides())  # steps between rows of log.csv
     eval_batch_size: int = 128  # test images per forward pass
-    num_workers: int = 0  # processes that prepare images; 0: the training process itself
-    cache_megabytes: int = 1024  # decoded images kept in memory, half for training and half for test; 0: none
+    # processes that prepare images; 0: the training process itself
+    num_workers: int = field(default=0, metadata=decides())
+    # decoded images kept in memory, half for training and half for test; 0: none
+    cache_megabytes: int = field(default=1024, metadata=decides())
 
     def __post_init__(self) -> None:
         for name in ("batch_size", "unlabeled_batch_size"):
@@ -120,7 +123,7 @@ class TrainSettings:
             raise ValueError(f"train.schedule={self.schedule!r}: choose one of {', '.join(SCHEDULES)}")
 
 
-@dataclass
+@dataclass(frozen=True)
 class MixSettings:
     """How synthetic images join the labeled ones; the defaults are the paper's: all are labeled images like others."""
 
@@ -151,19 +154,23 @@ class MixSettings:
         return ", ".join(word for word in words if word)
 
 
-@dataclass
+@dataclass(frozen=True)
 class BenchmarkSettings(Settings):
     """One run: one method on one split, with or without the synthetic set of the shared settings."""
 
-    method: Any = MISSING  # settings of one of METHODS
-    augment: bool = False  # train on the labeled set with its synthetic images
-    protocol: str = "benchmark"  # benchmark: as the published one computes a step; paper: as the method's paper does
-    model: ModelSettings = field(default_factory=ModelSettings)
-    train: TrainSettings = field(default_factory=TrainSettings)
-    view: ViewSettings = field(default_factory=ViewSettings)
-    mix: MixSettings = field(default_factory=MixSettings)
-    runs: str = "outputs/runs"  # every run gets a new numbered folder in here, but what a grid has done
-    resume: str | None = None  # folder of a run that was stopped: go on there, with its settings
+    method: Any = field(default=MISSING, metadata=decides(TRAINING, VARIANT))  # settings of one of METHODS
+    # train on the labeled set with its synthetic images
+    augment: bool = field(default=False, metadata=decides(TRAINING))
+    # benchmark: as the published one computes a step; paper: as the method's paper does
+    protocol: str = field(default="benchmark", metadata=decides(TRAINING, VARIANT))
+    model: ModelSettings = field(default_factory=ModelSettings, metadata=decides(TRAINING, VARIANT))
+    train: TrainSettings = field(default_factory=TrainSettings, metadata=decides(TRAINING, VARIANT))
+    view: ViewSettings = field(default_factory=ViewSettings, metadata=decides(TRAINING, VARIANT))
+    mix: MixSettings = field(default_factory=MixSettings, metadata=decides(TRAINING))
+    # every run gets a new numbered folder in here, but what a grid has done
+    runs: str = field(default="outputs/runs", metadata=decides())
+    # folder of a run that was stopped: go on there, with its settings
+    resume: str | None = field(default=None, metadata=decides())
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,28 +1,71 @@
-"""Settings of the generators. No torch here, so that `--help` is instant."""
+"""Settings of the generators, and what a field says of itself. No torch here, so that `--help` is instant."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any
 
 MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
 APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
 TOKENS = ("pooled", "patches")
 CONDITIONS = ("image", "borrowed", "none")
+CLASS_MEANS = ("train", "labeled")
 TUNED = ("embedded", "ldm")  # generators whose weights are tuned to the images first
 ENTRY_POINTS = "ssl_aug.generators"  # group in which other packages register theirs
 
 
-@dataclass
+# ---------------------------------------------------------------------------------------------------------------------
+# which results a setting decides: said at its field, read by `deciding`
+
+PICTURES = "pictures"  # a synthetic set's
+TUNING = "tuning"  # the tuned weights, up to whatever number of steps
+TRAINING = "training"  # the classifier, with or without synthetic images
+AUGMENTATION = "augmentation"  # the classifier where it has synthetic images, beside these pictures themselves
+MEASURES = "measures"  # the figures of an evaluation, beside the pictures themselves
+VARIANT = "variant"  # the row of a table: what tells a training from others of the same method, data and model
+
+
+def decides(*results: str) -> Mapping[str, Any]:
+    """A field's metadata: the results that it decides; none for what only says where and how the work is done."""
+    return {"decides": frozenset(results)}
+
+
+def deciding(settings: Any, *results: str, unless_said: Iterable[str] = ()) -> dict[str, Any]:
+    """The settings of a dataclass, and of those in it, that decide one of these results, as plain dictionaries.
+
+    Args:
+        unless_said: what a field decides that says nothing. A field of a dataclass that stands in another one decides
+            what the other's field says.
+    """
+    kept: dict[str, Any] = {}
+    for each in fields(settings):
+        value, own = getattr(settings, each.name), each.metadata.get("decides", frozenset(unless_said))
+        if is_dataclass(value):
+            inner = deciding(value, *results, unless_said=own)
+            if inner:
+                kept[each.name] = inner
+        elif own & set(results):
+            kept[each.name] = value
+    return kept
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class GeneratorSettings:
     """Which generator, from which weights."""
 
     name: str = "embedded"  # one of GENERATORS, or of those that other packages register
-    checkpoint: str | None = None  # folder of a latent diffusion model, or the published file; null: the embedded one
+    # folder of a latent diffusion model, or the published file; null: the embedded one
+    checkpoint: str | None = field(default=None, metadata=decides())  # the set's `model_id` says what is in it
     image_size: int | None = None  # pixels; null: the size the weights were trained at
     tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings
     fold: bool = True  # leave out of the cross-attention what one condition token cannot use; exact
-    clip_checkpoint: str | None = None  # CLIP's weights where the checkpoint has none: a file, folder or open_clip tag
+    # CLIP's weights where the checkpoint has none: a file, folder or open_clip tag
+    clip_checkpoint: str | None = field(default=None, metadata=decides())
 
     def __post_init__(self) -> None:
         if self.image_size is not None and self.image_size < 8:
@@ -31,22 +74,17 @@ class GeneratorSettings:
             raise ValueError(f"generator.tokens={self.tokens!r}: choose one of {', '.join(TOKENS)}")
 
 
-@dataclass
-class SamplingSettings:
-    """How one image is drawn from a tuned generator (paper 3.3 and its sampling paragraph)."""
+@dataclass(frozen=True)
+class SolverSettings:
+    """What of drawing has one default, whatever the generator (paper 3.3 and its sampling paragraph)."""
 
-    mask_rate: float = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
-    mask_fill: str = "mean"  # what fills it: CLIP's mean color, grey or black
+    mask_fill: str = "mean"  # what fills the erased rectangle: CLIP's mean color, grey or black
     sampler: str = "ddim"  # ddim (eta 0) or dpmpp (DPM-Solver++ 2M, Karras noise levels)
     steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
-    guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
     prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
-    condition: str = "image"  # image; borrowed: its class, with all else of another labeled image; none: null token
     strength: float = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.mask_rate < 1:
-            raise ValueError(f"mask_rate={self.mask_rate}: give 0 (no mask) to below 1")
         if self.mask_fill not in MASK_FILLS:
             raise ValueError(f"mask_fill={self.mask_fill!r}: choose one of {', '.join(MASK_FILLS)}")
         if self.sampler not in SAMPLERS:
@@ -56,13 +94,30 @@ class SamplingSettings:
             raise ValueError(
                 f"steps={self.steps}: give 1 to 500; ddim takes divisors of 1000 (20, 25, 50, 100, 200 ...)"
             )
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength={self.strength}: give above 0 to 1 (from pure noise)")
+
+
+@dataclass(frozen=True)
+class SamplingSettings(SolverSettings):
+    """How one image is drawn from a tuned generator: what holds, each value concrete."""
+
+    mask_rate: float = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
+    guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
+    condition: str = "image"  # image; borrowed: its class, with all else of another labeled image; none: null token
+    class_means: str | None = None  # of condition=borrowed: train or labeled; null with any other condition
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.mask_rate < 1:
+            raise ValueError(f"mask_rate={self.mask_rate}: give 0 (no mask) to below 1")
         if self.condition not in CONDITIONS:
             raise ValueError(f"condition={self.condition!r}: choose one of {', '.join(CONDITIONS)}")
         if self.condition == "none" and (self.prompt is not None or self.guidance != 1):
             raise ValueError("condition=none has no room for a prompt or guidance: leave them out")
         if self.condition == "borrowed" and self.prompt is not None:
             raise ValueError("condition=borrowed has no effect on a prompt: leave one of them out")
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"strength={self.strength}: give above 0 to 1 (from pure noise)")
         if self.guidance < 1:
             raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")
+        if self.class_means not in (None, *CLASS_MEANS):
+            raise ValueError(f"class_means={self.class_means!r}: choose train or labeled, or null")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from generators.settings import ENTRY_POINTS
-from ssl_aug.settings import to_dict
 
 
 def config_folder() -> Path:
@@ -42,7 +42,7 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
     from omegaconf.errors import OmegaConfBaseException
 
     store = ConfigStore.instance()
-    store.store(name=f"{config_name}_schema", node=schema)
+    store.store(name=f"{config_name}_schema", node=writable(schema))
     for name in entry_points(group=ENTRY_POINTS).names:  # generators of other packages have no YAML here
         store.store(group="generator", name=name, node={"name": name})
     try:
@@ -51,6 +51,20 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
         return cast(Schema, OmegaConf.to_object(config))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_one_line(error, overrides, schema)) from error
+
+
+def writable(schema: type) -> Any:
+    """A schema that hydra can compose into: OmegaConf makes frozen dataclasses read-only, before they are settled."""
+    from omegaconf import DictConfig, OmegaConf
+
+    node = OmegaConf.structured(schema)
+    unlocked = [node]
+    while unlocked:
+        config = unlocked.pop()
+        OmegaConf.set_readonly(config, None)
+        values = (config[name] for name in config if not OmegaConf.is_missing(config, name))
+        unlocked += [value for value in values if isinstance(value, DictConfig)]
+    return node
 
 
 def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
@@ -87,7 +101,7 @@ def _quoted(value: str) -> str:
     return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
-def _one_line(error: Exception, overrides: Sequence[str], settings: Any) -> str:
+def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     """Hydra's and OmegaConf's messages span lines and speak of structs: name the word, and what is allowed."""
     text = str(error)
     causes = [text] + [str(cause) for cause in (error.__cause__,) if cause is not None]
@@ -97,7 +111,7 @@ def _one_line(error: Exception, overrides: Sequence[str], settings: Any) -> str:
         return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {', '.join(options)}"
     unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' not in", text)
     if unknown:
-        return f"{unknown[1]}: there is no such setting{_nearest(unknown[1], settings)}; see --help"
+        return f"{unknown[1]}: there is no such setting{_nearest(unknown[1], schema)}; see --help"
     lines = [line.strip() for line in "; ".join(causes).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("object_type", "reference_type", "See http"))]
     named = re.search(r"full_key: ([\w.]+)", text)
@@ -106,16 +120,18 @@ def _one_line(error: Exception, overrides: Sequence[str], settings: Any) -> str:
     return f"{word}: {message}" if word else message
 
 
-def _nearest(name: str, settings: Any) -> str:
+def _nearest(name: str, schema: type) -> str:
     from difflib import get_close_matches
 
-    names = [key for key in _all_names(settings) if key]
+    names = _all_names(schema)
     close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
     return f", did you mean {close[0]}?" if close else ""
 
 
-def _all_names(settings: Any, prefix: str = "") -> list[str]:
+def _all_names(schema: type) -> list[str]:
+    """The settings of a schema and of those in it, as they are written on the command line."""
     names: list[str] = []
-    for key, value in to_dict(settings).items():
-        names += [f"{prefix}{key}.{inner}" for inner in value] if isinstance(value, dict) else [f"{prefix}{key}"]
+    for each in fields(schema):
+        inner = each.default_factory
+        names += [f"{each.name}.{name}" for name in _all_names(inner)] if is_dataclass(inner) else [each.name]
     return names

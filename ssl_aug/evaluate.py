@@ -11,18 +11,18 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from generators.settings import MEASURES, decides, deciding
 from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.build import load_split
 from ssl_aug.generate import generate
 from ssl_aug.help import fields_of, generation_rows, options_of, rows
 from ssl_aug.ruler import FEATURES, Row, Ruler
 from ssl_aug.runtime import command, placement, read_json, versions, write_json, written_atomically
-from ssl_aug.settings import Settings, short_hash, to_dict
+from ssl_aug.settings import Settings, deciding_pictures, short_hash
 
 FLAGS = {"--out": "out", "--device": "device", "--per-sample": "per_sample"}
 SWITCHES = {"--dry-run": "dry_run"}
@@ -40,23 +40,26 @@ COLUMNS = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class EvaluateSettings(Settings):
     """What is measured, beside all that decides the synthetic set."""
 
-    sweep: str | None = None  # mask_rate, approach or tune_steps, or several joined by +; null: one set
-    mask_rates: list[float] = field(default_factory=lambda: [0.0, 0.3, 0.5, 0.7])  # of sweep=mask_rate
-    approaches: list[str] = field(default_factory=lambda: ["anl", "all", "scratch"])  # of sweep=approach
-    tune_steps: list[int] = field(default_factory=lambda: [500, 1000, 2000])  # of sweep=tune_steps
-    features: str = "backbone"  # what distances are measured in: the embedded classifier backbone, or clip
-    judge_steps: int = 1500  # of training the classifier that names the classes, on all labels of real images
-    out: str | None = None  # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
+    # mask_rate, approach or tune_steps, or several joined by +; null: one set
+    sweep: str | None = field(default=None, metadata=decides(MEASURES))
+    # of sweep=mask_rate
+    mask_rates: list[float] = field(default_factory=lambda: [0.0, 0.3, 0.5, 0.7], metadata=decides(MEASURES))
+    # of sweep=approach
+    approaches: list[str] = field(default_factory=lambda: ["anl", "all", "scratch"], metadata=decides(MEASURES))
+    # of sweep=tune_steps
+    tune_steps: list[int] = field(default_factory=lambda: [500, 1000, 2000], metadata=decides(MEASURES))
+    # what distances are measured in: the embedded classifier backbone, or clip
+    features: str = field(default="backbone", metadata=decides(MEASURES))
+    # of training the classifier that names the classes, on all labels of real images
+    judge_steps: int = field(default=1500, metadata=decides(MEASURES))
+    # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
+    out: str | None = field(default=None, metadata=decides())
 
     def __post_init__(self) -> None:
-        if self.guidance is None and "approach" in self.swept:  # a model from scratch has no null token: none is guided
-            self.guidance = 1.0
-        if self.swept and self.condition is None and self.mask_rate is None:  # the paper's tables
-            self.condition = "image"
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]
         if unknown:
@@ -87,7 +90,7 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
             print(name_of(variant, settings.swept))
             generate(variant)
         return []
-    ruler = Ruler(dataset, settings, settings.features, settings.judge_steps, place)
+    ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
     found: list[Row] = []
     for variant in chosen:
         synthetic = generate(variant)
@@ -103,30 +106,31 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
 
 def variants(settings: EvaluateSettings) -> Iterator[Settings]:
     """The settings of each set: every combination of the swept values, the last one fastest."""
+    guidance, condition = settings.guidance, settings.condition
+    if guidance is None and "approach" in settings.swept:  # a model from scratch has no null token: none is guided
+        guidance = 1.0
+    if settings.swept and condition is None and settings.mask_rate is None:  # the paper's tables
+        condition = "image"
     values: dict[str, list[Any]] = {
-        "mask_rate": list(settings.mask_rates),
-        "approach": list(settings.approaches),
-        "tune_steps": list(settings.tune_steps),
+        "mask_rate": settings.mask_rates,
+        "approach": settings.approaches,
+        "tune_steps": settings.tune_steps,
     }
-    plain = Settings(**{name: getattr(settings, name) for name in to_dict(Settings())})
     for chosen in itertools.product(*(values[name] for name in settings.swept)):
-        variant = deepcopy(plain)
-        for name, value in zip(settings.swept, chosen, strict=True):
-            if name == "mask_rate":
-                variant.mask_rate = value
-            elif name == "approach":
-                variant.tune.approach = value
-            else:
-                variant.tune.steps = value
-        variant.__post_init__()
-        variant.tune.__post_init__()
-        yield variant
+        of = dict(zip(settings.swept, chosen, strict=True))
+        tune = replace(
+            settings.tune,
+            approach=of.get("approach", settings.tune.approach),
+            steps=of.get("tune_steps", settings.tune.steps),
+        )
+        mask_rate = of.get("mask_rate", settings.mask_rate)
+        yield replace(settings, sweep=None, tune=tune, mask_rate=mask_rate, guidance=guidance, condition=condition)
 
 
 def name_of(variant: Settings, swept: tuple[str, ...]) -> str:
     """What tells this set from the others of its sweep."""
     words = {
-        "mask_rate": f"mask {variant.mask_rate:g}",
+        "mask_rate": f"mask {variant.sampling().mask_rate:g}",
         "approach": variant.tune.approach,
         "tune_steps": f"{variant.tune.steps} steps",
     }
@@ -151,23 +155,36 @@ def render(table: list[Row], title: str) -> str:
 
 def default_folder(settings: EvaluateSettings) -> Path:
     """A folder of its own for each evaluation's settings."""
-    kept = short_hash(_kept(to_dict(settings)))
-    return Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{kept}"
+    return (
+        Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{short_hash(_identity(settings))}"
+    )
 
 
 def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
     card = folder / "evaluation.json"
-    if card.is_file() and _kept(read_json(card)["settings"]) != _kept(to_dict(settings)):
+    if card.is_file() and not _agree(read_json(card)["settings"], _identity(settings)):
         raise FileExistsError(f"out={folder} holds an evaluation of other settings: name another folder")
 
 
-def _kept(settings: dict[str, Any]) -> dict[str, Any]:
-    apart = ("out", "device", "dry_run")
-    return {name: value for name, value in settings.items() if name not in apart and value is not None}
+def _identity(settings: EvaluateSettings) -> dict[str, Any]:
+    """All that decides the figures."""
+    return {**deciding_pictures(settings), **deciding(settings, MEASURES)}
+
+
+def _agree(there: dict[str, Any], here: dict[str, Any]) -> bool:
+    """Whether settings that were written down say the same; they hold more than what decides the figures."""
+    return all(
+        _agree(there.get(name) or {}, value) if isinstance(value, dict) else there.get(name) == value
+        for name, value in here.items()
+    )
 
 
 def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:
-    facts = {"title": ruler.title, "judge_accuracy": ruler.judge_accuracy, "settings": to_dict(settings)}
+    facts = {
+        "title": ruler.title,
+        "judge_accuracy": ruler.judge_accuracy,
+        "settings": {**asdict(settings), **asdict(settings.sampling())},
+    }
     write_json(folder / "evaluation.json", {**facts, "rows": table, "versions": versions()})
     with written_atomically(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["set", "num_images", *COLUMNS, "kernel_distance_std"], lineterminator="\n")

@@ -14,18 +14,19 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generators.settings import ENTRY_POINTS, TUNED
+from generators.settings import ENTRY_POINTS, TUNED, GeneratorSettings, SamplingSettings
 from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
 from ssl_aug.lenders import lenders_of, remember
 from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
-from ssl_aug.settings import SamplingSettings, Settings, deciding
+from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
 from ssl_aug.tune import TuningPlan, plan_tuning, read_adapter, tune
 
@@ -77,7 +78,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
 
 def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
     """Everything that decides the pictures, for generator.json."""
-    kept = {**deciding(settings), "batch_size": settings.batch_size, "seed": settings.seed}
+    kept = {**deciding_pictures(settings), "batch_size": settings.batch_size, "seed": settings.seed}
     if plan is None:
         del kept["tune"]
         registered = entry_points(group=ENTRY_POINTS)
@@ -103,17 +104,22 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
                 "run python -m ssl_aug.tune with the same settings first (torchrun shares it among GPUs)"
             )
         adapter = read_adapter(tune(settings, plan, place))
-        settings.generator.checkpoint = str(plan.checkpoint)
+    sampling = settings.sampling()
     generator = build_generator(
-        settings.generator,
-        settings,
+        with_checkpoint(settings.generator, plan),
+        sampling,
         adapter,
         lambda module: module.to(place.device, memory_format=torch.channels_last),
     )
-    if settings.condition == "borrowed":
+    if sampling.condition == "borrowed":
         assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
-        remember(generator, settings, plan, labeled, place)
+        remember(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)
     return generator
+
+
+def with_checkpoint(generator: GeneratorSettings, plan: TuningPlan | None) -> GeneratorSettings:
+    """The generator's settings with its weights named, also where they come with the package."""
+    return generator if plan is None else replace(generator, checkpoint=str(plan.checkpoint))
 
 
 def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
@@ -156,18 +162,18 @@ def facts_of(
     from generators.borrowing import lender
     from generators.masks import mask_box
 
-    is_conditional = settings.condition != "none" and settings.tune.approach != "anl_unconditional"
-    assert settings.mask_rate is not None  # chosen when the settings were made
+    sampling = settings.sampling()
+    is_conditional = sampling.condition != "none" and settings.tune.approach != "anl_unconditional"
     masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
     size = generator.image_size
-    boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]
+    boxes = [mask_box(request.seed, sampling.mask_rate, size) if masked else () for request in chunk]
     same = {
-        "mask_rate": str(settings.mask_rate if masked else 0.0),
+        "mask_rate": str(sampling.mask_rate if masked else 0.0),
         "sampler": settings.sampler,
         "steps": str(settings.steps),
-        "guidance": str(settings.guidance),
+        "guidance": str(sampling.guidance),
     }
-    lenders = lenders_of(labeled) if settings.condition == "borrowed" else []
+    lenders = lenders_of(labeled) if sampling.condition == "borrowed" else []
     lent = [lenders[lender(request.seed, len(lenders))].key if lenders else "" for request in chunk]
     own = zip(boxes, lent, strict=True)
     return [{**same, "mask_box": " ".join(map(str, box)), "lender": key} for box, key in own]
@@ -188,12 +194,10 @@ def estimate(
 
     total = sum(len(chunk) for chunk in chunks)
     probe = chunks[0][:8]
-    assert settings.mask_rate is not None  # chosen when the settings were made
-    quick = SamplingSettings(mask_rate=settings.mask_rate, sampler=settings.sampler, steps=2)
-    if plan is not None:
-        settings.generator.checkpoint = str(plan.checkpoint)
+    sampling = settings.sampling()
+    quick = SamplingSettings(mask_rate=sampling.mask_rate, sampler=sampling.sampler, steps=2)
     generator = build_generator(
-        settings.generator,
+        with_checkpoint(settings.generator, plan),
         quick,
         None,
         lambda module: module.to(place.device, memory_format=torch.channels_last),
@@ -202,7 +206,7 @@ def estimate(
     start = time.perf_counter()
     images = draw(generator, probe, labeled, place)
     evaluation = (time.perf_counter() - start) / 2 / len(probe)  # of the network, per image
-    seconds = evaluation * settings.steps * total * (1 if settings.guidance == 1 else 2)
+    seconds = evaluation * settings.steps * total * (1 if sampling.guidance == 1 else 2)
     # PNG sizes: smooth untuned drawings would be too small a guess, so the references' own pixels count
     size = max(len(encode_png(image)) for image in (*images, *references(probe, generator.image_size)))
     lines = [
@@ -228,9 +232,10 @@ def references(chunk: Sequence[Request], image_size: int) -> Tensor:
 
 def card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
-    means = f" (class means of {settings.class_means} images)" if settings.class_means else ""
-    condition = f"condition {settings.condition}{means}, mask rate {settings.mask_rate}"
-    drawn = f"{condition}, {settings.sampler} {settings.steps} steps, guidance {settings.guidance}"
+    sampling = settings.sampling()
+    means = f" (class means of {sampling.class_means} images)" if sampling.class_means else ""
+    condition = f"condition {sampling.condition}{means}, mask rate {sampling.mask_rate}"
+    drawn = f"{condition}, {sampling.sampler} {sampling.steps} steps, guidance {sampling.guidance}"
     tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name in TUNED else "not"
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"

@@ -22,16 +22,26 @@ def fields_of(source: Path, class_name: str) -> list[Field]:
         if isinstance(node, ast.ClassDef) and node.name == class_name:
             for item in node.body:
                 if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.value is not None:
-                    default = ast.unparse(item.value)
-                    comment = _comment(lines, item.lineno - 1)
-                    if not default.startswith("field(default_factory=") or default.endswith("=dict)"):
-                        found.append((item.target.id, _yaml_like(default), comment))
+                    default = _default(item.value)
+                    if default is not None:
+                        found.append((item.target.id, _yaml_like(default), _comment(lines, item.lineno - 1)))
     return found
+
+
+def _default(value: ast.expr) -> str | None:
+    """The source of a field's default; None for nested settings."""
+    if not (isinstance(value, ast.Call) and ast.unparse(value.func) == "field"):
+        return ast.unparse(value)
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in value.keywords}
+    if "default" in given:
+        return given["default"]
+    factory = given["default_factory"]
+    return "{}" if factory == "dict" else factory.removeprefix("lambda: ") if factory.startswith("lambda") else None
 
 
 def _comment(lines: list[str], number: int) -> str:
     """What is said of a field behind it, or else in the comment above it."""
-    behind = lines[number].partition("  # ")[2].removeprefix("type: ignore[assignment]").removeprefix("  # ")
+    behind = lines[number].partition("  # ")[2]
     above: list[str] = []
     while not behind and lines[number - 1].lstrip().startswith("# "):
         number -= 1
@@ -53,7 +63,7 @@ def generation_rows() -> list[str]:
     """Every setting that decides a synthetic set."""
     return [
         *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"]),
-        *rows("", fields_of(GENERATOR_SETTINGS, "SamplingSettings"), skip=("guidance", "condition", "mask_rate")),
+        *rows("", fields_of(GENERATOR_SETTINGS, "SolverSettings")),
         *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
         *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
         *rows("tune.", fields_of(SETTINGS, "TuneSettings")),
@@ -82,7 +92,6 @@ def _yaml_like(default: str) -> str:
         "None": "null",
         "True": "true",
         "False": "false",
-        "field(default_factory=dict)": "{}",
         "MISSING": "erm",
     }
     return words.get(default, default.strip("'"))

@@ -42,7 +42,7 @@ LEAK = (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class ImportSettings(Settings):
     """Where images come from and go to, beside all that names the split."""
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import file_hash
-from ssl_aug.settings import Settings
 from ssl_aug.tune import TuningPlan, encodings_of
 
 if TYPE_CHECKING:
@@ -33,25 +32,37 @@ def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:
 
 
 def remember(
-    generator: ANLLatentDiffusion, settings: Settings, plan: TuningPlan, labeled: LabeledSet, place: Placement
+    generator: ANLLatentDiffusion,
+    labeled: LabeledSet,
+    plan: TuningPlan,
+    class_means: str | None,
+    flip: bool,
+    batch_size: int,
+    place: Placement,
 ) -> None:
-    """Tells the generator how the labeled images differ from their classes; says where CLIP cannot know that."""
+    """Tells the generator how the labeled images differ from their classes; says where CLIP cannot know that.
+
+    Args:
+        class_means: train or labeled (`SamplingSettings.class_means`).
+        flip: whether the tuning images were encoded mirrored as well.
+        batch_size: labeled images embedded at once.
+    """
     import torch
 
     from ssl_aug.encodings import read_batch
 
     lenders, tokens = lenders_of(labeled), []
     with torch.no_grad(), place.autocast():
-        for first in range(0, len(lenders), settings.batch_size):
-            paths = [one.path for one in lenders[first : first + settings.batch_size]]
+        for first in range(0, len(lenders), batch_size):
+            paths = [one.path for one in lenders[first : first + batch_size]]
             batch = read_batch(paths, generator.image_size).to(place.device)
             tokens.append(generator.model.clip.embed_images(batch)[:, 0].float())
     unlabeled = None
-    if settings.class_means == "train":
+    if class_means == "train":
         rows = [row for row, is_known in enumerate(copies(plan.images, labeled.paths)) if not is_known]
         if not rows:
             print("class_means=train: every tuning image is labeled, so there are no others to take", file=sys.stderr)
-        everything = encodings_of(settings, plan, generator.model, place).tokens
+        everything = encodings_of(plan, generator.model, generator.image_size, flip, place).tokens
         unlabeled = torch.from_numpy(everything[rows, 0]).to(place.device)
     names = [labeled.class_names[one.label] for one in lenders]
     told_apart = generator.remember(torch.cat(tokens), names, unlabeled)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ssl_aug.data.base import Dataset
-from ssl_aug.settings import EMBEDDED, Settings
+from ssl_aug.settings import EMBEDDED
 from ssl_aug.world.paint import has_paint, paint_in
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from generators.settings import GeneratorSettings
     from ssl_aug.judge import Judge
     from ssl_aug.runtime import Placement
     from ssl_aug.synthetic import SyntheticSet
@@ -23,16 +24,30 @@ Row = dict[str, Any]
 class Ruler:
     """Real images' features and the judge: what sets are measured against."""
 
-    def __init__(self, dataset: Dataset, settings: Settings, features: str, judge_steps: int, place: Placement):
-        """`features` is one of FEATURES; the judge is trained for `judge_steps` on the labels of all real images."""
+    def __init__(
+        self,
+        dataset: Dataset,
+        generator: GeneratorSettings,
+        prompt: str | None,
+        features: str,
+        judge_steps: int,
+        place: Placement,
+    ):
+        """
+        Args:
+            generator: whose CLIP features=clip means.
+            prompt: the text that sets were drawn from, whose paint is looked for in toycars.
+            features: one of FEATURES.
+            judge_steps: how long the judge is trained on the labels of all real images.
+        """
         import torch
 
         from ssl_aug.judge import JudgeSettings, read_images, trained_judge
 
         self.place = place
-        self.paint = paint_in(settings.prompt) if dataset.name == "toycars" else None
+        self.paint = paint_in(prompt) if dataset.name == "toycars" else None
         self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
-        self._embed = _extractor(settings, features, place)
+        self._embed = _extractor(generator, features, place)
         self.train = self._embed(read_images(dataset.train.paths))
         test_images = read_images(dataset.test.paths)
         self.test = self._embed(test_images)
@@ -93,7 +108,7 @@ class Ruler:
         }
 
 
-def _extractor(settings: Settings, features: str, place: Placement) -> Any:
+def _extractor(generator: GeneratorSettings, features: str, place: Placement) -> Any:
     """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
     import torch
 
@@ -105,7 +120,7 @@ def _extractor(settings: Settings, features: str, place: Placement) -> Any:
         from generators import ldm
         from ssl_aug.tune import checkpoint_path
 
-        clip = ldm.load(checkpoint_path(settings), settings.generator.clip_checkpoint).clip.to(place.device)
+        clip = ldm.load(checkpoint_path(generator), generator.clip_checkpoint).clip.to(place.device)
     else:
         backbone = load_backbone(EMBEDDED).to(place.device).eval()
 

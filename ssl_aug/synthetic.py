@@ -20,7 +20,7 @@ from typing import Any
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import derived_seed, read_json, write_json, written_atomically
-from ssl_aug.settings import EMBEDDED, Settings, deciding, short_hash
+from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
@@ -154,7 +154,7 @@ def default_folder(settings: Settings) -> Path:
     """
     data = settings.data
     name = f"{data.name}-{data.labels_per_class}-split{data.split_seed}-{settings.generator.name}"
-    kept = deciding(settings)
+    kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
     return Path("outputs/synthetic") / f"{name}-{short_hash(kept)}"

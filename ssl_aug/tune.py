@@ -5,10 +5,12 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.build import load_split
@@ -24,7 +26,7 @@ from ssl_aug.runtime import (
     write_json,
     written_atomically,
 )
-from ssl_aug.settings import EMBEDDED, NOT_DECIDING_TUNE, Settings, short_hash, to_dict
+from ssl_aug.settings import EMBEDDED, Settings, short_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,26 +66,24 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     """
     from generators.ldm import weights_hash
 
-    checkpoint = checkpoint_path(settings)
+    checkpoint = checkpoint_path(settings.generator)
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
-    tune = {name: value for name, value in to_dict(settings.tune).items() if name not in NOT_DECIDING_TUNE}
-    del tune["steps"]
+    tune = deciding(settings.tune, TUNING, unless_said=[TUNING])
     model_id, images_id = weights_hash(checkpoint, settings.generator.clip_checkpoint), file_list_id(images)
     key = short_hash([model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens])
     folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{key}"
     return TuningPlan(checkpoint, model_id, images, images_id, folder, settings.tune.steps)
 
 
-def checkpoint_path(settings: Settings) -> Path:
+def checkpoint_path(generator: GeneratorSettings) -> Path:
     """The folder of the pretrained weights, or the published checkpoint's file.
 
     Raises:
         ValueError: no checkpoint is named, or one that has no effect.
         FileNotFoundError: it is not there.
     """
-    generator = settings.generator
     if generator.name == "embedded":
         if generator.checkpoint is not None:
             raise ValueError("generator.checkpoint has no effect on generator=embedded: use generator=ldm with it")
@@ -119,6 +119,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     from generators import ldm
     from ssl_aug.encodings import read_batch
     from ssl_aug.tuning import steps_done, tune_unet
+    from ssl_aug.tuning_reports import report, without_labels
 
     if plan.adapter.is_file():
         return plan.adapter
@@ -133,14 +134,24 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size
     with accelerator.main_process_first():  # the others read what it wrote
-        encodings = encodings_of(settings, plan, model, place)
+        encodings = encodings_of(plan, model, image_size, settings.tune.flip, place)
     if model.clip.image_norm is None:
         model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
     references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
     checkpoint = plan.folder / "checkpoint.pt"
     if steps_done(checkpoint) > settings.tune.steps:  # there is no way back: from the beginning, beside it
         checkpoint = plan.folder / f"checkpoint_{settings.tune.steps:06d}.pt"
-    adapter, state = tune_unet(model, encodings, settings, accelerator, checkpoint, references)
+    reporting = partial(
+        report,
+        model,
+        encodings,
+        settings.tune,
+        without_labels(settings.sampling()),
+        accelerator,
+        references,
+        plan.folder,
+    )
+    adapter, state = tune_unet(model, encodings, settings.tune, generator.fold, accelerator, checkpoint, reporting)
     if accelerator.is_main_process:
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
@@ -152,14 +163,13 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     return plan.adapter
 
 
-def encodings_of(settings: Settings, plan: TuningPlan, model: LatentDiffusion, place: Placement) -> Encodings:
+def encodings_of(plan: TuningPlan, model: LatentDiffusion, image_size: int, flip: bool, place: Placement) -> Encodings:
     """Latents and tokens of the tuning images, made once; row i is image i, mirrored ones come after all others."""
     from ssl_aug.encodings import encode
 
-    tokens = settings.generator.tokens
+    tokens = model.clip.tokens
     encoders = plan.model_id if tokens == "pooled" else f"{plan.model_id}-{tokens}"
-    image_size = settings.generator.image_size or model.facts.image_size
-    return encode(plan.images, model, encoders, image_size, settings.tune.flip, place)
+    return encode(plan.images, model, encoders, image_size, flip, place)
 
 
 def read_adapter(path: Path) -> Adapter:
@@ -185,7 +195,7 @@ def _facts(
         "model_id": plan.model_id,
         "clip_image_norm": model.clip.image_norm,
         "loss_of_last_50_steps": sum(losses[-50:]) / len(losses[-50:]),
-        "tune": to_dict(settings.tune),
+        "tune": asdict(settings.tune),
         "versions": versions(),
     }
 

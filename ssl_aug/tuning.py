@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import pickle
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +29,16 @@ from ssl_aug.runtime import (
     progress_bar,
     written_atomically,
 )
-from ssl_aug.settings import NOT_DECIDING_TUNE
+from ssl_aug.settings import TUNING, deciding
 from ssl_aug.training import batch_indices
-from ssl_aug.tuning_reports import report, write_rows
+from ssl_aug.tuning_reports import write_rows
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from generators.ldm import LatentDiffusion
     from ssl_aug.encodings import Encodings
-    from ssl_aug.settings import Settings, TuneSettings
+    from ssl_aug.settings import TuneSettings
 
 
 @dataclass
@@ -52,17 +52,19 @@ class State:
 def tune_unet(
     model: LatentDiffusion,
     encodings: Encodings,
-    settings: Settings,
+    options: TuneSettings,
+    fold: bool,
     accelerator: Accelerator,
     checkpoint: Path,
-    references: Tensor,
+    report: Callable[[int], dict[str, float]],
 ) -> tuple[dict[str, Tensor], State]:
     """Tunes the model's UNet in place.
 
     Args:
         encodings: latents and tokens of the tuning images; with flips, the mirrored ones behind.
-        checkpoint: file to go on from, and to save to; figures and sample grids are put beside it.
-        references: (r, 3, s, s) images in [-1, 1] that reports draw from.
+        fold: leave out of the cross-attention what one condition token cannot use.
+        checkpoint: file to go on from, and to save to; figures are put beside it.
+        report: figures of the weights as they are after so many steps, called every tune.report_every steps.
 
     Returns:
         The tuned weights by name (averaged ones with tune.ema_decay), and losses and reports.
@@ -72,14 +74,13 @@ def tune_unet(
             finite.
         KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
     """
-    options = settings.tune
     parts = accelerator.num_processes * options.accumulation
     if options.batch_size % parts:
         raise ValueError(
             f"tune.batch_size={options.batch_size} cannot be cut into {parts} equal parts "
             f"({accelerator.num_processes} processes x tune.accumulation={options.accumulation}): give a multiple"
         )
-    names = prepare(model, options, settings.generator.fold)
+    names = prepare(model, options, fold)
     parameters = anl.set_trainable(model.unet, names)
     if options.gradient_checkpointing:
         model.unet.enable_gradient_checkpointing()
@@ -118,7 +119,7 @@ def tune_unet(
             done = len(state.losses)
             if options.report_every and done % options.report_every == 0 and accelerator.is_main_process:
                 with averaged(average, parameters):  # of the weights that would be saved
-                    state.reports.append(report(model, encodings, settings, accelerator, references, folder, done))
+                    state.reports.append(report(done))
                 write_rows(folder / "reports.csv", state.reports)
             # every process looks at the same time, else one would wait for gradients of another that has stopped
             stop = bool(accelerator.reduce(torch.tensor(float(interrupted()), device=accelerator.device), "sum"))
@@ -280,4 +281,4 @@ def _resume(
 
 def _identity(options: TuneSettings) -> dict[str, Any]:
     """The settings that decide the trajectory up to any step: not how far it goes, nor what only costs memory."""
-    return {name: value for name, value in asdict(options).items() if name not in ("steps", *NOT_DECIDING_TUNE)}
+    return deciding(options, TUNING, unless_said=[TUNING])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from generators.ldm import LatentDiffusion
+    from generators.settings import SamplingSettings
     from ssl_aug.encodings import Encodings
-    from ssl_aug.settings import Settings
+    from ssl_aug.settings import TuneSettings
 
 REPORT_BATCH = 8  # images at once: a report must fit beside the training's memory
 COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed
@@ -31,7 +33,8 @@ COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warni
 def report(
     model: LatentDiffusion,
     encodings: Encodings,
-    settings: Settings,
+    options: TuneSettings,
+    sampling: SamplingSettings,
     accelerator: Accelerator,
     references: Tensor,
     folder: Path,
@@ -43,18 +46,14 @@ def report(
     image than training images to each other say that the tuning copies.
     """
     from generators.anl_ldm import ANLLatentDiffusion
-    from generators.settings import SamplingSettings
 
     model.eval()
     row = {"step": float(step), "fixed_noise_loss": fixed_noise_loss(model, encodings, accelerator)}
-    sampling = SamplingSettings(**{name: getattr(settings, name) for name in SamplingSettings.__dataclass_fields__})
-    if sampling.condition == "borrowed":  # that takes labels, which tuning does without
-        sampling.condition = "image"
     generator = ANLLatentDiffusion(model, sampling, references.shape[-1])
-    seeds = [derived_seed("report", settings.tune.seed, place) for place in range(len(references))]
+    seeds = [derived_seed("report", options.seed, place) for place in range(len(references))]
     with accelerator.autocast():
         drawn = generator(references.to(accelerator.device), [""] * len(references), seeds).float().cpu()
-    count = len(encodings) // 2 if settings.tune.flip else len(encodings)  # an image's mirrored self is no neighbor
+    count = len(encodings) // 2 if options.flip else len(encodings)  # an image's mirrored self is no neighbor
     pooled = torch.from_numpy(encodings.tokens[:count, 0].copy())
     row["near_copy_rate"] = near_copy_rate(pooled, _pooled(model, drawn, accelerator))
     save_grid(torch.stack([references.cpu(), drawn]), folder / f"samples_{step:06d}.png")
@@ -66,6 +65,13 @@ def report(
             file=sys.stderr,
         )
     return row
+
+
+def without_labels(sampling: SamplingSettings) -> SamplingSettings:
+    """The same drawing for a tuning, which does without the labels that condition=borrowed takes."""
+    if sampling.condition != "borrowed":
+        return sampling
+    return replace(sampling, condition="image", class_means=None)
 
 
 def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: Accelerator) -> float:

@@ -1,14 +1,19 @@
 """From a command line's words to settings, and the one line for each mistake."""
 
+import dataclasses
 import re
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, config_folder, overrides_of
-from ssl_aug.evaluate import EvaluateSettings
+from ssl_aug.evaluate import EvaluateSettings, variants
+from ssl_aug.export.__main__ import ExportSettings
 from ssl_aug.generate import FLAGS, SWITCHES
-from ssl_aug.settings import Settings, deciding, to_dict
+from ssl_aug.import_set import ImportSettings
+from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.synthetic import default_folder
 
 
@@ -16,14 +21,16 @@ def test_without_words_the_embedded_world_is_meant() -> None:
     settings = compose("generate", [], Settings)
     assert (settings.data.name, settings.generator.name, settings.per_sample) == ("toycars", "embedded", 10)
     assert (settings.sampler, settings.steps) == ("dpmpp", 20)
-    assert (settings.condition, settings.mask_rate) == ("borrowed", 0.0)
+    sampling = settings.sampling()
+    assert (sampling.condition, sampling.mask_rate) == ("borrowed", 0.0)
 
 
 def test_the_papers_preset() -> None:
     settings = compose("generate", ["experiment=paper", "data.root=/photos"], Settings)
     assert (settings.data.name, settings.generator.name, settings.generator.image_size) == ("stanford_cars", "ldm", 256)
-    assert (settings.sampler, settings.steps, settings.guidance) == ("ddim", 200, 1.0)
-    assert (settings.condition, settings.mask_rate) == ("image", 0.5)
+    sampling = settings.sampling()
+    assert (sampling.sampler, sampling.steps, sampling.guidance) == ("ddim", 200, 1.0)
+    assert (sampling.condition, sampling.mask_rate) == ("image", 0.5)
     assert (settings.tune.base_learning_rate, settings.tune.batch_size, settings.tune.approach) == (2e-6, 32, "anl")
     assert (settings.data.labels_per_class, settings.per_sample) == (4, 10)
     assert (settings.data.crop_to_box, settings.tune.gradient_clip) == (False, 0)
@@ -88,7 +95,7 @@ def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
     same = compose("generate", ["per_sample=3", "seed=4", "device=cpu", "tune.save_every=7", "batch_size=2"], Settings)
     assert default_folder(plain) == default_folder(same)
     masked = compose("generate", ["condition=borrowed", "mask_rate=0.1"], Settings)
-    assert masked.condition == plain.condition and default_folder(masked) != default_folder(plain)
+    assert masked.sampling().condition == plain.sampling().condition and default_folder(masked) != default_folder(plain)
     for word in ("mask_rate=0", "data.split_seed=1", "tune.steps=7", "steps=25", "generator=noise", "tune.seed=1"):
         assert default_folder(compose("generate", [word], Settings)) != default_folder(plain)
 
@@ -104,13 +111,13 @@ def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
     ],
 )
 def test_class_means_are_of_the_tuning_images_unless_told_otherwise(words: list[str], means: str | None) -> None:
-    assert compose("generate", words, Settings).class_means == means
+    assert compose("generate", words, Settings).sampling().class_means == means
 
 
 def test_class_means_decide_the_pictures_where_they_are_borrowed() -> None:
     plain, labeled = (compose("generate", words, Settings) for words in ([], ["class_means=labeled"]))
     assert default_folder(plain) != default_folder(labeled)
-    assert "class_means" not in deciding(compose("generate", ["mask_rate=0.5"], Settings))
+    assert "class_means" not in deciding_pictures(compose("generate", ["mask_rate=0.5"], Settings))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +135,7 @@ def test_class_means_without_effect_are_refused(words: list[str], said: str) -> 
 
 def test_where_data_lie_does_not_decide_the_pictures() -> None:
     here, there = (compose("generate", ["data=image_folder", f"data.root={root}"], Settings) for root in ("/a", "/b"))
-    assert deciding(here) == deciding(there)
+    assert deciding_pictures(here) == deciding_pictures(there)
 
 
 def test_each_data_and_generator_file_names_itself() -> None:
@@ -144,10 +151,35 @@ def test_data_root_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert compose("generate", ["data=image_folder"], Settings).data.root == "/photos"
 
 
-def test_settings_become_plain_dictionaries() -> None:
-    plain = to_dict(Settings())
-    assert plain["tune"]["approach"] == "anl"
-    assert not any(isinstance(value, Path) for value in plain.values())
+def test_what_was_asked_stays_as_it_was_asked() -> None:
+    settings = compose("generate", [], Settings)
+    assert (settings.condition, settings.mask_rate, settings.guidance, settings.class_means) == (None,) * 4
+    masked = dataclasses.replace(settings, mask_rate=0.3)  # what was not said is settled anew
+    assert (masked.sampling().condition, settings.sampling().condition) == ("image", "borrowed")
+
+
+def every_field(schema: type, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    for field in dataclasses.fields(schema):
+        yield f"{prefix}{field.name}", field
+        if dataclasses.is_dataclass(field.default_factory):
+            yield from every_field(field.default_factory, f"{prefix}{field.name}.")
+
+
+@pytest.mark.parametrize("schema", [Settings, EvaluateSettings, ExportSettings, ImportSettings, BenchmarkSettings])
+def test_settings_never_change(schema: type) -> None:
+    for name, field in every_field(schema):
+        if dataclasses.is_dataclass(field.default_factory):
+            assert field.default_factory.__dataclass_params__.frozen, name
+    assert schema.__dataclass_params__.frozen
+
+
+def test_what_holds_of_drawing_decides_the_pictures_and_what_says_nothing_decides_nothing() -> None:
+    asked, said = (compose("generate", words, Settings) for words in ([], ["guidance=2"]))
+    assert asked != said and deciding_pictures(asked) == deciding_pictures(said)
+    nothing = {"checkpoint", "clip_checkpoint", "root", "accumulation", "gradient_checkpointing", "report_every"}
+    kept = deciding_pictures(said)
+    assert not nothing & {*kept, *kept["generator"], *kept["tune"], *kept["data"]}
+    assert {"seed", "per_sample", "batch_size", "device", "precision", "dry_run", "synthetic"}.isdisjoint(kept)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +201,7 @@ def test_settings_become_plain_dictionaries() -> None:
 def test_guidance_is_on_by_default_where_the_embedded_generator_follows_an_image(
     words: list[str], guidance: float
 ) -> None:
-    assert compose("generate", words, Settings).guidance == guidance
+    assert compose("generate", words, Settings).sampling().guidance == guidance
 
 
 @pytest.mark.parametrize(
@@ -191,8 +223,8 @@ def test_guidance_is_on_by_default_where_the_embedded_generator_follows_an_image
 def test_only_the_embedded_generator_borrows_by_default_and_where_nothing_else_is_asked_for(
     words: list[str], condition: str, mask_rate: float
 ) -> None:
-    settings = compose("generate", words, Settings)
-    assert (settings.condition, settings.mask_rate) == (condition, mask_rate)
+    sampling = compose("generate", words, Settings).sampling()
+    assert (sampling.condition, sampling.mask_rate) == (condition, mask_rate)
 
 
 @pytest.mark.parametrize(
@@ -205,5 +237,7 @@ def test_only_the_embedded_generator_borrows_by_default_and_where_nothing_else_i
     ],
 )
 def test_sweeps_are_the_papers_tables_unless_told_otherwise(words: list[str], condition: str, mask_rate: float) -> None:
-    settings = compose("evaluate", words, EvaluateSettings)
-    assert (settings.condition, settings.mask_rate) == (condition, mask_rate)
+    for variant in variants(compose("evaluate", words, EvaluateSettings)):
+        sampling = variant.sampling()
+        assert sampling.condition == condition
+        assert sampling.mask_rate == mask_rate or "sweep=mask_rate" in words

@@ -1,6 +1,7 @@
 """The set on disk: requests, chunks, resume, and what is refused."""
 
 import csv
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ def test_a_run_is_given_as_many_per_sample_as_it_asks_for(tmp_path: Path) -> Non
     some = open_for(labeled_set(), settings)
     assert [row["k"] for row in some.rows] == ["0"] * 12 + ["1"] * 12
     assert some.id != SyntheticSet.open(tmp_path / "set").id
-    settings.per_sample = 4
+    settings = dataclasses.replace(settings, per_sample=4)
     with pytest.raises(ValueError, match=r"holds 36 images, per_sample=4 .* asks for 48"):
         open_for(labeled_set(), settings)
 

@@ -24,7 +24,7 @@ HIGHEST_REVERSAL = 0.1  # the coefficient's limit
 REVERSAL_STEPS = 1000.0  # after which it is about half of it
 
 
-@dataclass
+@dataclass(frozen=True)
 class DSTSettings:
     """Defaults are the paper's, on FixMatch."""
 

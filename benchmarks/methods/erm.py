@@ -22,7 +22,7 @@ from benchmarks.methods.base import (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class ERMSettings:
     """Plain empirical risk minimisation has no setting; the benchmark adds one."""
 

@@ -20,7 +20,7 @@ from benchmarks.methods.erm import supervised_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 
-@dataclass
+@dataclass(frozen=True)
 class FixMatchSettings:
     """Defaults are the paper's."""
 

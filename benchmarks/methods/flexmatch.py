@@ -20,7 +20,7 @@ MAPPINGS = ("convex", "linear", "concave")
 UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
 
 
-@dataclass
+@dataclass(frozen=True)
 class FlexMatchSettings:
     """Defaults are the paper's."""
 

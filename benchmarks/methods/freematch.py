@@ -20,7 +20,7 @@ from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
 
 
-@dataclass
+@dataclass(frozen=True)
 class FreeMatchSettings:
     """Defaults are the paper's."""
 

@@ -17,7 +17,7 @@ from benchmarks.methods.fixmatch import confident, pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 
-@dataclass
+@dataclass(frozen=True)
 class PseudoLabelSettings:
     """Defaults are the paper's."""
 

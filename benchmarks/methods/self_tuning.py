@@ -21,7 +21,7 @@ from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
 
 
-@dataclass
+@dataclass(frozen=True)
 class SelfTuningSettings:
     """Defaults are the paper's."""
 

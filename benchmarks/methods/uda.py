@@ -24,7 +24,7 @@ MEANS = ("all", "kept")
 ANNEALINGS = ("none", "linear", "log", "exp")
 
 
-@dataclass
+@dataclass(frozen=True)
 class UDASettings:
     """Defaults are the paper's (its ImageNet setting)."""
 

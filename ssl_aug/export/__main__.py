@@ -38,7 +38,7 @@ SWITCHES = {"--real-only": "real_only", "--check": "check", "--dry-run": "dry_ru
 SMALL = 32  # labeled images, the other codebases' usual batch
 
 
-@dataclass
+@dataclass(frozen=True)
 class ExportSettings(Settings):
     """What is exported, and how, beside all that names the split and the synthetic set."""
 

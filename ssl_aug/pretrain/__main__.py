@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,6 @@ from ssl_aug.runtime import (
     versions,
     written_atomically,
 )
-from ssl_aug.settings import to_dict
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
 
 
-@dataclass
+@dataclass(frozen=True)
 class PretrainSettings:
     """Budgets of the five trainings; the defaults take a few hours on 2 CPU cores."""
 
@@ -103,7 +102,7 @@ def pretrain(settings: PretrainSettings) -> None:
         start = time.perf_counter()
         facts = RUNNERS[stage](settings, bank, place, out, work)
         facts |= {"seconds_of_last_start": round(time.perf_counter() - start), "device": str(place.device)}
-        options = {name: value for name, value in to_dict(settings).items() if name not in ("out", "work")}
+        options = {name: value for name, value in asdict(settings).items() if name not in ("out", "work")}
         card.note(out, stage, {**facts, "settings": options, "versions": versions()})
         print(f"{stage}: {facts}")
 
