@@ -30,7 +30,7 @@ from ssl_aug.runtime import (
     versions,
     write_json,
 )
-from ssl_aug.selection import best_of_each_class, weights_of
+from ssl_aug.synthetic import best_of_each_class, weights_of
 
 if TYPE_CHECKING:
     from benchmarks.state import TrainState

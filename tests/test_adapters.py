@@ -11,9 +11,9 @@ import torch
 from torch.utils.data import DataLoader
 from torchvision.transforms.functional import pil_to_tensor
 
-from ssl_aug.adapters import arrays, load, sklearn_arrays, torch_dataset
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.export.content import Content
+from ssl_aug.export.live import arrays, load, sklearn_arrays, torch_dataset
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
 
@@ -73,6 +73,6 @@ def test_losses_need_torch_alone() -> None:
 
 
 def test_adapters_import_no_other_library_before_they_are_called() -> None:
-    code = "import sys, ssl_aug.adapters; print({'torch', 'datasets', 'semilearn', 'sklearn'} & sys.modules.keys())"
+    code = "import sys, ssl_aug.export.live; print({'torch', 'datasets', 'semilearn', 'sklearn'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "set()\n"

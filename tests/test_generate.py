@@ -11,9 +11,11 @@ from PIL import Image
 
 from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
+from ssl_aug.drawing import generator
 from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, TuneSettings, deciding
 from ssl_aug.synthetic import SetWriter, SyntheticSet
+from ssl_aug.tuning import plan
 from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 
 
@@ -206,7 +208,7 @@ def test_tuning_never_sees_the_test_images(words: list[str], tmp_path: Path, mon
         seen.extend(plan.images)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command_module, "tune", remember)
+    monkeypatch.setattr(generator, "tune", remember)
     with pytest.raises(KeyboardInterrupt):
         command_module.main([*words, "--per-sample", "1"])
     assert len(seen) == 15
@@ -374,7 +376,7 @@ def test_help_names_flags_and_settings(capsys: pytest.CaptureFixture[str]) -> No
 def test_the_embedded_generator_says_how_to_get_its_weights(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tune_module, "EMBEDDED", tmp_path / "nothing")
+    monkeypatch.setattr(plan, "EMBEDDED", tmp_path / "nothing")
     plain = [word for word in words if not word.startswith("generator")]
     assert "python -m ssl_aug.pretrain" in refused(plain, monkeypatch, capsys)
     shutil.rmtree(tmp_path / "photos")

@@ -12,9 +12,10 @@ from generators.anl_ldm import ANLLatentDiffusion
 from ssl_aug import generate as generate_module
 from ssl_aug.command_line import compose
 from ssl_aug.data.build import load_split
-from ssl_aug.encodings import read_batch
+from ssl_aug.drawing.draw import generate
 from ssl_aug.settings import Settings
-from ssl_aug.tune import plan_tuning
+from ssl_aug.tuning.encodings import read_batch
+from ssl_aug.tuning.plan import plan_tuning
 from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 
 Told = tuple[torch.Tensor, list[str], torch.Tensor | None]
@@ -56,7 +57,7 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
 ) -> None:
     settings = compose("generate", [*words, *more], Settings)
     dataset, split = load_split(settings.data)
-    generate_module.generate(settings)
+    generate(settings)
     clip, size = ldm.load(tiny_checkpoint).clip, settings.generator.image_size or 16
 
     def embedded(paths: list[Path]) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ssl_aug.measures import (
+from ssl_aug.evaluation.measures import (
     frechet_distance,
     inception_score,
     kernel_distance,

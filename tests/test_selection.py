@@ -9,10 +9,11 @@ import torch
 
 from generators.conditioning import ClipEncoder
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.encodings import read_batch
+from ssl_aug.drawing.scores import Scorer, prototype_probabilities
 from ssl_aug.runtime import placement
-from ssl_aug.selection import Scorer, best_of_each_class, prototype_probabilities, score_of, weights_of
-from ssl_aug.synthetic import SyntheticSet, make_requests
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class, make_requests, weights_of
+from ssl_aug.synthetic.selection import score_of
+from ssl_aug.tuning.encodings import read_batch
 from tests.conftest import write_image_folder
 
 

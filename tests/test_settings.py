@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, config_folder, overrides_of
-from ssl_aug.evaluate import EvaluateSettings, variants
+from ssl_aug.evaluation.settings import EvaluateSettings, variants
 from ssl_aug.export.__main__ import ExportSettings
 from ssl_aug.generate import FLAGS, SWITCHES
 from ssl_aug.import_set import ImportSettings

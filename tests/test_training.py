@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_aug.training import LoopSettings, batch_indices, learning_rate_at, train
+from ssl_aug.pretrain.training import LoopSettings, batch_indices, learning_rate_at, train
 
 
 def test_every_item_comes_once_in_each_pass() -> None:

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
-from ssl_aug import tuning, tuning_reports
 from ssl_aug.runtime import interrupts_deferred
 from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.tuning import loop, reports
 from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 
 STEPS = 12
@@ -62,7 +62,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch):
 
             yield came
 
-        monkeypatch.setattr(tuning, "interrupts_deferred", interrupts_deferred if num_steps is None else deferred)
+        monkeypatch.setattr(loop, "interrupts_deferred", interrupts_deferred if num_steps is None else deferred)
 
     return arrange
 
@@ -122,7 +122,7 @@ def test_a_batch_that_cannot_be_cut_is_named(words: list[str]) -> None:
 def test_reports_show_grids_fixed_noise_losses_and_copies(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(tuning_reports, "COPY_WARNING", -1.0)
+    monkeypatch.setattr(reports, "COPY_WARNING", -1.0)
     tune_module.main([*words, "tune.report_every=6", "tune.root=out"])
     folder = next((tmp_path / "out").glob("*"))
     with (folder / "reports.csv").open() as file:

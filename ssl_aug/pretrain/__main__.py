@@ -123,8 +123,8 @@ def _run_autoencoder(
     import torch
     from torch.nn import functional as F
 
-    from ssl_aug.encodings import images_to_tensor
     from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr
+    from ssl_aug.tuning.encodings import images_to_tensor
 
     torch.manual_seed(settings.seed)
     model = make_autoencoder()
@@ -150,8 +150,8 @@ def _run_clip(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     import torch
 
     from generators.conditioning import ClipEncoder
-    from ssl_aug.encodings import images_to_tensor
     from ssl_aug.pretrain.clip import CONFIG, TOKEN_NORM, pretrain_clip
+    from ssl_aug.tuning.encodings import images_to_tensor
     from ssl_aug.world.carbodies import VARIATION, deviations_of
     from ssl_aug.world.source_world import MODEL_SPREAD
 
@@ -185,10 +185,10 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
 
     from generators import ldm
     from generators.conditioning import ClipEncoder
-    from ssl_aug.encodings import encode_arrays
     from ssl_aug.pretrain.autoencoder import make_autoencoder
     from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half
     from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
+    from ssl_aug.tuning.encodings import encode_arrays
 
     for part in ("autoencoder", "clip"):
         if part not in card.done(out):
@@ -219,8 +219,8 @@ def _run_decoder(
     settings: PretrainSettings, bank: SourceBank, place: Placement, out: Path, work: Path
 ) -> dict[str, Any]:
     from generators import ldm
-    from ssl_aug.encodings import images_to_tensor
     from ssl_aug.pretrain.autoencoder import psnr, sharpen_decoder
+    from ssl_aug.tuning.encodings import images_to_tensor
 
     if "unet" not in card.done(out):
         raise ValueError(f"stages={settings.stages}: the decoder is trained after the unet, and {out} holds none")

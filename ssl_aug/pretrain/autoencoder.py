@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion
-from ssl_aug.encodings import images_to_tensor
+from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
 from ssl_aug.runtime import Placement
-from ssl_aug.training import LoopSettings, batch_indices, train
+from ssl_aug.tuning.encodings import images_to_tensor
 
 PIXEL_FOLD = 4  # all 16x16 convolutions: narrow layers at full resolution are slow on CPUs
 KL_WEIGHT = 1e-6  # keeps the latents' scale bounded, as in latent diffusion's KL autoencoders

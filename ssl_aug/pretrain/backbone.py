@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl_aug import runtime
-from ssl_aug.training import LoopSettings, batch_indices, learning_rate_at
+from ssl_aug.pretrain.training import LoopSettings, batch_indices, learning_rate_at
 from ssl_aug.world.carmodel import GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES
 from ssl_aug.world.scene import PAINTS, TIMES, VIEWS
 from ssl_aug.world.source_bank import SourceBank

@@ -12,11 +12,11 @@ from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
-from ssl_aug.encodings import Encodings
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
 from ssl_aug.pretrain.clip import CONFIG
+from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
 from ssl_aug.runtime import Placement
-from ssl_aug.training import LoopSettings, batch_indices, train
+from ssl_aug.tuning.encodings import Encodings
 
 IMAGE_SIZE = 64  # pixels
 # The first 800 of cin256-v2's 1000 levels. The last ones have 15 to 84 times as much noise as signal: a small model's

@@ -108,7 +108,7 @@ def main(library: str, export: str, words: list[str]) -> None:
     said["fixmatch_moved"] = trained("fixmatch", labeled, unlabeled, test, data_dir=config.data_dir)
 
     if words:
-        from ssl_aug.adapters import load, semilearn_datasets
+        from ssl_aug.export.live import load, semilearn_datasets
 
         resized = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
         live = semilearn_datasets(load(*words), "flexmatch", resized, resized, resized)

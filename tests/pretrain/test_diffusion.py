@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from generators import ldm
-from ssl_aug.encodings import encode_arrays
 from ssl_aug.pretrain.__main__ import PretrainSettings
 from ssl_aug.runtime import placement
+from ssl_aug.tuning.encodings import encode_arrays
 
 
 def test_tokens_are_made_of_what_clip_is_shown_and_latents_of_the_whole(

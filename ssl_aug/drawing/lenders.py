@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import file_hash
-from ssl_aug.tune import TuningPlan, encodings_of
+from ssl_aug.tuning.adapter import encodings_of
+from ssl_aug.tuning.plan import TuningPlan
 
 if TYPE_CHECKING:
     from generators.anl_ldm import ANLLatentDiffusion
@@ -49,7 +50,7 @@ def remember(
     """
     import torch
 
-    from ssl_aug.encodings import read_batch
+    from ssl_aug.tuning.encodings import read_batch
 
     lenders, tokens = lenders_of(labeled), []
     with torch.no_grad(), place.autocast():

@@ -1,6 +1,6 @@
 """Labeled sets as live objects of other libraries, each imported only when its function is called.
 
-from ssl_aug.adapters import load, torch_dataset
+from ssl_aug.export.live import load, torch_dataset
 
 split = load("data=image_folder", "data.root=/data/birds")  # the words of the command line
 train = torch_dataset(split.labeled, transform)

@@ -17,9 +17,9 @@ from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
+from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
 from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
 from ssl_aug.settings import short_hash
-from ssl_aug.training import LoopSettings, batch_indices, train
 
 BATCH_SIZE = 250  # of looking, not of training
 

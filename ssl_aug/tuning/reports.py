@@ -14,7 +14,7 @@ from torch import Tensor
 
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
-from ssl_aug.measures import near_copy_rate
+from ssl_aug.evaluation.measures import near_copy_rate
 from ssl_aug.runtime import derived_seed, written_atomically
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from generators.ldm import LatentDiffusion
     from generators.settings import SamplingSettings
-    from ssl_aug.encodings import Encodings
     from ssl_aug.settings import TuneSettings
+    from ssl_aug.tuning.encodings import Encodings
 
 REPORT_BATCH = 8  # images at once: a report must fit beside the training's memory
 COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed

@@ -23,6 +23,7 @@ from generators import anl
 from generators.conditioning import OF_DAMAGED_FILES
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
+from ssl_aug.pretrain.training import batch_indices
 from ssl_aug.runtime import (
     derived_seed,
     interrupts_deferred,
@@ -30,15 +31,14 @@ from ssl_aug.runtime import (
     written_atomically,
 )
 from ssl_aug.settings import TUNING, deciding
-from ssl_aug.training import batch_indices
-from ssl_aug.tuning_reports import write_rows
+from ssl_aug.tuning.reports import write_rows
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from generators.ldm import LatentDiffusion
-    from ssl_aug.encodings import Encodings
     from ssl_aug.settings import TuneSettings
+    from ssl_aug.tuning.encodings import Encodings
 
 
 @dataclass

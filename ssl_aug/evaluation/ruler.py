@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from generators import ldm
+from generators.settings import GeneratorSettings
 from ssl_aug.data.base import Dataset
+from ssl_aug.evaluation import measures
+from ssl_aug.evaluation.judge import BATCH_SIZE, Judge, JudgeSettings, read_images, trained_judge
+from ssl_aug.pretrain.backbone import load_backbone, normalized
+from ssl_aug.runtime import Placement
 from ssl_aug.settings import EMBEDDED
+from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.tuning.encodings import images_to_tensor
+from ssl_aug.tuning.plan import checkpoint_path
 from ssl_aug.world.paint import has_paint, paint_in
 
-if TYPE_CHECKING:
-    import numpy as np
-    from torch import Tensor
-
-    from generators.settings import GeneratorSettings
-    from ssl_aug.judge import Judge
-    from ssl_aug.runtime import Placement
-    from ssl_aug.synthetic import SyntheticSet
-
-FEATURES = ("backbone", "clip")
 Row = dict[str, Any]
 
 
@@ -40,10 +43,6 @@ class Ruler:
             features: one of FEATURES.
             judge_steps: how long the judge is trained on the labels of all real images.
         """
-        import torch
-
-        from ssl_aug.judge import JudgeSettings, read_images, trained_judge
-
         self.place = place
         self.paint = paint_in(prompt) if dataset.name == "toycars" else None
         self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
@@ -63,8 +62,6 @@ class Ruler:
 
     def floor(self, num_images: int) -> Row:
         """Real test images, as many as a set has or as there are, measured as if they were synthetic."""
-        import numpy as np
-
         count = min(num_images, len(self.test))
         chosen = np.linspace(0, len(self.test) - 1, count).round().astype(int)  # evenly over the classes
         test, logits = self.test[chosen], self.test_logits[chosen]
@@ -73,11 +70,6 @@ class Ruler:
 
     def measure(self, synthetic: SyntheticSet) -> Row:
         """All measures of a synthetic set."""
-        import torch
-
-        from ssl_aug.judge import read_images
-        from ssl_aug.measures import mean_pairwise_distance
-
         images = read_images(tuple(example.path for example in synthetic.examples))
         features, logits = self._embed(images), self.judge.logits(images, self.place)
         labels = torch.tensor([example.label for example in synthetic.examples])
@@ -87,13 +79,11 @@ class Ruler:
         return {
             "class_share": float((logits.argmax(1) == labels).float().mean()),
             **self._distances(features, logits),
-            "diversity": mean_pairwise_distance(features, groups),
+            "diversity": measures.mean_pairwise_distance(features, groups),
             **({"paint_share": float(has_paint(images, self.paint).mean())} if self.paint else {}),
         }
 
     def _distances(self, features: Tensor, logits: Tensor) -> Row:
-        from ssl_aug import measures
-
         kernel, kernel_std = measures.kernel_distance(self.train, features)
         precision, recall = measures.precision_recall(self.train, features)
         return {
@@ -110,16 +100,7 @@ class Ruler:
 
 def _extractor(generator: GeneratorSettings, features: str, place: Placement) -> Any:
     """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
-    import torch
-
-    from ssl_aug.encodings import images_to_tensor
-    from ssl_aug.judge import BATCH_SIZE
-    from ssl_aug.pretrain.backbone import load_backbone, normalized
-
     if features == "clip":
-        from generators import ldm
-        from ssl_aug.tune import checkpoint_path
-
         clip = ldm.load(checkpoint_path(generator), generator.clip_checkpoint).clip.to(place.device)
     else:
         backbone = load_backbone(EMBEDDED).to(place.device).eval()

@@ -1,0 +1,1 @@
+"""Drawing the synthetic set: the generator, its lenders, scores, and an estimate beforehand."""

@@ -1,0 +1,51 @@
+"""Draws a synthetic set, or what is missing of it: split, tuning (once), chunk after chunk, merge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from generators.settings import TUNED
+from ssl_aug.data.build import load_split
+from ssl_aug.drawing.estimate import estimate
+from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
+from ssl_aug.drawing.record import dataset_card, identity
+from ssl_aug.runtime import placement, progress_bar, shard, versions
+from ssl_aug.settings import Settings
+from ssl_aug.synthetic import SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
+from ssl_aug.tuning.plan import plan_tuning
+
+
+def generate(settings: Settings) -> SyntheticSet | None:
+    """Draws the set that the settings name, or what is missing of it; None while other shards still draw.
+
+    Raises:
+        ValueError, OSError: bad settings or data, or a folder that holds something else; nothing is overwritten.
+    """
+    dataset, split = load_split(settings.data)
+    place = placement(settings.device, settings.precision)
+    plan = plan_tuning(settings, dataset, split) if settings.generator.name in TUNED else None
+    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
+    requests = make_requests(split.labeled, settings.per_sample, settings.seed)
+    chunks = make_chunks(requests, settings.batch_size)
+    if settings.dry_run:
+        print(estimate(settings, plan, folder, split.labeled, chunks, place))
+        return None
+    writer = SetWriter(folder, identity(settings, plan), split.labeled)
+    done = writer.done()
+    rank, world_size = shard()
+    mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
+    if mine:
+        generator = make_generator(settings, plan, split.labeled, place)
+        scorer = make_scorer(generator, split.labeled, place)
+        with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
+            for chunk in mine:
+                images = draw(generator, chunk, split.labeled, place)
+                facts = facts_of(chunk, settings, split.labeled, generator)
+                if scorer is not None:
+                    scores = scorer.scores(images, chunk)
+                    facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
+                writer.write(chunk, [encode_png(image) for image in images], facts)
+                bar.update(len(chunk))
+    synthetic = writer.finish(requests, dataset_card(settings, dataset.name, split.labeled), {"versions": versions()})
+    print(f"{len(synthetic)} images in {folder}" if synthetic else f"{folder}: this shard is done, others are not")
+    return synthetic

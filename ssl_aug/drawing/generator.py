@@ -1,0 +1,100 @@
+"""The generator that the settings name, tuned and told of the labeled images, and the drawing of one chunk with it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from generators.anl_ldm import ANLLatentDiffusion
+from generators.base import Generator
+from generators.borrowing import lender
+from generators.build import build_generator
+from generators.masks import mask_box
+from generators.settings import TUNED, GeneratorSettings
+from ssl_aug.data.base import LabeledSet
+from ssl_aug.drawing.lenders import lenders_of, remember
+from ssl_aug.drawing.scores import Scorer
+from ssl_aug.runtime import Placement, shard
+from ssl_aug.settings import Settings
+from ssl_aug.synthetic import Request
+from ssl_aug.tuning.adapter import read_adapter, tune
+from ssl_aug.tuning.encodings import read_batch
+from ssl_aug.tuning.plan import TuningPlan
+
+
+def make_generator(settings: Settings, plan: TuningPlan | None, labeled: LabeledSet, place: Placement) -> Generator:
+    """The generator, tuned first where it has not been."""
+    adapter = None
+    if plan is not None:
+        if shard()[1] > 1 and not plan.adapter.is_file():
+            raise ValueError(
+                "there are no tuned weights yet, and several processes would each make their own: "
+                "run python -m ssl_aug.tune with the same settings first (torchrun shares it among GPUs)"
+            )
+        adapter = read_adapter(tune(settings, plan, place))
+    sampling = settings.sampling()
+    generator = build_generator(
+        with_checkpoint(settings.generator, plan),
+        sampling,
+        adapter,
+        lambda module: module.to(place.device, memory_format=torch.channels_last),
+    )
+    if sampling.condition == "borrowed":
+        assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
+        remember(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)
+    return generator
+
+
+def with_checkpoint(generator: GeneratorSettings, plan: TuningPlan | None) -> GeneratorSettings:
+    """The generator's settings with its weights named, also where they come with the package."""
+    return generator if plan is None else replace(generator, checkpoint=str(plan.checkpoint))
+
+
+def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> Scorer | None:
+    """What scores this generator's drawings; None for a generator without CLIP."""
+    if not isinstance(generator, ANLLatentDiffusion):
+        return None
+    return Scorer(generator.model.clip, labeled, generator.image_size, place)
+
+
+def draw(generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement) -> Tensor:
+    """(b, 3, s, s) images in [-1, 1] on the CPU, one per request."""
+    reference = read_batch([request.source.path for request in chunk], generator.image_size).to(place.device)
+    names = [labeled.class_names[request.source.label] for request in chunk]
+    with torch.no_grad(), place.autocast():
+        images: Tensor = generator(reference, names, [request.seed for request in chunk])
+    return images.float().cpu()
+
+
+def encode_png(image: Tensor) -> bytes:
+    """A (3, s, s) image in [-1, 1] as a PNG file's bytes."""
+    pixels = ((image + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def facts_of(
+    chunk: Sequence[Request], settings: Settings, labeled: LabeledSet, generator: Generator
+) -> list[dict[str, str]]:
+    """The manifest's columns on how each image was drawn."""
+    sampling = settings.sampling()
+    is_conditional = sampling.condition != "none" and settings.tune.approach != "anl_unconditional"
+    masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
+    size = generator.image_size
+    boxes = [mask_box(request.seed, sampling.mask_rate, size) if masked else () for request in chunk]
+    same = {
+        "mask_rate": str(sampling.mask_rate if masked else 0.0),
+        "sampler": settings.sampler,
+        "steps": str(settings.steps),
+        "guidance": str(sampling.guidance),
+    }
+    lenders = lenders_of(labeled) if sampling.condition == "borrowed" else []
+    lent = [lenders[lender(request.seed, len(lenders))].key if lenders else "" for request in chunk]
+    own = zip(boxes, lent, strict=True)
+    return [{**same, "mask_box": " ".join(map(str, box)), "lender": key} for box, key in own]

@@ -1,0 +1,108 @@
+"""Draws the sets that an evaluation asks for, measures each, and writes the table down."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ssl_aug.data.build import load_split
+from ssl_aug.drawing.draw import generate
+from ssl_aug.evaluation.ruler import Row, Ruler
+from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
+from ssl_aug.runtime import placement, read_json, versions, write_json, written_atomically
+from ssl_aug.settings import MEASURES, deciding, deciding_pictures, short_hash
+
+COLUMNS = {
+    "class_share": "class %",
+    "frechet_distance": "FD",
+    "kernel_distance": "KD x1000",
+    "inception_score": "IS",
+    "precision": "precision",
+    "recall": "recall",
+    "diversity": "diversity",
+    "near_copy_rate": "near-copies %",
+    "paint_share": "paint %",
+}
+
+
+def evaluate(settings: EvaluateSettings) -> list[Row]:
+    """One row of measures for the real images (the floor), and one for each set."""
+    dataset, _ = load_split(settings.data)
+    place = placement(settings.device, settings.precision)
+    folder = Path(settings.out) if settings.out else default_folder(settings)
+    chosen = list(variants(settings))  # a wrong value is an error before anything is drawn
+    _refuse_other_evaluation(folder, settings)
+    if settings.dry_run:
+        for variant in chosen:
+            print(name_of(variant, settings.swept))
+            generate(variant)
+        return []
+    ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
+    found: list[Row] = []
+    for variant in chosen:
+        synthetic = generate(variant)
+        if synthetic is None:
+            raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
+        found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
+    table = [ruler.floor(max(row["num_images"] for row in found)), *found]
+    _write(folder, settings, ruler, table)
+    print(render(table, ruler.title))
+    print(f"written to {folder}")
+    return table
+
+
+def render(table: list[Row], title: str) -> str:
+    """The rows as aligned text."""
+    columns = {key: title for key, title in COLUMNS.items() if key != "paint_share" or any(key in row for row in table)}
+    lines = [["set", "images", *columns.values()]]
+    for row in table:
+        cells = [str(row["set"]), str(row["num_images"])]
+        for key in columns:
+            value = row.get(key)
+            percent = key in ("class_share", "near_copy_rate", "paint_share")
+            cells.append("-" if value is None else f"{100 * value:.1f}" if percent else f"{value:.3g}")
+        lines.append(cells)
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([title, text[0], "-" * len(text[0]), *text[1:]])
+
+
+def default_folder(settings: EvaluateSettings) -> Path:
+    """A folder of its own for each evaluation's settings."""
+    return (
+        Path("outputs/evaluation") / f"{settings.data.name}-{settings.sweep or 'one'}-{short_hash(_identity(settings))}"
+    )
+
+
+def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
+    card = folder / "evaluation.json"
+    if card.is_file() and not _agree(read_json(card)["settings"], _identity(settings)):
+        raise FileExistsError(f"out={folder} holds an evaluation of other settings: name another folder")
+
+
+def _identity(settings: EvaluateSettings) -> dict[str, Any]:
+    """All that decides the figures."""
+    return {**deciding_pictures(settings), **deciding(settings, MEASURES)}
+
+
+def _agree(there: dict[str, Any], here: dict[str, Any]) -> bool:
+    """Whether settings that were written down say the same; they hold more than what decides the figures."""
+    return all(
+        _agree(there.get(name) or {}, value) if isinstance(value, dict) else there.get(name) == value
+        for name, value in here.items()
+    )
+
+
+def _write(folder: Path, settings: EvaluateSettings, ruler: Ruler, table: list[Row]) -> None:
+    facts = {
+        "title": ruler.title,
+        "judge_accuracy": ruler.judge_accuracy,
+        "settings": {**asdict(settings), **asdict(settings.sampling())},
+    }
+    write_json(folder / "evaluation.json", {**facts, "rows": table, "versions": versions()})
+    with written_atomically(folder / "evaluation.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["set", "num_images", *COLUMNS, "kernel_distance_std"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table)

@@ -1,0 +1,120 @@
+"""From drawn chunks to a set, without half states: finished chunks lie under `.work/` until the set is whole."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ssl_aug.data.base import LabeledSet
+from ssl_aug.runtime import read_json, write_json, written_atomically
+from ssl_aug.synthetic.folder import Row, SyntheticSet, read_rows, write_manifest
+from ssl_aug.synthetic.requests import Request
+
+
+class SetWriter:
+    """Turns chunks of drawn images into a set. Several processes may write to one folder, each its own chunks."""
+
+    def __init__(self, folder: Path, identity: dict[str, Any], labeled: LabeledSet):
+        """Claims the folder, or goes on with the set that is there.
+
+        Args:
+            identity: everything that decides the pictures; a folder that holds a set of another identity is refused.
+
+        Raises:
+            FileExistsError: the folder holds a set of another split or of other settings, or something else.
+        """
+        self.folder = folder
+        self.work = folder / ".work"
+        self.class_names = labeled.class_names
+        self.identity = {"labeled_set_id": labeled.id, **identity}
+        record = folder / "generator.json"
+        if record.is_file() and self._has_begun():
+            _refuse_other_identity(folder, read_json(record), self.identity)
+        elif record.is_file():  # the claim of a run that failed before its first image: it binds nobody
+            write_json(record, self.identity)
+        elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
+            raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
+        else:
+            write_json(record, self.identity)
+        (folder / "images").mkdir(exist_ok=True)
+
+    def done(self) -> set[str]:
+        """Paths of the images that are finished: listed, and on disk."""
+        rows = self._all_rows()
+        return {path for path in rows if (self.folder / path).is_file()}
+
+    def write(self, chunk: Sequence[Request], pngs: Sequence[bytes], facts: Sequence[dict[str, str]]) -> None:
+        """Puts one chunk's images in their places, then lists them. What is killed in between is drawn again.
+
+        Args:
+            pngs: encoded images, one per request.
+            facts: the manifest's columns that only the generator knows (mask_box and so on), one dict per request.
+        """
+        _refuse_other_identity(self.folder, read_json(self.folder / "generator.json"), self.identity)
+        for request, png in zip(chunk, pngs, strict=True):
+            with written_atomically(self.folder / request.path) as part:
+                part.write_bytes(png)
+        rows = [self._row(*parts) for parts in zip(chunk, pngs, facts, strict=True)]
+        name = hashlib.sha256("\n".join(request.path for request in chunk).encode()).hexdigest()[:16]
+        write_manifest(self.work / f"{name}.csv", rows)
+
+    def finish(self, requests: Sequence[Request], card: str, facts: dict[str, Any]) -> SyntheticSet | None:
+        """Merges the chunks into manifest.csv, in the order of the requests; None while other shards still draw.
+
+        Rows that an earlier, longer run listed stay behind those of this one.
+        """
+        rows = self._all_rows()
+        if any(request.path not in rows for request in requests):
+            return None
+        wanted = {request.path for request in requests}
+        ordered = [rows[request.path] for request in requests]
+        ordered += [row for path, row in rows.items() if path not in wanted]
+        write_manifest(self.folder / "manifest.csv", ordered)
+        write_json(self.folder / "generator.json", {**self.identity, **facts, "num_images": len(ordered)})
+        with written_atomically(self.folder / "README.md") as part:
+            part.write_text(card, encoding="utf-8")
+        shutil.rmtree(self.work, ignore_errors=True)
+        for leftover in self.folder.glob("images/*/.*.part"):  # of a process that was killed
+            leftover.unlink(missing_ok=True)
+        return SyntheticSet.open(self.folder)
+
+    def _has_begun(self) -> bool:
+        """Whether an image is there, or was listed."""
+        listed = (self.folder / "manifest.csv").is_file() or any(self.work.glob("*.csv"))
+        return listed or any(path.is_file() for path in self.folder.glob("images/*/*"))
+
+    def _all_rows(self) -> dict[str, Row]:
+        listed = [self.folder / "manifest.csv", *sorted(self.work.glob("*.csv"))]
+        # a shard that finishes first merges and removes the parts under the others: its manifest has them all
+        return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
+
+    def _row(self, request: Request, png: bytes, facts: dict[str, str]) -> Row:
+        return {
+            "path": request.path,
+            "label": str(request.source.label),
+            "class_name": self.class_names[request.source.label],
+            "source": request.source.key,
+            "k": str(request.k),
+            "seed": str(request.seed),
+            **facts,
+            "sha256": hashlib.sha256(png).hexdigest(),
+        }
+
+
+def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    if there.get("labeled_set_id") != here["labeled_set_id"]:
+        raise FileExistsError(
+            f"{folder} holds images drawn from labeled set {there.get('labeled_set_id')}, "
+            f"this split's is {here['labeled_set_id']}: name another folder with synthetic.root (generate: --out)"
+        )
+    different = [key for key in here if there.get(key) != here[key]]
+    if different:
+        key = different[0]
+        raise FileExistsError(
+            f"{folder} holds a set with {key}={there.get(key)}, asked for is {key}={here[key]}: "
+            "name another folder with synthetic.root (generate: --out), or go on with the settings of "
+            f"{folder / 'generator.json'}"
+        )

@@ -1,0 +1,129 @@
+"""The tuned weights: made where they are not there yet, and read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from generators import ldm
+from generators.anl import Adapter
+from generators.ldm import LatentDiffusion
+from ssl_aug.data.build import load_split
+from ssl_aug.runtime import (
+    Placement,
+    accelerator_of,
+    placement,
+    read_json,
+    shard,
+    versions,
+    write_json,
+    written_atomically,
+)
+from ssl_aug.settings import Settings
+from ssl_aug.tuning.encodings import Encodings, encode, read_batch
+from ssl_aug.tuning.loop import steps_done, tune_unet
+from ssl_aug.tuning.plan import TuningPlan, plan_tuning
+from ssl_aug.tuning.reports import report, without_labels
+
+
+def tune_as_asked(settings: Settings) -> str:
+    """Tunes unless that is done, or only asked about; returns a line that says which.
+
+    Raises:
+        ValueError, OSError: bad settings or data, or weights that are not there.
+    """
+    place = placement(settings.device, settings.precision)
+    plan = plan_tuning(settings, *load_split(settings.data))
+    if settings.dry_run:
+        return f"would tune on {len(plan.images)} images for {settings.tune.steps} steps and write {plan.adapter}"
+    if plan.adapter.is_file():
+        return f"{plan.adapter} is already there"
+    return f"tuned weights: {tune(settings, plan, place)}"
+
+
+def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
+    """Tunes, or goes on tuning, and writes the adapter; returns its file.
+
+    Where the adapter is already there nothing is done. A tuning of fewer steps that is otherwise the same is gone on
+    with.
+
+    Raises:
+        ValueError: settings that do not fit together, or an image that cannot be read.
+    """
+    if plan.adapter.is_file():
+        return plan.adapter
+    generator = settings.generator
+    if place.dtype == torch.float16 and place.device.type == "cpu":
+        raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
+    accelerator = accelerator_of(place)
+    if shard()[1] > 1 and accelerator.num_processes == 1:
+        raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
+    model = ldm.load(plan.checkpoint, generator.clip_checkpoint)
+    model.clip.tokens = generator.tokens
+    model.to(place.device, memory_format=torch.channels_last)
+    image_size = generator.image_size or model.facts.image_size
+    with accelerator.main_process_first():  # the others read what it wrote
+        encodings = encodings_of(plan, model, image_size, settings.tune.flip, place)
+    if model.clip.image_norm is None:
+        model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
+    references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
+    checkpoint = plan.folder / "checkpoint.pt"
+    if steps_done(checkpoint) > settings.tune.steps:  # there is no way back: from the beginning, beside it
+        checkpoint = plan.folder / f"checkpoint_{settings.tune.steps:06d}.pt"
+    reporting = partial(
+        report,
+        model,
+        encodings,
+        settings.tune,
+        without_labels(settings.sampling()),
+        accelerator,
+        references,
+        plan.folder,
+    )
+    adapter, state = tune_unet(model, encodings, settings.tune, generator.fold, accelerator, checkpoint, reporting)
+    if accelerator.is_main_process:
+        write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
+        with written_atomically(plan.adapter) as part:
+            save_file(adapter, part)
+        if checkpoint.name != "checkpoint.pt":
+            checkpoint.unlink(missing_ok=True)
+    accelerator.wait_for_everyone()  # nobody goes on before the file is there
+    accelerator.free_memory()
+    return plan.adapter
+
+
+def encodings_of(plan: TuningPlan, model: LatentDiffusion, image_size: int, flip: bool, place: Placement) -> Encodings:
+    """Latents and tokens of the tuning images, made once; row i is image i, mirrored ones come after all others."""
+    tokens = model.clip.tokens
+    encoders = plan.model_id if tokens == "pooled" else f"{plan.model_id}-{tokens}"
+    return encode(plan.images, model, encoders, image_size, flip, place)
+
+
+def read_adapter(path: Path) -> Adapter:
+    """A tuning's weights, with the facts beside them."""
+    facts = read_json(path.with_suffix(".json"))
+    return Adapter(load_file(path), facts["approach"] == "anl_unconditional", facts["clip_image_norm"])
+
+
+def _facts(
+    settings: Settings, plan: TuningPlan, model: LatentDiffusion, adapter: dict[str, Tensor], losses: list[float]
+) -> dict[str, Any]:
+    return {
+        "approach": settings.tune.approach,
+        "num_tuned_tensors": len(adapter),
+        "num_tuned_parameters": sum(tensor.numel() for tensor in adapter.values()),
+        "num_unet_parameters": sum(parameter.numel() for parameter in model.unet.parameters()),
+        "num_images": len(plan.images),
+        "images_id": plan.images_id,
+        "model_id": plan.model_id,
+        "clip_image_norm": model.clip.image_norm,
+        "loss_of_last_50_steps": sum(losses[-50:]) / len(losses[-50:]),
+        "tune": asdict(settings.tune),
+        "versions": versions(),
+    }

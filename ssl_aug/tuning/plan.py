@@ -1,0 +1,73 @@
+"""What is tuned on what, and where the result lies: known before any work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from generators.ldm import weights_hash
+from generators.settings import TUNING, GeneratorSettings, deciding
+from ssl_aug.data.base import Dataset, Split, file_list_id
+from ssl_aug.data.split import draw_subset
+from ssl_aug.settings import EMBEDDED, Settings, short_hash
+
+
+@dataclass(frozen=True)
+class TuningPlan:
+    """What is tuned on what, and where the result lies."""
+
+    checkpoint: Path  # the pretrained model's folder, or the published file
+    model_id: str  # hash of its weights
+    images: tuple[Path, ...]
+    images_id: str
+    folder: Path  # of this tuning, whatever its number of steps
+    steps: int
+
+    @property
+    def adapter(self) -> Path:
+        """The tuned weights; their facts lie beside them, as .json."""
+        return self.folder / f"adapter_{self.steps:06d}.safetensors"
+
+
+def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPlan:
+    """Names images, weights and the adapter's folder, which stands for all that decides the tuned weights.
+
+    Raises:
+        FileNotFoundError: the generator's weights are not there.
+    """
+    checkpoint = checkpoint_path(settings.generator)
+    images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
+    if settings.data.subset is not None:
+        images = draw_subset(images, settings.data.subset, settings.data.split_seed)
+    tune = deciding(settings.tune, TUNING, unless_said=[TUNING])
+    model_id, images_id = weights_hash(checkpoint, settings.generator.clip_checkpoint), file_list_id(images)
+    key = short_hash([model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens])
+    folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{key}"
+    return TuningPlan(checkpoint, model_id, images, images_id, folder, settings.tune.steps)
+
+
+def checkpoint_path(generator: GeneratorSettings) -> Path:
+    """The folder of the pretrained weights, or the published checkpoint's file.
+
+    Raises:
+        ValueError: no checkpoint is named, or one that has no effect.
+        FileNotFoundError: it is not there.
+    """
+    if generator.name == "embedded":
+        if generator.checkpoint is not None:
+            raise ValueError("generator.checkpoint has no effect on generator=embedded: use generator=ldm with it")
+        if generator.clip_checkpoint is not None:
+            raise ValueError("generator.clip_checkpoint has no effect on generator=embedded: it has its own CLIP")
+        if not (EMBEDDED / "unet.safetensors").is_file():
+            raise FileNotFoundError(
+                f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
+            )
+        return EMBEDDED
+    if generator.checkpoint is None:
+        raise ValueError(
+            f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), or a "
+            "folder that python -m ssl_aug.convert made of it"
+        )
+    if not Path(generator.checkpoint).exists():
+        raise FileNotFoundError(f"generator.checkpoint={generator.checkpoint}: there is no such file or folder")
+    return Path(generator.checkpoint)
