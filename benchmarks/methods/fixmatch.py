@@ -46,6 +46,17 @@ def confident(logits_weak: Tensor, threshold: float, strict: bool = False) -> tu
     return pseudo_label, confidence > threshold if strict else confidence >= threshold
 
 
+def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
+    """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))): the mean is over all U images.
+
+    Args:
+        logits_strong: (u, c) of the strong views A(u). pseudo_label: (u,) class indices.
+        mask: (u,) whether an image counts, or how much.
+    """
+    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
+    return (mask * losses).mean()
+
+
 def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: float, strict: bool = False) -> Tensor:
     """1/U sum_u 1[max_c q_u >= tau] H(argmax_c q_u, p(y | A(u))), FixMatch Eq. 4.
 
@@ -59,8 +70,7 @@ def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: flo
         strict: the test is > tau, as in the benchmark.
     """
     pseudo_label, mask = confident(logits_weak.detach(), threshold, strict)
-    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
-    return (mask * losses).mean()
+    return masked_pseudo_label_loss(logits_strong, pseudo_label, mask)
 
 
 class FixMatch(Method):

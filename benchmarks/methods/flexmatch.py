@@ -14,6 +14,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
+from benchmarks.methods.fixmatch import masked_pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 MAPPINGS = ("convex", "linear", "concave")
@@ -61,12 +62,6 @@ def flexible_thresholds(
     divisor = largest if warmup else counts.max()
     beta = torch.where(largest == total, 0.0, counts / divisor.clamp(min=1))
     return threshold * {"convex": beta / (2 - beta), "linear": beta, "concave": torch.log2(beta + 1)}[mapping]
-
-
-def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
-    """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))) (Eq. 9): the mean is over all U images."""
-    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
-    return (mask * losses).mean()
 
 
 class FlexMatch(Method):

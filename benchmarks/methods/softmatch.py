@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.flexmatch import masked_pseudo_label_loss
+from benchmarks.methods.fixmatch import masked_pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 

@@ -17,8 +17,8 @@ from benchmarks.methods.base import Method
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings, debiased_loss, moving_average
 from benchmarks.methods.dst import ReversedGradient, reversal_coefficient, worst_case_loss
 from benchmarks.methods.erm import ERM, ERMSettings
-from benchmarks.methods.fixmatch import FixMatchSettings, pseudo_label_loss
-from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings, flexible_thresholds, masked_pseudo_label_loss
+from benchmarks.methods.fixmatch import FixMatchSettings, masked_pseudo_label_loss, pseudo_label_loss
+from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings, flexible_thresholds
 from benchmarks.methods.freematch import fairness_loss, self_adaptive_thresholds
 from benchmarks.methods.passes import batch_norm_per_group
 from benchmarks.methods.pseudo_label import PseudoLabelSettings, ramp
