@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 
 @dataclass
@@ -85,22 +85,19 @@ class DebiasMatch(Method):
         self.register_buffer("steps", torch.zeros(()))
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
         if settings.reset_steps and self.steps % settings.reset_steps == 0:
             self.average.fill_(1 / len(self.average))
         self.steps += 1
-        self.average.copy_(moving_average(self.average, weak, settings.decay))
-        pseudo = debiased_loss(strong, weak, self.average, settings.debias, settings.threshold, settings.strict)
-        _, mask = confident(weak - settings.debias * log_average(self.average), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        self.average.copy_(moving_average(self.average, logits.weak, settings.decay))
+        pseudo = debiased_loss(
+            logits.strong, logits.weak, self.average, settings.debias, settings.threshold, settings.strict
+        )
+        shift = settings.debias * log_average(self.average)
+        _, mask = confident(logits.weak - shift, settings.threshold, settings.strict)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
 
 HIGHEST_REVERSAL = 0.1  # the coefficient's limit
 REVERSAL_STEPS = 1000.0  # after which it is about half of it
@@ -129,5 +129,4 @@ class DST(Method):
         pseudo = pseudo_label_loss(student, logits[count:].detach(), settings.threshold, settings.strict)
         losses["unlabeled"] = settings.unlabeled_weight * pseudo
         _, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)
-        correct = (predicted[:count] == labeled.target).float().mean()
-        return StepOutput(losses, {"labeled_accuracy": correct, "confident_share": mask.float().mean()})
+        return StepOutput(losses, confidence_report(logits[:count], labeled.target, mask))

@@ -18,8 +18,10 @@ from benchmarks.methods.base import (
     Method,
     StepOutput,
     Unlabeled,
+    accuracy,
     supervised_cross_entropy,
 )
+from benchmarks.methods.passes import StepLogits
 
 
 @dataclass
@@ -51,6 +53,11 @@ def supervised_loss(
     return loss + strong_weight * supervised_cross_entropy(logits_strong, target, weight)
 
 
+def supervised_term(logits: StepLogits, labeled: Labeled, strong_weight: float) -> Tensor:
+    """The supervised loss of a step that also passes unlabeled views."""
+    return supervised_loss(logits.labeled_weak, logits.labeled_strong, labeled.target, labeled.weight, strong_weight)
+
+
 class ERM(Method):
     """Cross-entropy on weak views, and a little of it on strong ones."""
 
@@ -65,5 +72,4 @@ class ERM(Method):
         logits_weak = model(labeled.weak)
         logits_strong = model(labeled.strong) if strong_weight > 0 else None
         loss = supervised_loss(logits_weak, logits_strong, labeled.target, labeled.weight, strong_weight)
-        correct = (logits_weak.detach().argmax(1) == labeled.target).float().mean()
-        return StepOutput({"supervised": loss}, {"labeled_accuracy": correct})
+        return StepOutput({"supervised": loss}, {"labeled_accuracy": accuracy(logits_weak, labeled.target)})

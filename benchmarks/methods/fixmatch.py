@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 
 @dataclass
@@ -73,6 +73,11 @@ def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: flo
     return masked_pseudo_label_loss(logits_strong, pseudo_label, mask)
 
 
+def confidence_report(labeled_logits: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What methods with pseudo-labels log: accuracy on the labeled batch, and the share of images in the mask."""
+    return {"labeled_accuracy": accuracy(labeled_logits, target), "confident_share": mask.float().mean()}
+
+
 class FixMatch(Method):
     """Supervised cross-entropy and pseudo-labels above one fixed threshold."""
 
@@ -81,18 +86,12 @@ class FixMatch(Method):
         self.settings = settings
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        pseudo = pseudo_label_loss(strong, weak, settings.threshold, settings.strict)
-        _, mask = confident(weak.detach(), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        pseudo = pseudo_label_loss(logits.strong, logits.weak, settings.threshold, settings.strict)
+        _, mask = confident(logits.weak, settings.threshold, settings.strict)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import masked_pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 MAPPINGS = ("convex", "linear", "concave")
 UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
@@ -83,26 +83,21 @@ class FlexMatch(Method):
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        confidence, pseudo_label = weak.softmax(1).max(1)
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        confidence, pseudo_label = logits.weak.softmax(1).max(1)
         thresholds = flexible_thresholds(
             self.counts[:UNUSED], self.counts[UNUSED], settings.threshold, settings.warmup, settings.mapping
         )
         own = thresholds[pseudo_label]
         mask = confidence > own if settings.strict else confidence >= own
-        pseudo = masked_pseudo_label_loss(strong, pseudo_label, mask)
+        pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         # after the mask: this step's predictions count from the next one on, and by the fixed threshold
         sure = confidence > settings.threshold if settings.strict else confidence >= settings.threshold
         self.remember(unlabeled.index[sure], pseudo_label[sure])
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean(), "threshold": thresholds.mean()},
+            {**confidence_report(logits.labeled_weak, labeled.target, mask), "threshold": thresholds.mean()},
         )
 
     @torch.no_grad()

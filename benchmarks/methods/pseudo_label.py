@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 
@@ -76,8 +76,7 @@ class PseudoLabel(Method):
         pseudo = pseudo_label_loss(weak, weak, settings.threshold, settings.strict)
         weight = settings.unlabeled_weight * ramp(progress, settings.ramp_start, settings.ramp_end)
         _, mask = confident(weak.detach(), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "unlabeled": weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(labeled_weak, labeled.target, mask),
         )

@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.classifier import in_full_precision
-from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
+from benchmarks.methods.base import (
+    Classifier,
+    Labeled,
+    Method,
+    StepOutput,
+    Unlabeled,
+    accuracy,
+    supervised_cross_entropy,
+)
 
 
 @dataclass
@@ -111,10 +119,9 @@ class SelfTuning(Method):
         _, unlabeled_contrast = self._half(
             model, unlabeled.strong, unlabeled.weak, pseudo_label, update=self.settings.updates == 2
         )
-        correct = (logits.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "labeled_contrast": contrast, "unlabeled_contrast": unlabeled_contrast},
-            {"labeled_accuracy": correct},
+            {"labeled_accuracy": accuracy(logits, labeled.target)},
         )
 
     def _half(

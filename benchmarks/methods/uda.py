@@ -9,15 +9,15 @@ the temperature on the student, averages over the kept images alone and has no a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, confident
+from benchmarks.methods.passes import StepLogits, refuse_unknown_passes, step_logits
 
 TEMPERATURES = ("target", "student")
 MEANS = ("all", "kept")
@@ -110,29 +110,25 @@ class UDA(Method):
         self.settings = settings
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = self._supervised(labeled_weak, labeled_strong, labeled, progress)
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = self._supervised(logits, labeled, progress)
         consistency = consistency_loss(
-            strong, weak, settings.threshold, settings.temperature, settings.temperature_on, settings.mean_over,
-            settings.strict,
+            logits.strong, logits.weak, settings.threshold, settings.temperature, settings.temperature_on,
+            settings.mean_over, settings.strict,
         )  # fmt: skip
-        _, mask = confident(weak, settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        _, mask = confident(logits.weak, settings.threshold, settings.strict)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * consistency},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )
 
-    def _supervised(self, weak: Tensor, strong: Tensor | None, labeled: Labeled, progress: float) -> Tensor:
+    def _supervised(self, logits: StepLogits, labeled: Labeled, progress: float) -> Tensor:
         settings = self.settings
         if settings.annealing == "none":
-            return supervised_loss(weak, strong, labeled.target, labeled.weight, settings.strong_weight)
-        eta = annealing_threshold(settings.annealing, progress, weak.shape[1])
-        kept = not_yet_known(weak, labeled.target, eta)
+            return supervised_term(logits, labeled, settings.strong_weight)
+        eta = annealing_threshold(settings.annealing, progress, logits.labeled_weak.shape[1])
+        kept = not_yet_known(logits.labeled_weak, labeled.target, eta)
         # the mean is over the images that are left (the paper's own code): weights are scaled up for it
         weight = labeled.weight * kept * (len(kept) / kept.sum().clamp(min=1))
-        return supervised_loss(weak, strong, labeled.target, weight, settings.strong_weight)
+        return supervised_term(logits, replace(labeled, weight=weight), settings.strong_weight)
