@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
-from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 
@@ -56,17 +56,25 @@ def log_average(average: Tensor) -> Tensor:
     return average.clamp(min=1e-12).log()
 
 
-def debiased_loss(
+def debiased(
     logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
-) -> Tensor:
-    """FixMatch's loss with target logits z_w - lambda log p_hat and student logits z_s + lambda log p_hat (Eq. 5, 7).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Student logits z_s + lambda log p_hat (Eq. 7), and pseudo-labels and mask of z_w - lambda log p_hat (Eq. 5).
 
     Args:
         logits_strong, logits_weak: z_s and z_w, (u, c); no gradient reaches z_w.
         average: p_hat, (c,) probabilities.
+        debias: lambda. threshold, strict: as in FixMatch's `confident`.
     """
     shift = debias * log_average(average)
-    return pseudo_label_loss(logits_strong + shift, logits_weak - shift, threshold, strict)
+    return logits_strong + shift, *confident(logits_weak.detach() - shift, threshold, strict)
+
+
+def debiased_loss(
+    logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
+) -> Tensor:
+    """FixMatch's loss of what `debiased` makes of the logits (Eq. 5, 7); takes the same arguments."""
+    return masked_pseudo_label_loss(*debiased(logits_strong, logits_weak, average, debias, threshold, strict))
 
 
 class DebiasMatch(Method):
@@ -92,11 +100,10 @@ class DebiasMatch(Method):
             self.average.fill_(1 / len(self.average))
         self.steps += 1
         self.average.copy_(moving_average(self.average, logits.weak, settings.decay))
-        pseudo = debiased_loss(
+        student, pseudo_label, mask = debiased(
             logits.strong, logits.weak, self.average, settings.debias, settings.threshold, settings.strict
         )
-        shift = settings.debias * log_average(self.average)
-        _, mask = confident(logits.weak - shift, settings.threshold, settings.strict)
+        pseudo = masked_pseudo_label_loss(student, pseudo_label, mask)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
             confidence_report(logits.labeled_weak, labeled.target, mask),

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
-from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 
 HIGHEST_REVERSAL = 0.1  # the coefficient's limit
 REVERSAL_STEPS = 1000.0  # after which it is about half of it
@@ -126,7 +126,6 @@ class DST(Method):
             worst[:count], worst[count:], predicted[:count], predicted[count:], settings.worst_labeled_weight
         )
         student = in_full_precision(self.pseudo_head, model.features(unlabeled.strong))
-        pseudo = pseudo_label_loss(student, logits[count:].detach(), settings.threshold, settings.strict)
-        losses["unlabeled"] = settings.unlabeled_weight * pseudo
-        _, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)
+        pseudo_label, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)
+        losses["unlabeled"] = settings.unlabeled_weight * masked_pseudo_label_loss(student, pseudo_label, mask)
         return StepOutput(losses, confidence_report(logits[:count], labeled.target, mask))

@@ -40,10 +40,15 @@ class FixMatchSettings:
         refuse_unknown_passes(self.passes)
 
 
+def reaches(confidence: Tensor, threshold: Tensor | float, strict: bool = False) -> Tensor:
+    """Whether confidence >= tau (strict: >), (u,); tau is one for all images or one each, (u,)."""
+    return confidence > threshold if strict else confidence >= threshold
+
+
 def confident(logits_weak: Tensor, threshold: float, strict: bool = False) -> tuple[Tensor, Tensor]:
     """Pseudo-labels argmax_c p_c, (u,), and whether max_c p_c >= tau (strict: >), (u,), with p = softmax(logits)."""
     confidence, pseudo_label = logits_weak.softmax(1).max(1)
-    return pseudo_label, confidence > threshold if strict else confidence >= threshold
+    return pseudo_label, reaches(confidence, threshold, strict)
 
 
 def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
@@ -89,8 +94,8 @@ class FixMatch(Method):
         settings = self.settings
         logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
         supervised = supervised_term(logits, labeled, settings.strong_weight)
-        pseudo = pseudo_label_loss(logits.strong, logits.weak, settings.threshold, settings.strict)
-        _, mask = confident(logits.weak, settings.threshold, settings.strict)
+        pseudo_label, mask = confident(logits.weak, settings.threshold, settings.strict)
+        pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
             confidence_report(logits.labeled_weak, labeled.target, mask),

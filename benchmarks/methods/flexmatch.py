@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
-from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 MAPPINGS = ("convex", "linear", "concave")
@@ -89,11 +89,10 @@ class FlexMatch(Method):
         thresholds = flexible_thresholds(
             self.counts[:UNUSED], self.counts[UNUSED], settings.threshold, settings.warmup, settings.mapping
         )
-        own = thresholds[pseudo_label]
-        mask = confidence > own if settings.strict else confidence >= own
+        mask = reaches(confidence, thresholds[pseudo_label], settings.strict)
         pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         # after the mask: this step's predictions count from the next one on, and by the fixed threshold
-        sure = confidence > settings.threshold if settings.strict else confidence >= settings.threshold
+        sure = reaches(confidence, settings.threshold, settings.strict)
         self.remember(unlabeled.index[sure], pseudo_label[sure])
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
-from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
 
 _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
@@ -101,7 +101,7 @@ class FreeMatch(Method):
         confidence, pseudo_label = probabilities.max(1)
         self._follow(probabilities, confidence, pseudo_label)
         own = self_adaptive_thresholds(self.confidence, self.expectation)[pseudo_label]
-        mask = confidence > own if settings.strict else confidence >= own
+        mask = reaches(confidence, own, settings.strict)
         losses = {
             "supervised": supervised,
             "unlabeled": settings.unlabeled_weight * masked_pseudo_label_loss(logits.strong, pseudo_label, mask),

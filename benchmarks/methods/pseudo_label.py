@@ -13,7 +13,7 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confidence_report, confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
 
 
@@ -73,9 +73,9 @@ class PseudoLabel(Method):
             labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
         )
         # one pass is student and, without gradient, its own teacher
-        pseudo = pseudo_label_loss(weak, weak, settings.threshold, settings.strict)
+        pseudo_label, mask = confident(weak.detach(), settings.threshold, settings.strict)
+        pseudo = masked_pseudo_label_loss(weak, pseudo_label, mask)
         weight = settings.unlabeled_weight * ramp(progress, settings.ramp_start, settings.ramp_end)
-        _, mask = confident(weak.detach(), settings.threshold, settings.strict)
         return StepOutput(
             {"supervised": supervised, "unlabeled": weight * pseudo},
             confidence_report(labeled_weak, labeled.target, mask),

@@ -64,10 +64,25 @@ def consistency_loss(
 ) -> Tensor:
     """Mean of 1[max_c p_c >= beta] KL(p^sharp || p(y | A(u))), p = softmax(logits_weak) (UDA, section 3.3).
 
-    p^sharp = softmax(logits_weak / tau). No gradient reaches `logits_weak`.
+    Args:
+        threshold: beta, 0 to 1; strict: the test is > beta. The others: as in `masked_consistency_loss`.
+    """
+    _, mask = confident(logits_weak.detach(), threshold, strict)
+    return masked_consistency_loss(logits_strong, logits_weak, mask, temperature, temperature_on, mean_over)
+
+
+def masked_consistency_loss(
+    logits_strong: Tensor,
+    logits_weak: Tensor,
+    mask: Tensor,
+    temperature: float,
+    temperature_on: str = "target",
+    mean_over: str = "all",
+) -> Tensor:
+    """Mean of mask KL(p^sharp || p(y | A(u))), p^sharp = softmax(logits_weak / tau). No gradient reaches `logits_weak`.
 
     Args:
-        logits_strong, logits_weak: (u, c).
+        logits_strong, logits_weak: (u, c). mask: (u,) whether an image counts.
         temperature: tau. temperature_on: "student" divides the strong logits instead, as the benchmark.
         mean_over: "all" u images, or those "kept" (at least 1).
     """
@@ -77,7 +92,6 @@ def consistency_loss(
     divergence = F.kl_div(
         F.log_softmax(logits_strong / on_student, dim=1), log_target, log_target=True, reduction="none"
     )
-    _, mask = confident(teacher, threshold, strict)
     total = (mask * divergence.sum(1)).sum()
     return total / (mask.sum().clamp(min=1) if mean_over == "kept" else len(mask))
 
@@ -113,11 +127,10 @@ class UDA(Method):
         settings = self.settings
         logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
         supervised = self._supervised(logits, labeled, progress)
-        consistency = consistency_loss(
-            logits.strong, logits.weak, settings.threshold, settings.temperature, settings.temperature_on,
-            settings.mean_over, settings.strict,
-        )  # fmt: skip
         _, mask = confident(logits.weak, settings.threshold, settings.strict)
+        consistency = masked_consistency_loss(
+            logits.strong, logits.weak, mask, settings.temperature, settings.temperature_on, settings.mean_over
+        )
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * consistency},
             confidence_report(logits.labeled_weak, labeled.target, mask),
