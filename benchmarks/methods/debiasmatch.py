@@ -16,6 +16,12 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import (
+    refuse_negative,
+    refuse_unless_above_0,
+    refuse_unless_below_1,
+    refuse_unless_confidence,
+)
 
 
 @dataclass
@@ -32,17 +38,13 @@ class DebiasMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_below_1("decay", self.decay)
         if self.reset_steps < 0:
             raise ValueError(f"method.reset_steps={self.reset_steps}: give 0 (never) or more")
-        for name in ("debias", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0; without it, method=fixmatch")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_above_0("debias", self.debias, instead="method=fixmatch")
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=fixmatch")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 

@@ -22,6 +22,7 @@ from benchmarks.methods.base import (
     supervised_cross_entropy,
 )
 from benchmarks.methods.passes import StepLogits
+from benchmarks.methods.ranges import refuse_negative
 
 
 @dataclass
@@ -31,8 +32,7 @@ class ERMSettings:
     strong_weight: float = 0.0  # weight of the strong view's cross-entropy, 0 or more; benchmark: 0.1
 
     def __post_init__(self) -> None:
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_negative("strong_weight", self.strong_weight)
 
 
 def supervised_loss(

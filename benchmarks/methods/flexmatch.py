@@ -16,6 +16,7 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
 
 MAPPINGS = ("convex", "linear", "concave")
 UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
@@ -34,14 +35,10 @@ class FlexMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if self.mapping not in MAPPINGS:
-            raise ValueError(f"method.mapping={self.mapping!r}: choose one of {', '.join(MAPPINGS)}")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unknown("mapping", self.mapping, MAPPINGS)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 

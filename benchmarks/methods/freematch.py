@@ -16,6 +16,7 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
 
 _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
 
@@ -32,13 +33,10 @@ class FreeMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
-        for name in ("fairness_weight", "strong_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give 0 or more")
+        refuse_unless_below_1("decay", self.decay)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
+        refuse_negative("fairness_weight", self.fairness_weight)
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 

@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from benchmarks.classifier import Classifier
 from benchmarks.methods.base import Labeled, Unlabeled
+from benchmarks.methods.ranges import refuse_unknown
 
 PASSES = ("joint", "separate", "grouped")
 
 
 def refuse_unknown_passes(passes: str) -> None:
     """Raises ValueError where `method.passes` is none of PASSES."""
-    if passes not in PASSES:
-        raise ValueError(f"method.passes={passes!r}: choose one of {', '.join(PASSES)}")
+    refuse_unknown("passes", passes, PASSES)
 
 
 @dataclass(frozen=True)

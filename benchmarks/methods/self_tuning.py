@@ -27,6 +27,7 @@ from benchmarks.methods.base import (
     accuracy,
     supervised_cross_entropy,
 )
+from benchmarks.methods.ranges import refuse_unless_above_0, refuse_unless_below_1
 
 
 @dataclass
@@ -43,10 +44,8 @@ class SelfTuningSettings:
         for name in ("queue_size", "projection_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"method.{name}={getattr(self, name)}: give 1 or more")
-        if self.temperature <= 0:
-            raise ValueError(f"method.temperature={self.temperature}: give above 0")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"method.momentum={self.momentum}: give 0 to below 1")
+        refuse_unless_above_0("temperature", self.temperature)
+        refuse_unless_below_1("momentum", self.momentum)
         if self.updates not in (1, 2):
             raise ValueError(f"method.updates={self.updates}: give 1 or 2")
 

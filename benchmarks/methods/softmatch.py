@@ -16,6 +16,7 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import masked_pseudo_label_loss
 from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
 
 
 @dataclass
@@ -30,13 +31,10 @@ class SoftMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        for name in ("num_sigmas", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_above_0("num_sigmas", self.num_sigmas)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
+        refuse_unless_below_1("decay", self.decay)
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 

@@ -18,6 +18,7 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, confident
 from benchmarks.methods.passes import StepLogits, refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
 
 TEMPERATURES = ("target", "student")
 MEANS = ("all", "kept")
@@ -39,17 +40,13 @@ class UDASettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        for name in ("temperature", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
-        choices = {"temperature_on": TEMPERATURES, "mean_over": MEANS, "annealing": ANNEALINGS}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"method.{name}={getattr(self, name)!r}: choose one of {', '.join(allowed)}")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_above_0("temperature", self.temperature)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
+        refuse_negative("strong_weight", self.strong_weight)
+        refuse_unknown("temperature_on", self.temperature_on, TEMPERATURES)
+        refuse_unknown("mean_over", self.mean_over, MEANS)
+        refuse_unknown("annealing", self.annealing, ANNEALINGS)
         refuse_unknown_passes(self.passes)
 
 
