@@ -1,19 +1,23 @@
-"""A labeled folder of small pictures, and networks that are done in milliseconds."""
+"""A labeled folder of small pictures, networks that are done in milliseconds, and steps of methods on them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.methods.base import Classifier, Labeled, Unlabeled
+from benchmarks.methods import build_method
+from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
 
+MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
+NUM_UNLABELED = 24  # twice a batch: half of the images are not seen in a step
 COLORS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200), (190, 190, 40)])
 
 
@@ -62,7 +66,7 @@ def build_classifier(batch_norm: bool = True, seed: int = 0) -> Classifier:
 
 
 @pytest.fixture
-def make_classifier() -> Callable[..., Classifier]:
+def make_classifier() -> MakeClassifier:
     return build_classifier
 
 
@@ -78,3 +82,30 @@ def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
     generator = torch.Generator().manual_seed(1000 + step)
     pictures = torch.randn(2, size, 3, 9, 9, generator=generator)
     return Unlabeled(pictures[0], pictures[1], torch.arange(size))
+
+
+def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
+    """Of images, (rows, c), some of them confident; in float64, so that a loop over images agrees to 1e-9."""
+    return scale * torch.randn(rows, NUM_CLASSES, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def ready(settings: Any, model: Classifier) -> Method:
+    """The method of these settings, with its own parameters drawn from one seed."""
+    torch.manual_seed(7)
+    return build_method(settings, model, NUM_UNLABELED)
+
+
+def gradients_of(settings: Any, model: Classifier, progress: float = 0.5) -> dict[str, Tensor]:
+    """The model's gradients after one step of the method."""
+    method = ready(settings, model)
+    unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
+    output = method(model, random_labeled(0), unlabeled, progress)
+    model.zero_grad(set_to_none=True)
+    torch.stack(list(output.losses.values())).sum().backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+def assert_same_gradients(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, gradient in one.items():
+        torch.testing.assert_close(gradient, other[name], rtol=1e-5, atol=1e-7)

@@ -1,0 +1,31 @@
+"""FreeMatch's thresholds and fairness against values by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from benchmarks.methods.freematch import fairness_loss, self_adaptive_thresholds
+from tests.benchmarks.conftest import logits
+
+
+def test_self_adaptive_thresholds_scale_with_the_expected_share_of_a_class() -> None:
+    found = self_adaptive_thresholds(torch.tensor(0.8), torch.tensor([0.5, 0.25, 0.25]))
+    assert found.tolist() == pytest.approx([0.8, 0.4, 0.4])
+
+
+def test_fairness_loss_equals_sums_by_hand_and_is_zero_without_images() -> None:
+    strong = logits(0, 6)
+    mask = torch.tensor([True, True, False, True, True, True])
+    expectation = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    histogram = torch.tensor([0.1, 0.2, 0.3, 0.4], dtype=torch.float64)
+    kept = [row.softmax(0) for row, m in zip(strong, mask, strict=True) if m]
+    mean = [sum(row[c].item() for row in kept) / 5 for c in range(4)]
+    share = [sum(row.argmax().item() == c for row in kept) / 5 for c in range(4)]
+    a = [expectation[c].item() / histogram[c].item() for c in range(4)]
+    b = [mean[c] / share[c] if share[c] else 0.0 for c in range(4)]
+    expected = sum(a[c] / sum(a) * math.log(b[c] / sum(b) + 1e-12) for c in range(4))
+    assert fairness_loss(strong, mask, expectation, histogram).item() == pytest.approx(expected, rel=1e-6)
+    assert fairness_loss(strong, torch.zeros(6, dtype=torch.bool), expectation, histogram).item() == 0

@@ -1,0 +1,41 @@
+"""Pseudo Label's ramp, the views that it passes, and when it is ERM."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from benchmarks.methods.erm import ERMSettings
+from benchmarks.methods.pseudo_label import PseudoLabelSettings, ramp
+from tests.benchmarks.conftest import (
+    MakeClassifier,
+    assert_same_gradients,
+    gradients_of,
+    random_labeled,
+    random_unlabeled,
+    ready,
+)
+
+
+def test_the_ramp_is_zero_then_linear_then_one() -> None:
+    assert [ramp(t, 0.1, 0.6) for t in (0.0, 0.05, 0.1, 0.35, 0.6, 0.9)] == pytest.approx([0, 0, 0, 0.5, 1, 1])
+    assert ramp(0.0, 0.0, 0.0) == 1.0
+
+
+def test_pseudo_label_teaches_the_view_that_it_was_read_from(make_classifier: MakeClassifier) -> None:
+    model = make_classifier()
+    seen: list[tuple[Tensor, bool]] = []
+    model.register_forward_pre_hook(lambda module, inputs: seen.append((inputs[0], torch.is_grad_enabled())))
+    labeled, unlabeled = random_labeled(0), random_unlabeled(0)
+    settings = PseudoLabelSettings(threshold=0.0, ramp_end=0.1, strong_weight=0.1, passes="separate")
+    ready(settings, model)(model, labeled, unlabeled, 0.5)
+    expected = [(labeled.weak, True), (labeled.strong, True), (unlabeled.weak, True)]
+    assert all(a is b and x == y for (a, x), (b, y) in zip(seen, expected, strict=True))
+
+
+def test_with_nothing_confident_pseudo_label_is_erm(make_classifier: MakeClassifier) -> None:
+    settings = PseudoLabelSettings(threshold=1.0, strict=True, strong_weight=0.1, passes="separate")
+    gradients = gradients_of(settings, make_classifier(batch_norm=False))
+    expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
+    assert_same_gradients(gradients, expected)
