@@ -12,15 +12,8 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from benchmarks.methods.base import (
-    Classifier,
-    Labeled,
-    Method,
-    StepOutput,
-    Unlabeled,
-    accuracy,
-    supervised_cross_entropy,
-)
+from benchmarks.classifier import Classifier
+from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
 from benchmarks.methods.passes import StepLogits
 from benchmarks.methods.ranges import refuse_negative
 

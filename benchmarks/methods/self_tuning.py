@@ -17,16 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.classifier import in_full_precision
-from benchmarks.methods.base import (
-    Classifier,
-    Labeled,
-    Method,
-    StepOutput,
-    Unlabeled,
-    accuracy,
-    supervised_cross_entropy,
-)
+from benchmarks.classifier import Classifier, in_full_precision
+from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
 from benchmarks.methods.ranges import refuse_unless_above_0, refuse_unless_below_1
 
 
