@@ -84,6 +84,13 @@ def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
     return Unlabeled(pictures[0], pictures[1], torch.arange(size))
 
 
+def outputs_of(model: Classifier) -> list[Tensor]:
+    """A list that grows by the logits of every pass that the model makes from now on."""
+    seen: list[Tensor] = []
+    model.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
+    return seen
+
+
 def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
     """Of images, (rows, c), some of them confident; in float64, so that a loop over images agrees to 1e-9."""
     return scale * torch.randn(rows, NUM_CLASSES, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import subprocess
 import sys
 from typing import Any
@@ -14,8 +15,6 @@ from torch import Tensor
 
 from benchmarks.methods import METHODS, method_name
 from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
-from benchmarks.methods.erm import ERMSettings
-from benchmarks.methods.fixmatch import FixMatchSettings
 from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, random_labeled, random_unlabeled, ready
 
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
@@ -203,22 +202,53 @@ def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_c
 
 
 @pytest.mark.parametrize(
-    ("schema", "wrong"),
+    ("method", "setting"),
     [
-        (ERMSettings, {"strong_weight": -0.1}),
-        (FixMatchSettings, {"threshold": 1.5}),
-        (FixMatchSettings, {"unlabeled_weight": 0.0}),
-        (FixMatchSettings, {"strong_weight": -1.0}),
-        (FixMatchSettings, {"passes": "both"}),
+        (name, field.name)
+        for name, (_, schema) in METHODS.items()
+        for field in dataclasses.fields(schema)
+        if not isinstance(field.default, bool)
     ],
 )
-def test_a_wrong_value_names_its_setting(schema: type, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"method.{next(iter(wrong))}="):
-        schema(**wrong)
+def test_every_setting_refuses_what_is_out_of_range_and_says_what_to_give(method: str, setting: str) -> None:
+    schema = METHODS[method][1]
+    wrong = "nonsense" if isinstance(getattr(schema(), setting), str) else -1
+    with pytest.raises(ValueError, match=rf"^method\..*\b{setting}={wrong!r}.*: .*(give|choose one of) "):
+        schema(**{setting: wrong})
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "message"),
+    [
+        ("erm", {"strong_weight": -0.1}, "method.strong_weight=-0.1: give 0 or more"),
+        ("fixmatch", {"threshold": 1.5}, "method.threshold=1.5: a confidence, give 0 to 1"),
+        (
+            "fixmatch",
+            {"unlabeled_weight": 0.0},
+            "method.unlabeled_weight=0.0: give above 0; without it, method=erm",
+        ),
+        ("fixmatch", {"strong_weight": -1.0}, "method.strong_weight=-1.0: give 0 or more"),
+        ("fixmatch", {"passes": "both"}, "method.passes='both': choose one of joint, separate, grouped"),
+        ("debiasmatch", {"debias": 0.0}, "method.debias=0.0: give above 0; without it, method=fixmatch"),
+        ("softmatch", {"num_sigmas": 0.0}, "method.num_sigmas=0.0: give above 0"),
+        ("softmatch", {"decay": 1.0}, "method.decay=1.0: give 0 to below 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_give(method: str, wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        METHODS[method][1](**wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if "threshold" in METHODS[name][1].__dataclass_fields__])
+def test_a_threshold_may_be_0_and_1_and_nothing_beyond(name: str) -> None:
+    for threshold in (0.0, 1.0):
+        assert METHODS[name][1](threshold=threshold).threshold == threshold
+    with pytest.raises(ValueError, match="a confidence"):
+        METHODS[name][1](threshold=1.001)
 
 
 def test_the_equation_can_be_imported_with_torch_alone() -> None:
-    script = (
+    script = (  # the package's own import brings all ten
         "import sys; from benchmarks.methods.fixmatch import pseudo_label_loss;"
         "print([n for n in ('timm', 'torchvision', 'hydra', 'omegaconf', 'PIL', 'ssl_aug') if n in sys.modules])"
     )

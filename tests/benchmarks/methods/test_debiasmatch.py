@@ -16,6 +16,7 @@ from tests.benchmarks.conftest import (
     assert_same_gradients,
     gradients_of,
     logits,
+    outputs_of,
     random_labeled,
     random_unlabeled,
     ready,
@@ -63,3 +64,17 @@ def test_with_nothing_confident_debiasmatch_is_erm(make_classifier: MakeClassifi
     gradients = gradients_of(settings, make_classifier(batch_norm=False))
     expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
     assert_same_gradients(gradients, expected)
+
+
+def test_a_debiasmatch_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
+    model = make_classifier()
+    model.head.weight.data.mul_(4)
+    seen = outputs_of(model)
+    settings = DebiasMatchSettings(threshold=0.5, debias=0.8, decay=0.6, unlabeled_weight=2.0, passes="separate")
+    output = ready(settings, model)(model, random_labeled(0), random_unlabeled(0), 0.0)
+    _, weak, strong = seen
+    average = 0.6 * torch.full((NUM_CLASSES,), 1 / NUM_CLASSES) + 0.4 * weak.softmax(1).mean(0)  # this step's, too
+    expected = 2 * debiased_loss(strong, weak, average, 0.8, 0.5)
+    assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-5) and expected > 0
+    sure = sum((row - 0.8 * average.log()).softmax(0).max().item() >= 0.5 for row in weak)
+    assert output.report["confident_share"].item() == pytest.approx(sure / 12) and 0 < sure < 12

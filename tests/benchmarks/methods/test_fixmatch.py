@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.methods.erm import ERMSettings
+from benchmarks.methods.erm import ERMSettings, supervised_loss
 from benchmarks.methods.fixmatch import FixMatchSettings, masked_pseudo_label_loss, pseudo_label_loss
-from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, assert_same_gradients, gradients_of, logits
+from tests.benchmarks.conftest import (
+    NUM_CLASSES,
+    MakeClassifier,
+    assert_same_gradients,
+    gradients_of,
+    logits,
+    outputs_of,
+    random_labeled,
+    random_unlabeled,
+    ready,
+)
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -54,3 +64,20 @@ def test_fixmatch_with_nothing_confident_equals_erm(passes: str, make_classifier
     gradients = gradients_of(fixmatch, make_classifier(batch_norm=False))
     expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
     assert_same_gradients(gradients, expected)
+
+
+def test_a_fixmatch_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
+    model = make_classifier()
+    model.head.weight.data.mul_(4)
+    seen, labeled = outputs_of(model), random_labeled(0)
+    settings = FixMatchSettings(threshold=0.5, unlabeled_weight=2.0, strong_weight=0.1, passes="separate")
+    output = ready(settings, model)(model, labeled, random_unlabeled(0), 0.0)
+    labeled_weak, labeled_strong, weak, strong = seen
+    supervised = supervised_loss(labeled_weak, labeled_strong, labeled.target, labeled.weight, 0.1)
+    assert output.losses["supervised"].item() == pytest.approx(supervised.item(), rel=1e-6)
+    expected = 2 * pseudo_label_loss(strong, weak, 0.5)
+    assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-6) and expected > 0
+    right = sum(row.argmax().item() == c.item() for row, c in zip(labeled_weak, labeled.target, strict=True))
+    sure = sum(row.softmax(0).max().item() >= 0.5 for row in weak)
+    assert output.report["labeled_accuracy"].item() == pytest.approx(right / 8) and 0 < right < 8
+    assert output.report["confident_share"].item() == pytest.approx(sure / 12) and 0 < sure < 12

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from benchmarks.methods import METHODS
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
-from benchmarks.methods.passes import batch_norm_per_group
+from benchmarks.methods.passes import PASSES, batch_norm_per_group, step_logits
 from tests.benchmarks.conftest import MakeClassifier, random_labeled, random_unlabeled, ready
 
 WITH_PASSES = [name for name, (_, schema) in METHODS.items() if "passes" in schema.__dataclass_fields__]
@@ -67,3 +67,22 @@ def test_grouped_batchnorm_is_gone_afterwards(make_classifier: MakeClassifier) -
     with batch_norm_per_group(model, [2, 4]):
         assert not torch.allclose(model(images), before)
     assert torch.allclose(copy.deepcopy(model)(images), before)
+
+
+@pytest.mark.parametrize("passes", PASSES)
+@pytest.mark.parametrize("strong_weight", [0.0, 0.1])
+def test_a_steps_logits_are_named_and_targets_have_no_gradient(
+    passes: str, strong_weight: float, make_classifier: MakeClassifier
+) -> None:
+    model = make_classifier(batch_norm=False)
+    labeled, unlabeled = random_labeled(0), random_unlabeled(0)
+    found = step_logits(model, labeled, unlabeled, passes, strong_weight)
+    torch.testing.assert_close(found.labeled_weak, model(labeled.weak))
+    torch.testing.assert_close(found.weak, model(unlabeled.weak))
+    torch.testing.assert_close(found.strong, model(unlabeled.strong))
+    assert found.labeled_weak.requires_grad and found.strong.requires_grad and not found.weak.requires_grad
+    if strong_weight == 0:
+        assert found.labeled_strong is None
+    else:
+        assert found.labeled_strong is not None and found.labeled_strong.requires_grad
+        torch.testing.assert_close(found.labeled_strong, model(labeled.strong))

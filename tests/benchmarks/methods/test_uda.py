@@ -10,7 +10,16 @@ import torch
 from benchmarks.methods.erm import ERMSettings
 from benchmarks.methods.fixmatch import pseudo_label_loss
 from benchmarks.methods.uda import UDASettings, annealing_threshold, consistency_loss, not_yet_known
-from tests.benchmarks.conftest import MakeClassifier, assert_same_gradients, gradients_of, logits
+from tests.benchmarks.conftest import (
+    MakeClassifier,
+    assert_same_gradients,
+    gradients_of,
+    logits,
+    outputs_of,
+    random_labeled,
+    random_unlabeled,
+    ready,
+)
 
 
 @pytest.mark.parametrize("temperature_on", ["target", "student"])
@@ -55,3 +64,20 @@ def test_without_annealing_and_confidence_uda_is_erm(make_classifier: MakeClassi
     gradients = gradients_of(uda, make_classifier(batch_norm=False))
     expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
     assert_same_gradients(gradients, expected)
+
+
+def test_a_uda_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
+    model = make_classifier()
+    model.head.weight.data.mul_(4)
+    seen, labeled = outputs_of(model), random_labeled(0)
+    options = {"threshold": 0.5, "temperature_on": "student", "mean_over": "kept", "passes": "separate"}
+    output = ready(UDASettings(unlabeled_weight=2.0, **options), model)(model, labeled, random_unlabeled(0), 0.0)
+    labeled_weak, weak, strong = seen
+    expected = 2 * consistency_loss(strong, weak, 0.5, 0.4, "student", "kept", strict=True)
+    assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-6) and expected > 0
+    sure = sum(row.softmax(0).max().item() > 0.5 for row in weak)
+    assert output.report["confident_share"].item() == pytest.approx(sure / 12) and 0 < sure < 12
+    # annealing at the start: the mean is over the images whose class is not likelier than chance
+    likely = [row.softmax(0)[c].item() for row, c in zip(labeled_weak, labeled.target, strict=True)]
+    left = [-math.log(p) for p in likely if p <= 1 / 4]
+    assert output.losses["supervised"].item() == pytest.approx(sum(left) / len(left), rel=1e-5) and len(left) < 8
