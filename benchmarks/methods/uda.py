@@ -69,12 +69,7 @@ def consistency_loss(
 
 
 def masked_consistency_loss(
-    logits_strong: Tensor,
-    logits_weak: Tensor,
-    mask: Tensor,
-    temperature: float,
-    temperature_on: str = "target",
-    mean_over: str = "all",
+    logits_strong: Tensor, logits_weak: Tensor, mask: Tensor, temperature: float, temperature_on: str, mean_over: str
 ) -> Tensor:
     """Mean of mask KL(p^sharp || p(y | A(u))), p^sharp = softmax(logits_weak / tau). No gradient reaches `logits_weak`.
 
