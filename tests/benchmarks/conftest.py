@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchmarks.methods import build_method
-from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
+from benchmarks.methods import METHODS, build_method
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import ERMSettings
 
 MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
@@ -70,6 +72,11 @@ def make_classifier() -> MakeClassifier:
     return build_classifier
 
 
+def methods_with(setting: str) -> list[str]:
+    """The methods that have a setting of this name."""
+    return [name for name, (_, schema) in METHODS.items() if setting in inspect.get_annotations(schema)]
+
+
 def random_labeled(step: int, size: int = 8) -> Labeled:
     """A batch of noise; the same one for the same step."""
     generator = torch.Generator().manual_seed(step)
@@ -84,13 +91,6 @@ def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
     return Unlabeled(pictures[0], pictures[1], torch.arange(size))
 
 
-def outputs_of(model: Classifier) -> list[Tensor]:
-    """A list that grows by the logits of every pass that the model makes from now on."""
-    seen: list[Tensor] = []
-    model.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
-    return seen
-
-
 def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
     """Of images, (rows, c), some of them confident; in float64, so that a loop over images agrees to 1e-9."""
     return scale * torch.randn(rows, NUM_CLASSES, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -102,17 +102,26 @@ def ready(settings: Any, model: Classifier) -> Method:
     return build_method(settings, model, NUM_UNLABELED)
 
 
-def gradients_of(settings: Any, model: Classifier, progress: float = 0.5) -> dict[str, Tensor]:
-    """The model's gradients after one step of the method."""
-    method = ready(settings, model)
-    unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
-    output = method(model, random_labeled(0), unlabeled, progress)
-    model.zero_grad(set_to_none=True)
-    torch.stack(list(output.losses.values())).sum().backward()
-    return {name: parameter.grad for name, parameter in model.named_parameters() if parameter.grad is not None}
+def confident_step(settings: Any, progress: float = 0.0) -> tuple[StepOutput, list[Tensor]]:
+    """A step on `random_labeled(0)` and `random_unlabeled(0)`, by a model that is sure of some images; the logits of
+    its passes, in their order."""
+    model = build_classifier()
+    model.head.weight.data.mul_(4)
+    seen: list[Tensor] = []
+    model.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
+    return ready(settings, model)(model, random_labeled(0), random_unlabeled(0), progress), seen
 
 
-def assert_same_gradients(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
-    assert one.keys() == other.keys()
-    for name, gradient in one.items():
-        torch.testing.assert_close(gradient, other[name], rtol=1e-5, atol=1e-7)
+def assert_erms_gradients(settings: Any) -> None:
+    """A step of these settings moves a model as ERM's does, whose strong views weigh 0.1; without BatchNorm, because
+    the two pass other views."""
+    found = []
+    for one in (settings, ERMSettings(strong_weight=0.1)):
+        model = build_classifier(batch_norm=False)
+        method = ready(one, model)
+        output = method(model, random_labeled(0), random_unlabeled(0) if method.uses_unlabeled else None, 0.5)
+        torch.stack(list(output.losses.values())).sum().backward()
+        found.append([parameter.grad for parameter in model.parameters()])
+    for gradient, expected in zip(*found, strict=True):
+        assert gradient is not None and expected is not None
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-7)

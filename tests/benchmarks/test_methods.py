@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import re
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from benchmarks.methods import METHODS, method_name
 from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
-from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, random_labeled, random_unlabeled, ready
+from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
 
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
 BASE: dict[str, dict[str, Any]] = {
@@ -171,11 +172,12 @@ def test_every_setting_changes_the_trajectory(method: str, setting: str, make_cl
     special = SPECIAL.get((method, setting), {})
     base = METHODS[method][1](**BASE.get(method, {}) | special)
     bias = BIAS if special.get("threshold") == SAID else None
-    start = {"bias": bias, "head_scale": 8.0 if (method, setting) in LARGE_HEAD else 0.0}
-    reference = weights_after(base, make_classifier, **start)
+    head_scale = 8.0 if (method, setting) in LARGE_HEAD else 0.0
+    after = functools.partial(weights_after, make_classifier=make_classifier, bias=bias, head_scale=head_scale)
+    reference = after(base)
     others = [dataclasses.replace(base, **{setting: value}) for value in alternatives(setting, getattr(base, setting))]
-    assert same(reference, weights_after(base, make_classifier, **start))
-    assert any(not same(reference, weights_after(other, make_classifier, **start)) for other in others)
+    assert same(reference, after(base))
+    assert any(not same(reference, after(other)) for other in others)
 
 
 def test_a_method_is_found_by_its_settings(make_classifier: MakeClassifier) -> None:
@@ -239,7 +241,7 @@ def test_a_wrong_value_is_named_with_what_to_give(method: str, wrong: dict[str, 
         METHODS[method][1](**wrong)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if "threshold" in METHODS[name][1].__dataclass_fields__])
+@pytest.mark.parametrize("name", methods_with("threshold"))
 def test_a_threshold_may_be_0_and_1_and_nothing_beyond(name: str) -> None:
     for threshold in (0.0, 1.0):
         assert METHODS[name][1](threshold=threshold).threshold == threshold

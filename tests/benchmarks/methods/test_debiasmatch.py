@@ -8,15 +8,13 @@ import pytest
 import torch
 
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings, debiased_loss, moving_average
-from benchmarks.methods.erm import ERMSettings
 from benchmarks.methods.fixmatch import pseudo_label_loss
 from tests.benchmarks.conftest import (
     NUM_CLASSES,
     MakeClassifier,
-    assert_same_gradients,
-    gradients_of,
+    assert_erms_gradients,
+    confident_step,
     logits,
-    outputs_of,
     random_labeled,
     random_unlabeled,
     ready,
@@ -59,20 +57,14 @@ def test_the_moving_average_starts_anew_where_the_benchmarks_does(make_classifie
     assert torch.allclose(moving_average(even, logits(0), 0.9), 0.9 * even + 0.1 * logits(0).softmax(1).mean(0))
 
 
-def test_with_nothing_confident_debiasmatch_is_erm(make_classifier: MakeClassifier) -> None:
+def test_with_nothing_confident_debiasmatch_is_erm() -> None:
     settings = DebiasMatchSettings(threshold=1.0, strict=True, strong_weight=0.1, passes="separate")
-    gradients = gradients_of(settings, make_classifier(batch_norm=False))
-    expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
-    assert_same_gradients(gradients, expected)
+    assert_erms_gradients(settings)
 
 
-def test_a_debiasmatch_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
-    model = make_classifier()
-    model.head.weight.data.mul_(4)
-    seen = outputs_of(model)
+def test_a_debiasmatch_step_is_its_equation_on_the_logits_of_its_passes() -> None:
     settings = DebiasMatchSettings(threshold=0.5, debias=0.8, decay=0.6, unlabeled_weight=2.0, passes="separate")
-    output = ready(settings, model)(model, random_labeled(0), random_unlabeled(0), 0.0)
-    _, weak, strong = seen
+    output, (_, weak, strong) = confident_step(settings)
     average = 0.6 * torch.full((NUM_CLASSES,), 1 / NUM_CLASSES) + 0.4 * weak.softmax(1).mean(0)  # this step's, too
     expected = 2 * debiased_loss(strong, weak, average, 0.8, 0.5)
     assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-5) and expected > 0

@@ -5,19 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.methods.erm import ERMSettings, supervised_loss
+from benchmarks.methods.erm import supervised_loss
 from benchmarks.methods.fixmatch import FixMatchSettings, masked_pseudo_label_loss, pseudo_label_loss
-from tests.benchmarks.conftest import (
-    NUM_CLASSES,
-    MakeClassifier,
-    assert_same_gradients,
-    gradients_of,
-    logits,
-    outputs_of,
-    random_labeled,
-    random_unlabeled,
-    ready,
-)
+from tests.benchmarks.conftest import NUM_CLASSES, assert_erms_gradients, confident_step, logits, random_labeled
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -59,20 +49,15 @@ def test_masked_loss_with_soft_weights_is_a_weighted_mean_over_all_images() -> N
 
 
 @pytest.mark.parametrize("passes", ["joint", "separate"])
-def test_fixmatch_with_nothing_confident_equals_erm(passes: str, make_classifier: MakeClassifier) -> None:
+def test_fixmatch_with_nothing_confident_equals_erm(passes: str) -> None:
     fixmatch = FixMatchSettings(threshold=1.0, strict=True, strong_weight=0.1, passes=passes)
-    gradients = gradients_of(fixmatch, make_classifier(batch_norm=False))
-    expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
-    assert_same_gradients(gradients, expected)
+    assert_erms_gradients(fixmatch)
 
 
-def test_a_fixmatch_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
-    model = make_classifier()
-    model.head.weight.data.mul_(4)
-    seen, labeled = outputs_of(model), random_labeled(0)
+def test_a_fixmatch_step_is_its_equation_on_the_logits_of_its_passes() -> None:
+    labeled = random_labeled(0)
     settings = FixMatchSettings(threshold=0.5, unlabeled_weight=2.0, strong_weight=0.1, passes="separate")
-    output = ready(settings, model)(model, labeled, random_unlabeled(0), 0.0)
-    labeled_weak, labeled_strong, weak, strong = seen
+    output, (labeled_weak, labeled_strong, weak, strong) = confident_step(settings)
     supervised = supervised_loss(labeled_weak, labeled_strong, labeled.target, labeled.weight, 0.1)
     assert output.losses["supervised"].item() == pytest.approx(supervised.item(), rel=1e-6)
     expected = 2 * pseudo_label_loss(strong, weak, 0.5)

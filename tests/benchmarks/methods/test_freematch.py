@@ -1,4 +1,4 @@
-"""FreeMatch's thresholds and fairness against values by hand."""
+"""FreeMatch's thresholds and fairness against values by hand, and a step against both."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import math
 import pytest
 import torch
 
-from benchmarks.methods.freematch import fairness_loss, self_adaptive_thresholds
-from tests.benchmarks.conftest import logits
+from benchmarks.methods.fixmatch import masked_pseudo_label_loss
+from benchmarks.methods.freematch import FreeMatchSettings, fairness_loss, self_adaptive_thresholds
+from tests.benchmarks.conftest import NUM_CLASSES, confident_step, logits
 
 
 def test_self_adaptive_thresholds_scale_with_the_expected_share_of_a_class() -> None:
@@ -29,3 +30,20 @@ def test_fairness_loss_equals_sums_by_hand_and_is_zero_without_images() -> None:
     expected = sum(a[c] / sum(a) * math.log(b[c] / sum(b) + 1e-12) for c in range(4))
     assert fairness_loss(strong, mask, expectation, histogram).item() == pytest.approx(expected, rel=1e-6)
     assert fairness_loss(strong, torch.zeros(6, dtype=torch.bool), expectation, histogram).item() == 0
+
+
+def test_a_freematch_step_is_its_equations_on_the_logits_of_its_passes() -> None:
+    settings = FreeMatchSettings(decay=0.6, unlabeled_weight=2.0, fairness_weight=0.5, passes="separate")
+    output, (_, weak, strong) = confident_step(settings)
+    confidence, pseudo_label = weak.softmax(1).max(1)
+    # all averages start at 1/4, and this step's predictions count in it
+    overall = 0.6 / 4 + 0.4 * confidence.mean()
+    expectation = 0.6 / 4 + 0.4 * weak.softmax(1).mean(0)
+    histogram = 0.6 / 4 + 0.4 * torch.bincount(pseudo_label, minlength=NUM_CLASSES) / 12
+    mask = confidence > self_adaptive_thresholds(overall, expectation)[pseudo_label]
+    assert 0 < mask.sum() < 12
+    unlabeled = 2 * masked_pseudo_label_loss(strong, pseudo_label, mask)
+    assert output.losses["unlabeled"].item() == pytest.approx(unlabeled.item(), rel=1e-6)
+    fairness = 0.5 * fairness_loss(strong, mask, expectation, histogram)
+    assert output.losses["fairness"].item() == pytest.approx(fairness.item(), rel=1e-5)
+    assert output.report["confident_share"].item() == pytest.approx(mask.sum().item() / 12)

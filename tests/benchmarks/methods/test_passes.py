@@ -11,9 +11,7 @@ from torch import Tensor
 from benchmarks.methods import METHODS
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.passes import PASSES, batch_norm_per_group, step_logits
-from tests.benchmarks.conftest import MakeClassifier, random_labeled, random_unlabeled, ready
-
-WITH_PASSES = [name for name, (_, schema) in METHODS.items() if "passes" in schema.__dataclass_fields__]
+from tests.benchmarks.conftest import MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
 
 
 def test_separate_passes_come_in_the_benchmarks_order_and_the_weak_one_moves_batchnorm(
@@ -41,7 +39,7 @@ def test_the_joint_pass_gives_each_view_its_own_logits(make_classifier: MakeClas
         torch.testing.assert_close(outputs[0].losses[name], outputs[1].losses[name])
 
 
-@pytest.mark.parametrize("name", WITH_PASSES)
+@pytest.mark.parametrize("name", methods_with("passes"))
 def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifier: MakeClassifier) -> None:
     results = []
     for passes in ("separate", "grouped"):

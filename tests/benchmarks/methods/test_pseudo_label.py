@@ -6,14 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.methods.erm import ERMSettings
 from benchmarks.methods.fixmatch import pseudo_label_loss
 from benchmarks.methods.pseudo_label import PseudoLabelSettings, ramp
 from tests.benchmarks.conftest import (
     MakeClassifier,
-    assert_same_gradients,
-    gradients_of,
-    outputs_of,
+    assert_erms_gradients,
+    confident_step,
     random_labeled,
     random_unlabeled,
     ready,
@@ -36,20 +34,14 @@ def test_pseudo_label_teaches_the_view_that_it_was_read_from(make_classifier: Ma
     assert all(a is b and x == y for (a, x), (b, y) in zip(seen, expected, strict=True))
 
 
-def test_with_nothing_confident_pseudo_label_is_erm(make_classifier: MakeClassifier) -> None:
+def test_with_nothing_confident_pseudo_label_is_erm() -> None:
     settings = PseudoLabelSettings(threshold=1.0, strict=True, strong_weight=0.1, passes="separate")
-    gradients = gradients_of(settings, make_classifier(batch_norm=False))
-    expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
-    assert_same_gradients(gradients, expected)
+    assert_erms_gradients(settings)
 
 
-def test_a_pseudo_label_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
-    model = make_classifier()
-    model.head.weight.data.mul_(4)
-    seen = outputs_of(model)
+def test_a_pseudo_label_step_is_its_equation_on_the_logits_of_its_passes() -> None:
     settings = PseudoLabelSettings(threshold=0.5, unlabeled_weight=3.0, passes="separate")
-    output = ready(settings, model)(model, random_labeled(0), random_unlabeled(0), 0.35)
-    _, weak = seen
+    output, (_, weak) = confident_step(settings, progress=0.35)
     expected = 3 * 0.5 * pseudo_label_loss(weak, weak, 0.5)  # the ramp is half of its way
     assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-6) and expected > 0
     sure = sum(row.softmax(0).max().item() >= 0.5 for row in weak)

@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 
-from benchmarks.methods.self_tuning import SelfTuningSettings, enqueue, group_contrast
+from benchmarks.methods.self_tuning import SelfTuning, SelfTuningSettings, enqueue, group_contrast
 from tests.benchmarks.conftest import MakeClassifier, random_labeled, random_unlabeled, ready
 
 
@@ -50,12 +50,13 @@ def test_the_key_encoder_follows_once_or_twice_a_step_and_keeps_its_own_statisti
 ) -> None:
     model = make_classifier()
     method = ready(SelfTuningSettings(queue_size=2, projection_width=8, momentum=0.9, updates=updates), model)
-    slow = copy.deepcopy(method.key_model.head.weight)  # type: ignore[union-attr]
+    assert isinstance(method, SelfTuning)
+    slow = copy.deepcopy(method.key_model.head.weight)
     model.head.weight.data.add_(1.0)
     method(model, random_labeled(0), random_unlabeled(0), 0.0)
-    found = method.key_model.head.weight - slow  # type: ignore[union-attr]
+    found = method.key_model.head.weight - slow
     assert torch.allclose(found, torch.full_like(found, 1 - 0.9**updates), atol=1e-6)
     statistics = [module.bottleneck[1].running_mean for module in (model, method.key_model)]
     assert not torch.allclose(*statistics)
     assert model.bottleneck[1].num_batches_tracked == 3  # labeled, unlabeled for its label, unlabeled
-    assert method.key_model.bottleneck[1].num_batches_tracked == 2  # type: ignore[union-attr]
+    assert method.key_model.bottleneck[1].num_batches_tracked == 2

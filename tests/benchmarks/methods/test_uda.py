@@ -7,19 +7,9 @@ import math
 import pytest
 import torch
 
-from benchmarks.methods.erm import ERMSettings
 from benchmarks.methods.fixmatch import pseudo_label_loss
 from benchmarks.methods.uda import UDASettings, annealing_threshold, consistency_loss, not_yet_known
-from tests.benchmarks.conftest import (
-    MakeClassifier,
-    assert_same_gradients,
-    gradients_of,
-    logits,
-    outputs_of,
-    random_labeled,
-    random_unlabeled,
-    ready,
-)
+from tests.benchmarks.conftest import assert_erms_gradients, confident_step, logits, random_labeled
 
 
 @pytest.mark.parametrize("temperature_on", ["target", "student"])
@@ -59,20 +49,17 @@ def test_annealing_lets_the_labeled_signal_in_from_one_over_k_to_one() -> None:
     assert known.tolist() == [0.0, 1.0]
 
 
-def test_without_annealing_and_confidence_uda_is_erm(make_classifier: MakeClassifier) -> None:
+def test_without_annealing_and_confidence_uda_is_erm() -> None:
     uda = UDASettings(threshold=1.0, strict=True, annealing="none", strong_weight=0.1, passes="separate")
-    gradients = gradients_of(uda, make_classifier(batch_norm=False))
-    expected = gradients_of(ERMSettings(strong_weight=0.1), make_classifier(batch_norm=False))
-    assert_same_gradients(gradients, expected)
+    assert_erms_gradients(uda)
 
 
-def test_a_uda_step_is_its_equation_on_the_logits_of_its_passes(make_classifier: MakeClassifier) -> None:
-    model = make_classifier()
-    model.head.weight.data.mul_(4)
-    seen, labeled = outputs_of(model), random_labeled(0)
-    options = {"threshold": 0.5, "temperature_on": "student", "mean_over": "kept", "passes": "separate"}
-    output = ready(UDASettings(unlabeled_weight=2.0, **options), model)(model, labeled, random_unlabeled(0), 0.0)
-    labeled_weak, weak, strong = seen
+def test_a_uda_step_is_its_equation_on_the_logits_of_its_passes() -> None:
+    labeled = random_labeled(0)
+    settings = UDASettings(
+        threshold=0.5, temperature_on="student", mean_over="kept", unlabeled_weight=2.0, passes="separate"
+    )
+    output, (labeled_weak, weak, strong) = confident_step(settings)
     expected = 2 * consistency_loss(strong, weak, 0.5, 0.4, "student", "kept", strict=True)
     assert output.losses["unlabeled"].item() == pytest.approx(expected.item(), rel=1e-6) and expected > 0
     sure = sum(row.softmax(0).max().item() > 0.5 for row in weak)
