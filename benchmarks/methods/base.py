@@ -76,6 +76,15 @@ class Method(nn.Module):
         """
 
 
+def accuracy(logits: Tensor, target: Tensor) -> Tensor:
+    """Share of the images whose largest logit is that of their target, () without gradient.
+
+    Args:
+        logits: (b, c). target: (b,) class indices.
+    """
+    return (logits.detach().argmax(1) == target).float().mean()
+
+
 def supervised_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """1/B sum_b weight_b H(target_b, softmax(logits_b)).
 

@@ -13,9 +13,15 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import (
+    refuse_negative,
+    refuse_unless_above_0,
+    refuse_unless_below_1,
+    refuse_unless_confidence,
+)
 
 
 @dataclass(frozen=True)
@@ -32,17 +38,13 @@ class DebiasMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_below_1("decay", self.decay)
         if self.reset_steps < 0:
             raise ValueError(f"method.reset_steps={self.reset_steps}: give 0 (never) or more")
-        for name in ("debias", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0; without it, method=fixmatch")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_above_0("debias", self.debias, instead="method=fixmatch")
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=fixmatch")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 
@@ -56,17 +58,25 @@ def log_average(average: Tensor) -> Tensor:
     return average.clamp(min=1e-12).log()
 
 
-def debiased_loss(
+def debiased(
     logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
-) -> Tensor:
-    """FixMatch's loss with target logits z_w - lambda log p_hat and student logits z_s + lambda log p_hat (Eq. 5, 7).
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Student logits z_s + lambda log p_hat (Eq. 7), and pseudo-labels and mask of z_w - lambda log p_hat (Eq. 5).
 
     Args:
         logits_strong, logits_weak: z_s and z_w, (u, c); no gradient reaches z_w.
         average: p_hat, (c,) probabilities.
+        debias: lambda. threshold, strict: as in FixMatch's `confident`.
     """
     shift = debias * log_average(average)
-    return pseudo_label_loss(logits_strong + shift, logits_weak - shift, threshold, strict)
+    return logits_strong + shift, *confident(logits_weak.detach() - shift, threshold, strict)
+
+
+def debiased_loss(
+    logits_strong: Tensor, logits_weak: Tensor, average: Tensor, debias: float, threshold: float, strict: bool = False
+) -> Tensor:
+    """FixMatch's loss of what `debiased` makes of the logits (Eq. 5, 7); takes the same arguments."""
+    return masked_pseudo_label_loss(*debiased(logits_strong, logits_weak, average, debias, threshold, strict))
 
 
 class DebiasMatch(Method):
@@ -85,22 +95,18 @@ class DebiasMatch(Method):
         self.register_buffer("steps", torch.zeros(()))
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
         if settings.reset_steps and self.steps % settings.reset_steps == 0:
             self.average.fill_(1 / len(self.average))
         self.steps += 1
-        self.average.copy_(moving_average(self.average, weak, settings.decay))
-        pseudo = debiased_loss(strong, weak, self.average, settings.debias, settings.threshold, settings.strict)
-        _, mask = confident(weak - settings.debias * log_average(self.average), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        self.average.copy_(moving_average(self.average, logits.weak, settings.decay))
+        student, pseudo_label, mask = debiased(
+            logits.strong, logits.weak, self.average, settings.debias, settings.threshold, settings.strict
+        )
+        pseudo = masked_pseudo_label_loss(student, pseudo_label, mask)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )

@@ -18,7 +18,13 @@ from torch.nn import functional as F
 
 from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
+from benchmarks.methods.ranges import (
+    refuse_negative,
+    refuse_unless_above_0,
+    refuse_unless_below_1,
+    refuse_unless_confidence,
+)
 
 HIGHEST_REVERSAL = 0.1  # the coefficient's limit
 REVERSAL_STEPS = 1000.0  # after which it is about half of it
@@ -38,16 +44,13 @@ class DSTSettings:
     strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        for name in ("worst_weight", "unlabeled_weight", "width"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
-        for name in ("worst_labeled_weight", "strong_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"method.dropout={self.dropout}: give 0 to below 1")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_above_0("worst_weight", self.worst_weight)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
+        refuse_unless_above_0("width", self.width)
+        refuse_negative("worst_labeled_weight", self.worst_labeled_weight)
+        refuse_negative("strong_weight", self.strong_weight)
+        refuse_unless_below_1("dropout", self.dropout)
 
 
 def worst_case_loss(
@@ -126,8 +129,6 @@ class DST(Method):
             worst[:count], worst[count:], predicted[:count], predicted[count:], settings.worst_labeled_weight
         )
         student = in_full_precision(self.pseudo_head, model.features(unlabeled.strong))
-        pseudo = pseudo_label_loss(student, logits[count:].detach(), settings.threshold, settings.strict)
-        losses["unlabeled"] = settings.unlabeled_weight * pseudo
-        _, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)
-        correct = (predicted[:count] == labeled.target).float().mean()
-        return StepOutput(losses, {"labeled_accuracy": correct, "confident_share": mask.float().mean()})
+        pseudo_label, mask = confident(logits[count:].detach(), settings.threshold, settings.strict)
+        losses["unlabeled"] = settings.unlabeled_weight * masked_pseudo_label_loss(student, pseudo_label, mask)
+        return StepOutput(losses, confidence_report(logits[:count], labeled.target, mask))

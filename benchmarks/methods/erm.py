@@ -12,14 +12,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from benchmarks.methods.base import (
-    Classifier,
-    Labeled,
-    Method,
-    StepOutput,
-    Unlabeled,
-    supervised_cross_entropy,
-)
+from benchmarks.classifier import Classifier
+from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
+from benchmarks.methods.passes import StepLogits
+from benchmarks.methods.ranges import refuse_negative
 
 
 @dataclass(frozen=True)
@@ -29,8 +25,7 @@ class ERMSettings:
     strong_weight: float = 0.0  # weight of the strong view's cross-entropy, 0 or more; benchmark: 0.1
 
     def __post_init__(self) -> None:
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_negative("strong_weight", self.strong_weight)
 
 
 def supervised_loss(
@@ -51,6 +46,11 @@ def supervised_loss(
     return loss + strong_weight * supervised_cross_entropy(logits_strong, target, weight)
 
 
+def supervised_term(logits: StepLogits, labeled: Labeled, strong_weight: float) -> Tensor:
+    """The supervised loss of a step that also passes unlabeled views."""
+    return supervised_loss(logits.labeled_weak, logits.labeled_strong, labeled.target, labeled.weight, strong_weight)
+
+
 class ERM(Method):
     """Cross-entropy on weak views, and a little of it on strong ones."""
 
@@ -65,5 +65,4 @@ class ERM(Method):
         logits_weak = model(labeled.weak)
         logits_strong = model(labeled.strong) if strong_weight > 0 else None
         loss = supervised_loss(logits_weak, logits_strong, labeled.target, labeled.weight, strong_weight)
-        correct = (logits_weak.detach().argmax(1) == labeled.target).float().mean()
-        return StepOutput({"supervised": loss}, {"labeled_accuracy": correct})
+        return StepOutput({"supervised": loss}, {"labeled_accuracy": accuracy(logits_weak, labeled.target)})

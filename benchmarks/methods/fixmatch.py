@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_confidence
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,32 @@ class FixMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
+
+
+def reaches(confidence: Tensor, threshold: Tensor | float, strict: bool = False) -> Tensor:
+    """Whether confidence >= tau (strict: >), (u,); tau is one for all images or one each, (u,)."""
+    return confidence > threshold if strict else confidence >= threshold
 
 
 def confident(logits_weak: Tensor, threshold: float, strict: bool = False) -> tuple[Tensor, Tensor]:
     """Pseudo-labels argmax_c p_c, (u,), and whether max_c p_c >= tau (strict: >), (u,), with p = softmax(logits)."""
     confidence, pseudo_label = logits_weak.softmax(1).max(1)
-    return pseudo_label, confidence > threshold if strict else confidence >= threshold
+    return pseudo_label, reaches(confidence, threshold, strict)
+
+
+def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
+    """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))): the mean is over all U images.
+
+    Args:
+        logits_strong: (u, c) of the strong views A(u). pseudo_label: (u,) class indices.
+        mask: (u,) whether an image counts, or how much.
+    """
+    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
+    return (mask * losses).mean()
 
 
 def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: float, strict: bool = False) -> Tensor:
@@ -59,8 +73,12 @@ def pseudo_label_loss(logits_strong: Tensor, logits_weak: Tensor, threshold: flo
         strict: the test is > tau, as in the benchmark.
     """
     pseudo_label, mask = confident(logits_weak.detach(), threshold, strict)
-    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
-    return (mask * losses).mean()
+    return masked_pseudo_label_loss(logits_strong, pseudo_label, mask)
+
+
+def confidence_report(labeled_logits: Tensor, target: Tensor, mask: Tensor) -> dict[str, Tensor]:
+    """What methods with pseudo-labels log: accuracy on the labeled batch, and the share of images in the mask."""
+    return {"labeled_accuracy": accuracy(labeled_logits, target), "confident_share": mask.float().mean()}
 
 
 class FixMatch(Method):
@@ -71,18 +89,12 @@ class FixMatch(Method):
         self.settings = settings
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        pseudo = pseudo_label_loss(strong, weak, settings.threshold, settings.strict)
-        _, mask = confident(weak.detach(), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        pseudo_label, mask = confident(logits.weak, settings.threshold, settings.strict)
+        pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )

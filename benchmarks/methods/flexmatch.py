@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
 
 MAPPINGS = ("convex", "linear", "concave")
 UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
@@ -33,14 +35,10 @@ class FlexMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if self.mapping not in MAPPINGS:
-            raise ValueError(f"method.mapping={self.mapping!r}: choose one of {', '.join(MAPPINGS)}")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unknown("mapping", self.mapping, MAPPINGS)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 
@@ -63,12 +61,6 @@ def flexible_thresholds(
     return threshold * {"convex": beta / (2 - beta), "linear": beta, "concave": torch.log2(beta + 1)}[mapping]
 
 
-def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: Tensor) -> Tensor:
-    """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))) (Eq. 9): the mean is over all U images."""
-    losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)
-    return (mask * losses).mean()
-
-
 class FlexMatch(Method):
     """FixMatch with a threshold per class; owns each unlabeled image's last confident pseudo-label."""
 
@@ -88,26 +80,20 @@ class FlexMatch(Method):
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        confidence, pseudo_label = weak.softmax(1).max(1)
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        confidence, pseudo_label = logits.weak.softmax(1).max(1)
         thresholds = flexible_thresholds(
             self.counts[:UNUSED], self.counts[UNUSED], settings.threshold, settings.warmup, settings.mapping
         )
-        own = thresholds[pseudo_label]
-        mask = confidence > own if settings.strict else confidence >= own
-        pseudo = masked_pseudo_label_loss(strong, pseudo_label, mask)
+        mask = reaches(confidence, thresholds[pseudo_label], settings.strict)
+        pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         # after the mask: this step's predictions count from the next one on, and by the fixed threshold
-        sure = confidence > settings.threshold if settings.strict else confidence >= settings.threshold
+        sure = reaches(confidence, settings.threshold, settings.strict)
         self.remember(unlabeled.index[sure], pseudo_label[sure])
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean(), "threshold": thresholds.mean()},
+            {**confidence_report(logits.labeled_weak, labeled.target, mask), "threshold": thresholds.mean()},
         )
 
     @torch.no_grad()

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.flexmatch import masked_pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
 
 _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
 
@@ -32,13 +33,10 @@ class FreeMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
-        for name in ("fairness_weight", "strong_weight"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give 0 or more")
+        refuse_unless_below_1("decay", self.decay)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
+        refuse_negative("fairness_weight", self.fairness_weight)
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 
@@ -94,29 +92,23 @@ class FreeMatch(Method):
         self.register_buffer("histogram", torch.full((model.num_classes,), 1 / model.num_classes))
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        probabilities = weak.softmax(1)
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        probabilities = logits.weak.softmax(1)
         confidence, pseudo_label = probabilities.max(1)
         self._follow(probabilities, confidence, pseudo_label)
         own = self_adaptive_thresholds(self.confidence, self.expectation)[pseudo_label]
-        mask = confidence > own if settings.strict else confidence >= own
+        mask = reaches(confidence, own, settings.strict)
         losses = {
             "supervised": supervised,
-            "unlabeled": settings.unlabeled_weight * masked_pseudo_label_loss(strong, pseudo_label, mask),
+            "unlabeled": settings.unlabeled_weight * masked_pseudo_label_loss(logits.strong, pseudo_label, mask),
         }
         if settings.fairness_weight > 0:
-            fairness = fairness_loss(strong, mask, self.expectation, self.histogram)
+            fairness = fairness_loss(logits.strong, mask, self.expectation, self.histogram)
             losses["fairness"] = settings.fairness_weight * fairness
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
-        report = {"labeled_accuracy": correct, "confident_share": mask.float().mean(), "threshold": own.mean()}
-        return StepOutput(losses, report)
+        report = confidence_report(logits.labeled_weak, labeled.target, mask)
+        return StepOutput(losses, {**report, "threshold": own.mean()})
 
     @torch.no_grad()
     def _follow(self, probabilities: Tensor, confidence: Tensor, pseudo_label: Tensor) -> None:

@@ -8,20 +8,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.classifier import Classifier
+from benchmarks.methods.base import Labeled, Unlabeled
+from benchmarks.methods.ranges import refuse_unknown
 
 PASSES = ("joint", "separate", "grouped")
 
 
 def refuse_unknown_passes(passes: str) -> None:
     """Raises ValueError where `method.passes` is none of PASSES."""
-    if passes not in PASSES:
-        raise ValueError(f"method.passes={passes!r}: choose one of {', '.join(PASSES)}")
+    refuse_unknown("passes", passes, PASSES)
+
+
+@dataclass(frozen=True)
+class StepLogits:
+    """What the model says of a step's views: (b, c) of labeled and (u, c) of unlabeled images."""
+
+    labeled_weak: Tensor
+    labeled_strong: Tensor | None  # None where these views have no weight, and so were not passed
+    weak: Tensor  # targets, without gradient
+    strong: Tensor
+
+
+def step_logits(
+    model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, passes: str, strong_weight: float
+) -> StepLogits:
+    """Passes the views in the published benchmark's order: labeled weak and strong, unlabeled weak and strong.
+
+    Args:
+        model: in train mode.
+        unlabeled: as `Method.forward` takes it; the methods that call this have unlabeled images.
+        passes: one of PASSES, see `forward_views`.
+        strong_weight: of the labeled strong views in the loss; with 0 they are not passed.
+    """
+    assert unlabeled is not None
+    views = [labeled.weak, labeled.strong if strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
+    labeled_weak, labeled_strong, weak, strong = forward_views(model, views, passes, without_gradient=[2])
+    assert labeled_weak is not None and weak is not None and strong is not None
+    return StepLogits(labeled_weak, labeled_strong, weak, strong)
 
 
 def forward_views(

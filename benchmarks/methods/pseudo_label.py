@@ -13,8 +13,9 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident, pseudo_label_loss
+from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_confidence
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,13 @@ class PseudoLabelSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        if self.unlabeled_weight <= 0:
-            raise ValueError(f"method.unlabeled_weight={self.unlabeled_weight}: give above 0; without it, method=erm")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
         if not 0 <= self.ramp_start <= self.ramp_end <= 1:
             raise ValueError(
                 f"method.ramp_start={self.ramp_start}, method.ramp_end={self.ramp_end}: give 0 <= start <= end <= 1"
             )
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 
@@ -73,11 +71,10 @@ class PseudoLabel(Method):
             labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
         )
         # one pass is student and, without gradient, its own teacher
-        pseudo = pseudo_label_loss(weak, weak, settings.threshold, settings.strict)
+        pseudo_label, mask = confident(weak.detach(), settings.threshold, settings.strict)
+        pseudo = masked_pseudo_label_loss(weak, pseudo_label, mask)
         weight = settings.unlabeled_weight * ramp(progress, settings.ramp_start, settings.ramp_end)
-        _, mask = confident(weak.detach(), settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "unlabeled": weight * pseudo},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(labeled_weak, labeled.target, mask),
         )

@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.classifier import in_full_precision
-from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
+from benchmarks.classifier import Classifier, in_full_precision
+from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
+from benchmarks.methods.ranges import refuse_unless_above_0, refuse_unless_below_1
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,8 @@ class SelfTuningSettings:
         for name in ("queue_size", "projection_width"):
             if getattr(self, name) < 1:
                 raise ValueError(f"method.{name}={getattr(self, name)}: give 1 or more")
-        if self.temperature <= 0:
-            raise ValueError(f"method.temperature={self.temperature}: give above 0")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"method.momentum={self.momentum}: give 0 to below 1")
+        refuse_unless_above_0("temperature", self.temperature)
+        refuse_unless_below_1("momentum", self.momentum)
         if self.updates not in (1, 2):
             raise ValueError(f"method.updates={self.updates}: give 1 or 2")
 
@@ -111,10 +110,9 @@ class SelfTuning(Method):
         _, unlabeled_contrast = self._half(
             model, unlabeled.strong, unlabeled.weak, pseudo_label, update=self.settings.updates == 2
         )
-        correct = (logits.detach().argmax(1) == labeled.target).float().mean()
         return StepOutput(
             {"supervised": supervised, "labeled_contrast": contrast, "unlabeled_contrast": unlabeled_contrast},
-            {"labeled_accuracy": correct},
+            {"labeled_accuracy": accuracy(logits, labeled.target)},
         )
 
     def _half(

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.flexmatch import masked_pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import masked_pseudo_label_loss
+from benchmarks.methods.passes import refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,10 @@ class SoftMatchSettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        for name in ("num_sigmas", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
-        if not 0 <= self.decay < 1:
-            raise ValueError(f"method.decay={self.decay}: give 0 to below 1")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
+        refuse_unless_above_0("num_sigmas", self.num_sigmas)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
+        refuse_unless_below_1("decay", self.decay)
+        refuse_negative("strong_weight", self.strong_weight)
         refuse_unknown_passes(self.passes)
 
 
@@ -78,15 +76,10 @@ class SoftMatch(Method):
         self.register_buffer("average", torch.full((model.num_classes,), 1 / model.num_classes))
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = supervised_loss(
-            labeled_weak, labeled_strong, labeled.target, labeled.weight, settings.strong_weight
-        )
-        probabilities = weak.softmax(1)
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        probabilities = logits.weak.softmax(1)
         pseudo_label = probabilities.argmax(1)
         if settings.uniform_alignment:
             self.average.lerp_(probabilities.mean(0), 1 - settings.decay)
@@ -95,9 +88,8 @@ class SoftMatch(Method):
         self.mean.lerp_(confidence.mean(), 1 - settings.decay)
         self.variance.lerp_(confidence.var(), 1 - settings.decay)  # of U - 1, as Eq. 8
         weight = truncated_gaussian(confidence, self.mean, self.variance, settings.num_sigmas)
-        pseudo = masked_pseudo_label_loss(strong, pseudo_label, weight)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, weight)
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * pseudo},
-            {"labeled_accuracy": correct, "mean_weight": weight.mean()},
+            {"labeled_accuracy": accuracy(logits.labeled_weak, labeled.target), "mean_weight": weight.mean()},
         )

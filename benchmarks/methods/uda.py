@@ -9,15 +9,16 @@ the temperature on the student, averages over the kept images alone and has no a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
-from benchmarks.methods.erm import supervised_loss
-from benchmarks.methods.fixmatch import confident
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
+from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.fixmatch import confidence_report, confident
+from benchmarks.methods.passes import StepLogits, refuse_unknown_passes, step_logits
+from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
 
 TEMPERATURES = ("target", "student")
 MEANS = ("all", "kept")
@@ -39,17 +40,13 @@ class UDASettings:
     passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"method.threshold={self.threshold}: a confidence, give 0 to 1")
-        for name in ("temperature", "unlabeled_weight"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give above 0")
-        if self.strong_weight < 0:
-            raise ValueError(f"method.strong_weight={self.strong_weight}: give 0 or more")
-        choices = {"temperature_on": TEMPERATURES, "mean_over": MEANS, "annealing": ANNEALINGS}
-        for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"method.{name}={getattr(self, name)!r}: choose one of {', '.join(allowed)}")
+        refuse_unless_confidence("threshold", self.threshold)
+        refuse_unless_above_0("temperature", self.temperature)
+        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
+        refuse_negative("strong_weight", self.strong_weight)
+        refuse_unknown("temperature_on", self.temperature_on, TEMPERATURES)
+        refuse_unknown("mean_over", self.mean_over, MEANS)
+        refuse_unknown("annealing", self.annealing, ANNEALINGS)
         refuse_unknown_passes(self.passes)
 
 
@@ -64,10 +61,20 @@ def consistency_loss(
 ) -> Tensor:
     """Mean of 1[max_c p_c >= beta] KL(p^sharp || p(y | A(u))), p = softmax(logits_weak) (UDA, section 3.3).
 
-    p^sharp = softmax(logits_weak / tau). No gradient reaches `logits_weak`.
+    Args:
+        threshold: beta, 0 to 1; strict: the test is > beta. The others: as in `masked_consistency_loss`.
+    """
+    _, mask = confident(logits_weak.detach(), threshold, strict)
+    return masked_consistency_loss(logits_strong, logits_weak, mask, temperature, temperature_on, mean_over)
+
+
+def masked_consistency_loss(
+    logits_strong: Tensor, logits_weak: Tensor, mask: Tensor, temperature: float, temperature_on: str, mean_over: str
+) -> Tensor:
+    """Mean of mask KL(p^sharp || p(y | A(u))), p^sharp = softmax(logits_weak / tau). No gradient reaches `logits_weak`.
 
     Args:
-        logits_strong, logits_weak: (u, c).
+        logits_strong, logits_weak: (u, c). mask: (u,) whether an image counts.
         temperature: tau. temperature_on: "student" divides the strong logits instead, as the benchmark.
         mean_over: "all" u images, or those "kept" (at least 1).
     """
@@ -77,7 +84,6 @@ def consistency_loss(
     divergence = F.kl_div(
         F.log_softmax(logits_strong / on_student, dim=1), log_target, log_target=True, reduction="none"
     )
-    _, mask = confident(teacher, threshold, strict)
     total = (mask * divergence.sum(1)).sum()
     return total / (mask.sum().clamp(min=1) if mean_over == "kept" else len(mask))
 
@@ -110,29 +116,24 @@ class UDA(Method):
         self.settings = settings
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
-        assert unlabeled is not None
         settings = self.settings
-        views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None, unlabeled.weak, unlabeled.strong]
-        labeled_weak, labeled_strong, weak, strong = forward_views(model, views, settings.passes, without_gradient=[2])
-        assert labeled_weak is not None and weak is not None and strong is not None
-        supervised = self._supervised(labeled_weak, labeled_strong, labeled, progress)
-        consistency = consistency_loss(
-            strong, weak, settings.threshold, settings.temperature, settings.temperature_on, settings.mean_over,
-            settings.strict,
-        )  # fmt: skip
-        _, mask = confident(weak, settings.threshold, settings.strict)
-        correct = (labeled_weak.detach().argmax(1) == labeled.target).float().mean()
+        logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
+        supervised = self._supervised(logits, labeled, progress)
+        _, mask = confident(logits.weak, settings.threshold, settings.strict)
+        consistency = masked_consistency_loss(
+            logits.strong, logits.weak, mask, settings.temperature, settings.temperature_on, settings.mean_over
+        )
         return StepOutput(
             {"supervised": supervised, "unlabeled": settings.unlabeled_weight * consistency},
-            {"labeled_accuracy": correct, "confident_share": mask.float().mean()},
+            confidence_report(logits.labeled_weak, labeled.target, mask),
         )
 
-    def _supervised(self, weak: Tensor, strong: Tensor | None, labeled: Labeled, progress: float) -> Tensor:
+    def _supervised(self, logits: StepLogits, labeled: Labeled, progress: float) -> Tensor:
         settings = self.settings
         if settings.annealing == "none":
-            return supervised_loss(weak, strong, labeled.target, labeled.weight, settings.strong_weight)
-        eta = annealing_threshold(settings.annealing, progress, weak.shape[1])
-        kept = not_yet_known(weak, labeled.target, eta)
+            return supervised_term(logits, labeled, settings.strong_weight)
+        eta = annealing_threshold(settings.annealing, progress, logits.labeled_weak.shape[1])
+        kept = not_yet_known(logits.labeled_weak, labeled.target, eta)
         # the mean is over the images that are left (the paper's own code): weights are scaled up for it
         weight = labeled.weight * kept * (len(kept) / kept.sum().clamp(min=1))
-        return supervised_loss(weak, strong, labeled.target, weight, settings.strong_weight)
+        return supervised_term(logits, replace(labeled, weight=weight), settings.strong_weight)

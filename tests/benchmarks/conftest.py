@@ -1,19 +1,25 @@
-"""A labeled folder of small pictures, and networks that are done in milliseconds."""
+"""A labeled folder of small pictures, networks that are done in milliseconds, and steps of methods on them."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
-from benchmarks.methods.base import Classifier, Labeled, Unlabeled
+from benchmarks.methods import METHODS, build_method
+from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
+from benchmarks.methods.erm import ERMSettings
 
+MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
+NUM_UNLABELED = 24  # twice a batch: half of the images are not seen in a step
 COLORS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200), (190, 190, 40)])
 
 
@@ -62,8 +68,13 @@ def build_classifier(batch_norm: bool = True, seed: int = 0) -> Classifier:
 
 
 @pytest.fixture
-def make_classifier() -> Callable[..., Classifier]:
+def make_classifier() -> MakeClassifier:
     return build_classifier
+
+
+def methods_with(setting: str) -> list[str]:
+    """The methods that have a setting of this name."""
+    return [name for name, (_, schema) in METHODS.items() if setting in inspect.get_annotations(schema)]
 
 
 def random_labeled(step: int, size: int = 8) -> Labeled:
@@ -78,3 +89,39 @@ def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
     generator = torch.Generator().manual_seed(1000 + step)
     pictures = torch.randn(2, size, 3, 9, 9, generator=generator)
     return Unlabeled(pictures[0], pictures[1], torch.arange(size))
+
+
+def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
+    """Of images, (rows, c), some of them confident; in float64, so that a loop over images agrees to 1e-9."""
+    return scale * torch.randn(rows, NUM_CLASSES, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def ready(settings: Any, model: Classifier) -> Method:
+    """The method of these settings, with its own parameters drawn from one seed."""
+    torch.manual_seed(7)
+    return build_method(settings, model, NUM_UNLABELED)
+
+
+def confident_step(settings: Any, progress: float = 0.0) -> tuple[StepOutput, list[Tensor]]:
+    """A step on `random_labeled(0)` and `random_unlabeled(0)`, by a model that is sure of some images; the logits of
+    its passes, in their order."""
+    model = build_classifier()
+    model.head.weight.data.mul_(4)
+    seen: list[Tensor] = []
+    model.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
+    return ready(settings, model)(model, random_labeled(0), random_unlabeled(0), progress), seen
+
+
+def assert_erms_gradients(settings: Any) -> None:
+    """A step of these settings moves a model as ERM's does, whose strong views weigh 0.1; without BatchNorm, because
+    the two pass other views."""
+    found = []
+    for one in (settings, ERMSettings(strong_weight=0.1)):
+        model = build_classifier(batch_norm=False)
+        method = ready(one, model)
+        output = method(model, random_labeled(0), random_unlabeled(0) if method.uses_unlabeled else None, 0.5)
+        torch.stack(list(output.losses.values())).sum().backward()
+        found.append([parameter.grad for parameter in model.parameters()])
+    for gradient, expected in zip(*found, strict=True):
+        assert gradient is not None and expected is not None
+        torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-7)

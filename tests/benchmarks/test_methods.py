@@ -1,26 +1,23 @@
-"""The contract that every registered method keeps, and what ERM and FixMatch mean."""
+"""The contract that every registered method keeps; what each one's equation means is tested in methods/."""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
+import re
 import subprocess
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.methods import METHODS, build_method, method_name
+from benchmarks.methods import METHODS, method_name
 from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
-from benchmarks.methods.erm import ERM, ERMSettings, supervised_loss
-from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings, pseudo_label_loss
+from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
 
-from .conftest import NUM_CLASSES, random_labeled, random_unlabeled
-
-MakeClassifier = Callable[..., Classifier]
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
 BASE: dict[str, dict[str, Any]] = {
     "fixmatch": {"threshold": 0.25},
@@ -40,7 +37,6 @@ CHOICES = {
     "annealing": ("none", "linear", "log", "exp"),
     "mapping": ("convex", "linear", "concave"),
 }
-NUM_UNLABELED = 24  # twice a batch: half of the images are not seen
 # A head whose weights are zero says the same of every image: with this bias, class 0 with this confidence exactly.
 BIAS = torch.tensor([1.0, 0.0, 0.0, 0.0])
 SAID = BIAS.softmax(0)[0].item()
@@ -54,14 +50,9 @@ SPECIAL: dict[tuple[str, str], dict[str, Any]] = {
 LARGE_HEAD = {("flexmatch", "threshold"), ("flexmatch", "warmup"), ("flexmatch", "mapping")} | {
     ("freematch", "fairness_weight")
 }
-# Shown by a test of its own (test_equations.py): by chance no confidence is a threshold exactly.
+# Shown by a test of its own (methods/test_flexmatch.py): by chance no confidence is a threshold exactly.
 SHOWN_APART = {("flexmatch", "strict")}
 BELOW_ONE = ("decay", "momentum", "dropout")
-
-
-def ready(settings: Any, model: Classifier) -> Method:
-    torch.manual_seed(7)
-    return build_method(settings, model, NUM_UNLABELED)
 
 
 def batch_for(method: Method, step: int) -> tuple[Labeled, Unlabeled | None]:
@@ -95,10 +86,6 @@ def weights_after(
 
 def same(a: list[Tensor], b: list[Tensor]) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# every method
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -185,11 +172,12 @@ def test_every_setting_changes_the_trajectory(method: str, setting: str, make_cl
     special = SPECIAL.get((method, setting), {})
     base = METHODS[method][1](**BASE.get(method, {}) | special)
     bias = BIAS if special.get("threshold") == SAID else None
-    start = {"bias": bias, "head_scale": 8.0 if (method, setting) in LARGE_HEAD else 0.0}
-    reference = weights_after(base, make_classifier, **start)
+    head_scale = 8.0 if (method, setting) in LARGE_HEAD else 0.0
+    after = functools.partial(weights_after, make_classifier=make_classifier, bias=bias, head_scale=head_scale)
+    reference = after(base)
     others = [dataclasses.replace(base, **{setting: value}) for value in alternatives(setting, getattr(base, setting))]
-    assert same(reference, weights_after(base, make_classifier, **start))
-    assert any(not same(reference, weights_after(other, make_classifier, **start)) for other in others)
+    assert same(reference, after(base))
+    assert any(not same(reference, after(other)) for other in others)
 
 
 def test_a_method_is_found_by_its_settings(make_classifier: MakeClassifier) -> None:
@@ -198,122 +186,71 @@ def test_a_method_is_found_by_its_settings(make_classifier: MakeClassifier) -> N
         assert type(ready(schema(), make_classifier())) is method
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# ERM
-
-
-def test_supervised_loss_is_a_weighted_mean_of_minus_log_probabilities() -> None:
-    torch.manual_seed(0)
-    weak, strong = torch.randn(2, 5, NUM_CLASSES)
-    target, weight = torch.tensor([0, 3, 1, 1, 2]), torch.tensor([1.0, 1.0, 0.5, 0.0, 2.0])
-    expected = 0.0
-    for i in range(5):
-        for logits, share in ((weak[i], 1.0), (strong[i], 0.1)):
-            expected -= share * weight[i].item() * logits.softmax(0)[target[i]].log().item() / 5
-    assert supervised_loss(weak, strong, target, weight, 0.1).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_erm_without_strong_weight_makes_no_pass_over_strong_views(make_classifier: MakeClassifier) -> None:
-    passes: list[Tensor] = []
-    model = make_classifier()
-    model.register_forward_pre_hook(lambda module, inputs: passes.append(inputs[0]))
-    labeled = random_labeled(0)
-    ERM(ERMSettings(strong_weight=0.0))(model, labeled, None, 0.0)
-    assert len(passes) == 1 and passes[0] is labeled.weak
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# FixMatch
-
-
-@pytest.mark.parametrize("strict", [False, True])
-def test_pseudo_label_loss_equals_a_loop_over_images(strict: bool) -> None:
-    torch.manual_seed(0)
-    logits_strong, logits_weak = 3 * torch.randn(2, 40, NUM_CLASSES, dtype=torch.float64)
-    logits_weak[7] = 0.0
-    logits_weak[8] = torch.tensor([1.0, 1.0, 0.0, 0.0]).log().clamp(min=-1e4)  # confidence 1/2 exactly
-    total, kept = 0.0, 0
-    for strong, weak in zip(logits_strong, logits_weak, strict=True):
-        confidence = weak.softmax(0).max().item()
-        if confidence > 0.5 or (confidence == 0.5 and not strict):
-            kept += 1
-            total -= strong.log_softmax(0)[weak.argmax()].item()
-    assert 0 < kept < 40
-    loss = pseudo_label_loss(logits_strong, logits_weak, 0.5, strict)
-    assert loss.item() == pytest.approx(total / 40, rel=1e-12)
-
-
-def test_strict_decides_exactly_at_the_threshold() -> None:
-    even = torch.zeros(1, 4)
-    assert pseudo_label_loss(torch.randn(1, 4), even, 0.25).item() > 0
-    assert pseudo_label_loss(torch.randn(1, 4), even, 0.25, strict=True).item() == 0
-
-
-def test_no_gradient_reaches_the_weak_logits() -> None:
-    weak, strong = torch.randn(2, 6, 4).unbind()
-    weak.requires_grad_()
-    strong.requires_grad_()
-    pseudo_label_loss(strong, weak, 0.0).backward()
-    assert weak.grad is None
-    assert strong.grad is not None and strong.grad.abs().sum() > 0
-
-
-@pytest.mark.parametrize("passes", ["joint", "separate"])
-def test_fixmatch_with_nothing_confident_equals_erm(passes: str, make_classifier: MakeClassifier) -> None:
-    fixmatch = FixMatch(FixMatchSettings(threshold=1.0, strict=True, strong_weight=0.1, passes=passes))
-    erm = ERM(ERMSettings(strong_weight=0.1))
-    gradients = []
-    for method in (fixmatch, erm):
-        model = make_classifier(batch_norm=False)
-        output = method(model, random_labeled(0), random_unlabeled(0), 0.0)
-        torch.stack(list(output.losses.values())).sum().backward()
-        gradients.append([parameter.grad for parameter in model.parameters()])
-    for a, b in zip(*gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
-
-
-def test_separate_passes_come_in_the_benchmarks_order_and_the_weak_one_moves_batchnorm(
-    make_classifier: MakeClassifier,
-) -> None:
-    seen: list[tuple[Tensor, bool]] = []
-    model = make_classifier()
-    model.register_forward_pre_hook(lambda module, inputs: seen.append((inputs[0], torch.is_grad_enabled())))
-    labeled, unlabeled = random_labeled(0), random_unlabeled(0)
-    FixMatch(FixMatchSettings(strong_weight=0.1, passes="separate"))(model, labeled, unlabeled, 0.0)
-    expected = [(labeled.weak, True), (labeled.strong, True), (unlabeled.weak, False), (unlabeled.strong, True)]
-    assert all(a is b and x == y for (a, x), (b, y) in zip(seen, expected, strict=True))
-    assert model.bottleneck[1].num_batches_tracked == 4
-
-
-def test_the_joint_pass_gives_each_view_its_own_logits(make_classifier: MakeClassifier) -> None:
-    model = make_classifier(batch_norm=False)
-    outputs = [
-        FixMatch(FixMatchSettings(threshold=0.0, strong_weight=0.2, passes=passes))(
-            model, random_labeled(0), random_unlabeled(0), 0.0
-        )
-        for passes in ("joint", "separate")
-    ]
-    for name in outputs[0].losses:
-        torch.testing.assert_close(outputs[0].losses[name], outputs[1].losses[name])
+@pytest.mark.parametrize("name", METHODS)
+def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_classifier: MakeClassifier) -> None:
+    losses = []
+    for dtype in (torch.float32, torch.bfloat16):
+        model = make_classifier()
+        method = ready(METHODS[name][1](), model)
+        unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
+        torch.manual_seed(0)
+        with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+            output = method(model, random_labeled(0), unlabeled, 0.5)
+        for loss in output.losses.values():
+            assert loss.dtype == torch.float32
+        losses.append({key: value.item() for key, value in output.losses.items()})
+    for key, value in losses[0].items():  # only the backbone and bottleneck round
+        assert losses[1][key] == pytest.approx(value, rel=0.05, abs=0.05)
 
 
 @pytest.mark.parametrize(
-    ("schema", "wrong"),
+    ("method", "setting"),
     [
-        (ERMSettings, {"strong_weight": -0.1}),
-        (FixMatchSettings, {"threshold": 1.5}),
-        (FixMatchSettings, {"unlabeled_weight": 0.0}),
-        (FixMatchSettings, {"strong_weight": -1.0}),
-        (FixMatchSettings, {"passes": "both"}),
+        (name, field.name)
+        for name, (_, schema) in METHODS.items()
+        for field in dataclasses.fields(schema)
+        if not isinstance(field.default, bool)
     ],
 )
-def test_a_wrong_value_names_its_setting(schema: type, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"method.{next(iter(wrong))}="):
-        schema(**wrong)
+def test_every_setting_refuses_what_is_out_of_range_and_says_what_to_give(method: str, setting: str) -> None:
+    schema = METHODS[method][1]
+    wrong = "nonsense" if isinstance(getattr(schema(), setting), str) else -1
+    with pytest.raises(ValueError, match=rf"^method\..*\b{setting}={wrong!r}.*: .*(give|choose one of) "):
+        schema(**{setting: wrong})
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong", "message"),
+    [
+        ("erm", {"strong_weight": -0.1}, "method.strong_weight=-0.1: give 0 or more"),
+        ("fixmatch", {"threshold": 1.5}, "method.threshold=1.5: a confidence, give 0 to 1"),
+        (
+            "fixmatch",
+            {"unlabeled_weight": 0.0},
+            "method.unlabeled_weight=0.0: give above 0; without it, method=erm",
+        ),
+        ("fixmatch", {"strong_weight": -1.0}, "method.strong_weight=-1.0: give 0 or more"),
+        ("fixmatch", {"passes": "both"}, "method.passes='both': choose one of joint, separate, grouped"),
+        ("debiasmatch", {"debias": 0.0}, "method.debias=0.0: give above 0; without it, method=fixmatch"),
+        ("softmatch", {"num_sigmas": 0.0}, "method.num_sigmas=0.0: give above 0"),
+        ("softmatch", {"decay": 1.0}, "method.decay=1.0: give 0 to below 1"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_to_give(method: str, wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        METHODS[method][1](**wrong)
+
+
+@pytest.mark.parametrize("name", methods_with("threshold"))
+def test_a_threshold_may_be_0_and_1_and_nothing_beyond(name: str) -> None:
+    for threshold in (0.0, 1.0):
+        assert METHODS[name][1](threshold=threshold).threshold == threshold
+    with pytest.raises(ValueError, match="a confidence"):
+        METHODS[name][1](threshold=1.001)
 
 
 def test_the_equation_can_be_imported_with_torch_alone() -> None:
-    script = (
+    script = (  # the package's own import brings all ten
         "import sys; from benchmarks.methods.fixmatch import pseudo_label_loss;"
         "print([n for n in ('timm', 'torchvision', 'hydra', 'omegaconf', 'PIL', 'ssl_aug') if n in sys.modules])"
     )
