@@ -11,8 +11,8 @@ from generators.borrowing import Differences, borrow, differences, lender
 from generators.config import SamplingSettings
 from generators.ldm import LatentDiffusion
 from generators.masks import erase, mask_box
-from generators.noise import seeded_noise
 from generators.sampling import guided, sample
+from generators.seeded_noise import seeded_noise
 
 
 class ANLLatentDiffusion:

@@ -13,7 +13,7 @@ from generators.anl import Adapter, fold_single_token, load_adapter, make_uncond
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.config import ENTRY_POINTS, GeneratorSettings, SamplingSettings
-from generators.control import NoisyReference
+from generators.noisy_reference import NoisyReference
 
 Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
 Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, Place], Generator]
@@ -46,7 +46,7 @@ def build_latent_diffusion(
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)
 
 
-def build_control(
+def build_noisy_reference(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None,
@@ -61,7 +61,7 @@ def build_control(
 GENERATORS: dict[str, Builder] = {
     "embedded": build_latent_diffusion,
     "ldm": build_latent_diffusion,
-    "noise": build_control,
+    "noise": build_noisy_reference,
 }
 
 
