@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder, clip_file, load_clip
+from generators.weights import check_fit, load_weights, read_weights
 
 FORMAT = 1
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
@@ -158,8 +158,11 @@ def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
         load_weights(model.clip.model, folder / "clip.safetensors")
     else:
         load_clip(model.clip.model, clip_checkpoint, str(facts.clip_name))
-    if (folder / "null_token.safetensors").is_file():
-        model.null_token.copy_(load_file(folder / "null_token.safetensors")["null_token"])
+    path = folder / "null_token.safetensors"
+    if path.is_file():
+        tensors = read_weights(path)
+        check_fit(tensors, {"null_token": tuple(model.null_token.shape)}, f"{path} does not fit the model")
+        model.null_token.copy_(tensors["null_token"])
     return model.eval()
 
 
@@ -178,27 +181,6 @@ def _needed(folder: Path) -> list[str]:
     path = folder / "model.json"
     has_name = path.is_file() and json.loads(path.read_text()).get("clip_name") is not None
     return names if has_name else [*names, "clip.safetensors"]
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads exactly the module's tensors.
-
-    Raises:
-        ValueError: a tensor is missing, unknown or of another shape; the first ones are named.
-    """
-    try:
-        weights = load_file(path)
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}): restore it") from error
-    wanted = module.state_dict()
-    missing = sorted(wanted.keys() - weights.keys())
-    unknown = sorted(weights.keys() - wanted.keys())
-    misshaped = sorted(name for name in wanted.keys() & weights.keys() if wanted[name].shape != weights[name].shape)
-    if missing or unknown or misshaped:
-        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-        listed = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in found if names)
-        raise ValueError(f"{path} does not fit the model: {listed}")
-    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
 
 
 def weights_hash(folder: Path, clip_checkpoint: str | None = None) -> str:

@@ -20,9 +20,9 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl
-from generators.conditioning import OF_DAMAGED_FILES
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
+from generators.weights import OF_DAMAGED_FILES
 from ssl_aug.runtime import (
     derived_seed,
     interrupts_deferred,
