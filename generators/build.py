@@ -8,10 +8,10 @@ from pathlib import Path
 
 from torch import nn
 
-from generators import ldm
 from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
+from generators.checkpoints import open_checkpoint
 from generators.config import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 from generators.noisy_reference import NoisyReference
 
@@ -31,7 +31,7 @@ def build_latent_diffusion(
             f"generator={settings.name} needs generator.checkpoint=FOLDER: "
             "a latent diffusion model's folder, or the published model.ckpt"
         )
-    model = ldm.load(Path(settings.checkpoint), settings.clip_checkpoint)
+    model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint)
     model.clip.tokens = settings.tokens
     if adapter is not None:
         if adapter.is_unconditional:

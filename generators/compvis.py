@@ -16,7 +16,7 @@ from diffusers import UNet2DConditionModel, VQModel
 from torch import Tensor, nn
 
 from generators.conditioning import clip_config, clip_file, load_clip
-from generators.ldm import LatentDiffusion, ModelFacts
+from generators.ldm import SCHEDULE, LatentDiffusion, ModelFacts
 from generators.weights import check_fit, read_weights
 
 IMAGE_SIZE = 256  # pixels
@@ -153,8 +153,9 @@ def load_without_clip(path: Path) -> LatentDiffusion:
     """As `load`, with random CLIP weights: for what embeds nothing."""
     unet, autoencoder, null_token, latent_scale = parts_of(read_weights(Path(path)), path)
     facts = ModelFacts(
-        IMAGE_SIZE, clip_config(CLIP_NAME), clip_image_norm=None, latent_scale=latent_scale, clip_name=CLIP_NAME
-    )
+        IMAGE_SIZE, clip_config(CLIP_NAME), clip_image_norm=None, latent_scale=latent_scale, schedule=dict(SCHEDULE),
+        clip_name=CLIP_NAME,
+    )  # fmt: skip
     model = LatentDiffusion(facts, unet, autoencoder)
     model.null_token.copy_(null_token)
     return model.eval()

@@ -102,10 +102,10 @@ def _extractor(settings: Settings, features: str, place: Placement) -> Any:
     from ssl_aug.pretrain.backbone import load_backbone, normalized
 
     if features == "clip":
-        from generators import ldm
+        from generators.checkpoints import open_checkpoint
         from ssl_aug.tune import checkpoint_path
 
-        clip = ldm.load(checkpoint_path(settings), settings.generator.clip_checkpoint).clip.to(place.device)
+        clip = open_checkpoint(checkpoint_path(settings), settings.generator.clip_checkpoint).clip.to(place.device)
     else:
         backbone = load_backbone(EMBEDDED).to(place.device).eval()
 

@@ -62,7 +62,7 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     Raises:
         FileNotFoundError: the generator's weights are not there.
     """
-    from generators.ldm import weights_hash
+    from generators.checkpoints import weights_hash
 
     checkpoint = checkpoint_path(settings)
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
@@ -116,7 +116,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     import torch
     from safetensors.torch import save_file
 
-    from generators import ldm
+    from generators.checkpoints import open_checkpoint
     from ssl_aug.encodings import read_batch
     from ssl_aug.tuning import steps_done, tune_unet
 
@@ -128,7 +128,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     accelerator = accelerator_of(place)
     if shard()[1] > 1 and accelerator.num_processes == 1:
         raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
-    model = ldm.load(plan.checkpoint, generator.clip_checkpoint)
+    model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint)
     model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size

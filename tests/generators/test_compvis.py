@@ -11,7 +11,7 @@ from generators.losses import noise_prediction_loss
 from generators.sampling import alphas_cumprod, sample
 from tests.generators import compvis_reference as reference
 
-SCHEDULE = ldm.ModelFacts(256, {}, None).schedule
+SCHEDULE = ldm.SCHEDULE
 
 
 def random_checkpoint() -> dict[str, Tensor]:
