@@ -153,24 +153,19 @@ def facts_of(
     chunk: Sequence[Request], settings: Settings, labeled: LabeledSet, generator: Generator
 ) -> list[dict[str, str]]:
     """The manifest's columns on how each image was drawn."""
-    from generators.borrowing import lender
-    from generators.masks import mask_box
+    from generators.anl_ldm import ANLLatentDiffusion, Draw
 
-    is_conditional = settings.condition != "none" and settings.tune.approach != "anl_unconditional"
-    assert settings.mask_rate is not None  # chosen when the settings were made
-    masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
-    size = generator.image_size
-    boxes = [mask_box(request.seed, settings.mask_rate, size) if masked else () for request in chunk]
-    same = {
-        "mask_rate": str(settings.mask_rate if masked else 0.0),
-        "sampler": settings.sampler,
-        "steps": str(settings.steps),
-        "guidance": str(settings.guidance),
-    }
-    lenders = lenders_of(labeled) if settings.condition == "borrowed" else []
-    lent = [lenders[lender(request.seed, len(lenders))].key if lenders else "" for request in chunk]
-    own = zip(boxes, lent, strict=True)
-    return [{**same, "mask_box": " ".join(map(str, box)), "lender": key} for box, key in own]
+    same = {"sampler": settings.sampler, "steps": str(settings.steps), "guidance": str(settings.guidance)}
+    lenders, facts = lenders_of(labeled), []
+    for request in chunk:
+        drawn = generator.draw_of(request.seed) if isinstance(generator, ANLLatentDiffusion) else Draw()
+        own = {
+            "mask_rate": str(0.0 if drawn.mask_box is None else settings.mask_rate),
+            "mask_box": " ".join(map(str, drawn.mask_box or ())),
+            "lender": "" if drawn.lender is None else lenders[drawn.lender].key,
+        }
+        facts.append({**same, **own})
+    return facts
 
 
 def estimate(
