@@ -8,6 +8,7 @@ from typing import Any
 
 import open_clip
 import torch
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -160,8 +161,6 @@ def clip_file(source: str | None, name: str) -> Path:
 
 
 def _from_hub(tag: str, name: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-
     repository = str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
     file = CLIP_FILES[0]
     known = try_to_load_from_cache(repository, file) if repository else None
