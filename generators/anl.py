@@ -35,7 +35,7 @@ def is_dead_with_one_token(name: str) -> bool:
 
 
 def trained_names(unet: nn.Module, approach: str, num_tokens: int = 1) -> list[str]:
-    """Names of the parameters that an optimiser is given.
+    """Names of the parameters that an optimizer is given.
 
     Args:
         approach: anl (the SpatialTransformers), anl_unconditional (the same, after `make_unconditional`), all

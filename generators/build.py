@@ -15,15 +15,15 @@ from generators.checkpoints import open_checkpoint
 from generators.config import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 from generators.noisy_reference import NoisyReference
 
-Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
-Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, Place], Generator]
+ToDevice = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
+Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, ToDevice], Generator]
 
 
 def build_latent_diffusion(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None,
-    place: Place,
+    to_device: ToDevice,
 ) -> ANLLatentDiffusion:
     """The model of `settings.checkpoint` with the adapter's weights in it."""
     if settings.checkpoint is None:
@@ -42,7 +42,7 @@ def build_latent_diffusion(
             model.clip.image_norm = adapter.clip_image_norm
     if settings.fold and settings.tokens == "pooled" and not model.is_unconditional:
         fold_single_token(model.unet)
-    place(model)
+    to_device(model)
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)
 
 
@@ -50,7 +50,7 @@ def build_noisy_reference(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None,
-    place: Place,
+    to_device: ToDevice,
 ) -> NoisyReference:
     """The control takes no weights and nothing to tune."""
     if settings.checkpoint is not None or adapter is not None:
@@ -69,7 +69,7 @@ def build_generator(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None = None,
-    place: Place = lambda module: module,
+    to_device: ToDevice = lambda module: module,
 ) -> Generator:
     """The generator that `settings.name` names, with what `adapter` was tuned to in it.
 
@@ -80,7 +80,7 @@ def build_generator(
         FileNotFoundError: a checkpoint that is not there.
     """
     if settings.name in GENERATORS:
-        return GENERATORS[settings.name](settings, sampling, adapter, place)
+        return GENERATORS[settings.name](settings, sampling, adapter, to_device)
     registered = entry_points(group=ENTRY_POINTS)
     if settings.name not in registered.names:
         names = (*GENERATORS, *sorted(registered.names))
@@ -90,4 +90,4 @@ def build_generator(
         builder: Builder = point.load()
     except (ImportError, AttributeError) as error:
         raise ValueError(f"generator={settings.name}: {point.value} cannot be imported ({error})") from error
-    return builder(settings, sampling, adapter, place)
+    return builder(settings, sampling, adapter, to_device)

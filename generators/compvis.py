@@ -86,8 +86,8 @@ def unet_name(ours: str) -> str:
     middle = re.fullmatch(r"mid_block\.resnets\.(\d)\.(.+)", ours)
     if middle:
         return f"middle_block.{2 * int(middle[1])}.{_resnet_name(middle[2])}"
-    side, level, kind, place, rest = re.fullmatch(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.+)", ours).groups()  # type: ignore[union-attr]
-    entry = 3 * int(level) + int(place)
+    side, level, kind, number, rest = re.fullmatch(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.+)", ours).groups()  # type: ignore[union-attr]
+    entry = 3 * int(level) + int(number)
     if side == "down":
         if kind == "downsamplers":
             return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"

@@ -63,7 +63,7 @@ class ClipEncoder(nn.Module):
         return ((images + 1) / 2 - self.mean[:, None, None]) / self.std[:, None, None]
 
     def fill(self, name: str) -> Tensor:
-        """(3,) color in [-1, 1] of an erased rectangle: CLIP's mean (0 after its normalisation), grey or black."""
+        """(3,) color in [-1, 1] of an erased rectangle: CLIP's mean (0 after its normalization), grey or black."""
         colors = {
             "mean": self.mean * 2 - 1,
             "grey": torch.zeros_like(self.mean),

@@ -91,7 +91,7 @@ class LatentDiffusion(nn.Module):
         """(b, 3, s, s) images in [-1, 1] -> (b, c, h, w) latents; deterministic, so they can be cached."""
         folded = F.pixel_unshuffle(images, self.facts.pixel_fold)
         encoded = self.autoencoder.encode(folded)
-        # a VQ model's latents are those before quantisation: its decoder quantises
+        # a VQ model's latents are those before quantization: its decoder quantizes
         latents = encoded.latents if isinstance(self.autoencoder, VQModel) else encoded.latent_dist.mode()
         return latents.float() * self.facts.latent_scale
 
@@ -206,7 +206,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def zero_initialise(unet: UNet2DConditionModel) -> None:
+def zero_initialize(unet: UNet2DConditionModel) -> None:
     """Zeroes what CompVis zeroes at the start: the last convolution of each residual block, of each
     SpatialTransformer and of the network; diffusers zeroes nothing. The output is then 0."""
     for name, module in unet.named_modules():

@@ -147,13 +147,13 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[s
 
 def reinitialise(model: LatentDiffusion, seed: int) -> None:
     """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
-    from generators.ldm import zero_initialise
+    from generators.ldm import zero_initialize
 
     torch.manual_seed(derived_seed("scratch", seed))
     for module in model.unet.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
-    zero_initialise(model.unet)
+    zero_initialize(model.unet)
 
 
 def make_loss(

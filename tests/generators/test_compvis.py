@@ -103,10 +103,10 @@ def test_the_autoencoder_is_the_published_one(published: dict[str, Tensor], part
     with torch.no_grad():
         latents = parts[1].encode(images).latents
         assert largest(latents - reference.encode(exact, images.double())) < 1e-5
-        quantised, codes = reference.quantise(published, latents)
+        quantized, codes = reference.quantize(published, latents)
         ours, _, (_, _, our_codes) = parts[1].quantize(latents)
         assert torch.equal(our_codes.flatten(), codes)
-        assert largest(ours - quantised) < 1e-6
+        assert largest(ours - quantized) < 1e-6
         assert len(codes.unique()) > 20
         assert largest(parts[1].decode(latents).sample - reference.decode(exact, latents.double())) < 1e-5
 

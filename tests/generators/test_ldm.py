@@ -94,9 +94,9 @@ def test_an_image_size_that_does_not_divide_is_named(tiny_model: ldm.LatentDiffu
         tiny_model.shape_at(20)
 
 
-def test_zero_initialise_makes_the_output_zero(tiny_model: ldm.LatentDiffusion) -> None:
+def test_zero_initialize_makes_the_output_zero(tiny_model: ldm.LatentDiffusion) -> None:
     unet = copy.deepcopy(tiny_model.unet)
-    ldm.zero_initialise(unet)
+    ldm.zero_initialize(unet)
     out = unet(torch.randn(1, 4, 4, 4), torch.tensor(7), torch.randn(1, 1, 16)).sample
     assert out.abs().max() == 0
 
@@ -107,7 +107,7 @@ def test_text_tokens_have_the_images_norm(tiny_clip: ClipEncoder) -> None:
     assert torch.allclose(tokens.norm(dim=-1), torch.full((2, 1), 4.0), atol=1e-4)
 
 
-def test_clip_mean_fill_is_zero_after_its_normalisation(tiny_clip: ClipEncoder) -> None:
+def test_clip_mean_fill_is_zero_after_its_normalization(tiny_clip: ClipEncoder) -> None:
     image = tiny_clip.fill("mean")[None, :, None, None].expand(1, 3, 16, 16)
     assert tiny_clip.preprocess(image).abs().max() < 1e-6
 
