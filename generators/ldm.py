@@ -202,7 +202,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}): restore it") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (it holds no names): restore it")
+        raise ValueError(f"{path} is damaged (no JSON object): restore it")
     return content
 
 
