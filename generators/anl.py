@@ -35,7 +35,7 @@ def is_dead_with_one_token(name: str) -> bool:
 
 
 def trained_names(unet: nn.Module, approach: str, num_tokens: int = 1) -> list[str]:
-    """Names of the parameters that an optimiser is given.
+    """Names of the parameters that an optimizer is given.
 
     Args:
         approach: anl (the SpatialTransformers), anl_unconditional (the same, after `make_unconditional`), all
@@ -143,8 +143,8 @@ def make_unconditional(unet: UNet2DConditionModel) -> None:
         old, first = block.attn2, block.attn1
         width = old.to_q.in_features
         new = Attention(query_dim=width, heads=old.heads, dim_head=width // old.heads, bias=False)
-        for part in ("to_q", "to_k", "to_v"):
-            getattr(new, part).weight = nn.Parameter(getattr(first, part).weight.detach().clone())
+        for layer, start in ((new.to_q, first.to_q), (new.to_k, first.to_k), (new.to_v, first.to_v)):
+            layer.weight = nn.Parameter(start.weight.detach().clone())
         out: nn.Linear = first.to_out[0]
         new.to_out[0].weight = nn.Parameter(torch.zeros_like(out.weight))
         new.to_out[0].bias = nn.Parameter(torch.zeros_like(out.bias))

@@ -52,9 +52,7 @@ class ConditionalUNet(nn.Module):
         self._condition: dict[str, Tensor] = {}
         blocks = [(name, module) for name, module in unet.named_modules() if isinstance(module, ResnetBlock2D)]
         for name, block in blocks:
-            parent, _, child = name.rpartition(".")
-            wrapped = ResidualThenANL(block, token_width, num_heads, self._condition)
-            setattr(unet.get_submodule(parent), child, wrapped)
+            unet.set_submodule(name, ResidualThenANL(block, token_width, num_heads, self._condition))
 
     def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> Any:
         """(b, c, h, w) noisy images, timesteps and (b, n, d) tokens -> diffusers' output with `.sample`."""

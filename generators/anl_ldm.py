@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from generators.borrowing import Differences, borrow, differences, lender
 from generators.ldm import LatentDiffusion
-from generators.masks import erase, mask_box
-from generators.noise import seeded_noise
+from generators.masks import Box, erase, mask_box
 from generators.sampling import guided, sample
+from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What an image's seed decides beside its noise; None where the settings make no use of it."""
+
+    mask_box: Box | None = None  # the rectangle that is erased from the reference; without area where mask_rate is 0
+    lender: int | None = None  # row of the labeled image that all but the class is borrowed from
 
 
 class ANLLatentDiffusion:
@@ -38,6 +47,27 @@ class ANLLatentDiffusion:
         """
         self._differences = differences(labeled, class_names, unlabeled)
         return self._differences.told_apart
+
+    def draw_of(self, seed: int) -> Draw:
+        """The rectangle and the lender of the image of this seed.
+
+        Raises:
+            ValueError: condition=borrowed before `remember`.
+        """
+        settings = self.settings
+        if self.model.is_unconditional or settings.condition == "none" or settings.prompt is not None:
+            return Draw()
+        box = mask_box(seed, settings.mask_rate, self.image_size)
+        if settings.condition != "borrowed":
+            return Draw(box)
+        return Draw(box, lender(seed, len(self._known().of_images)))
+
+    def _known(self) -> Differences:
+        if self._differences is None:
+            raise ValueError(
+                "condition=borrowed needs the labeled images first: call remember(embeddings, class_names)"
+            )
+        return self._differences
 
     @torch.no_grad()
     def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
@@ -74,13 +104,10 @@ class ANLLatentDiffusion:
             return self.model.null_tokens(len(seeds), clip.num_tokens)
         if settings.prompt is not None:
             return clip.embed_texts([settings.prompt] * len(seeds))
-        boxes = [mask_box(seed, settings.mask_rate, self.image_size) for seed in seeds]
+        draws = [self.draw_of(seed) for seed in seeds]
+        boxes = [draw.mask_box for draw in draws if draw.mask_box is not None]
         tokens = clip.embed_images(erase(reference, boxes, clip.fill(settings.mask_fill)))
         if settings.condition != "borrowed":
             return tokens
-        if self._differences is None:
-            raise ValueError(
-                "condition=borrowed needs the labeled images first: call remember(embeddings, class_names)"
-            )
-        lenders = [lender(seed, len(self._differences.of_images)) for seed in seeds]
-        return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._differences)
+        lenders = [draw.lender for draw in draws if draw.lender is not None]
+        return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._known())

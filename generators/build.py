@@ -8,22 +8,22 @@ from pathlib import Path
 
 from torch import nn
 
-from generators import ldm
 from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
-from generators.control import NoisyReference
+from generators.checkpoints import open_checkpoint
+from generators.noisy_reference import NoisyReference
 from generators.settings import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 
-Place = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
-Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, Place], Generator]
+ToDevice = Callable[[nn.Module], nn.Module]  # puts a module where it shall run
+Builder = Callable[[GeneratorSettings, SamplingSettings, Adapter | None, ToDevice], Generator]
 
 
 def build_latent_diffusion(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None,
-    place: Place,
+    to_device: ToDevice,
 ) -> ANLLatentDiffusion:
     """The model of `settings.checkpoint` with the adapter's weights in it."""
     if settings.checkpoint is None:
@@ -31,7 +31,7 @@ def build_latent_diffusion(
             f"generator={settings.name} needs generator.checkpoint=FOLDER: "
             "a latent diffusion model's folder, or the published model.ckpt"
         )
-    model = ldm.load(Path(settings.checkpoint), settings.clip_checkpoint)
+    model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint)
     model.clip.tokens = settings.tokens
     if adapter is not None:
         if adapter.is_unconditional:
@@ -42,15 +42,15 @@ def build_latent_diffusion(
             model.clip.image_norm = adapter.clip_image_norm
     if settings.fold and settings.tokens == "pooled" and not model.is_unconditional:
         fold_single_token(model.unet)
-    place(model)
+    to_device(model)
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)
 
 
-def build_control(
+def build_noisy_reference(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None,
-    place: Place,
+    to_device: ToDevice,
 ) -> NoisyReference:
     """The control takes no weights and nothing to tune."""
     if settings.checkpoint is not None or adapter is not None:
@@ -61,7 +61,7 @@ def build_control(
 GENERATORS: dict[str, Builder] = {
     "embedded": build_latent_diffusion,
     "ldm": build_latent_diffusion,
-    "noise": build_control,
+    "noise": build_noisy_reference,
 }
 
 
@@ -69,7 +69,7 @@ def build_generator(
     settings: GeneratorSettings,
     sampling: SamplingSettings,
     adapter: Adapter | None = None,
-    place: Place = lambda module: module,
+    to_device: ToDevice = lambda module: module,
 ) -> Generator:
     """The generator that `settings.name` names, with what `adapter` was tuned to in it.
 
@@ -80,7 +80,7 @@ def build_generator(
         FileNotFoundError: a checkpoint that is not there.
     """
     if settings.name in GENERATORS:
-        return GENERATORS[settings.name](settings, sampling, adapter, place)
+        return GENERATORS[settings.name](settings, sampling, adapter, to_device)
     registered = entry_points(group=ENTRY_POINTS)
     if settings.name not in registered.names:
         names = (*GENERATORS, *sorted(registered.names))
@@ -90,4 +90,4 @@ def build_generator(
         builder: Builder = point.load()
     except (ImportError, AttributeError) as error:
         raise ValueError(f"generator={settings.name}: {point.value} cannot be imported ({error})") from error
-    return builder(settings, sampling, adapter, place)
+    return builder(settings, sampling, adapter, to_device)

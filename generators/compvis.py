@@ -6,21 +6,18 @@ no class. Everything is checked by name and shape before anything is built, and 
 
 from __future__ import annotations
 
-import pickle
 import re
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel, VQModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from generators.conditioning import OF_DAMAGED_FILES, clip_config, clip_file, load_clip
-from generators.ldm import LatentDiffusion, ModelFacts
+from generators.conditioning import clip_config, clip_file, load_clip
+from generators.ldm import SCHEDULE, LatentDiffusion, ModelFacts
+from generators.weights import check_fit, read_weights
 
 IMAGE_SIZE = 256  # pixels
 CLIP_NAME = "ViT-B-32-quickgelu"  # OpenAI's weights need QuickGELU: "ViT-B-32" would load them and be another function
@@ -89,8 +86,8 @@ def unet_name(ours: str) -> str:
     middle = re.fullmatch(r"mid_block\.resnets\.(\d)\.(.+)", ours)
     if middle:
         return f"middle_block.{2 * int(middle[1])}.{_resnet_name(middle[2])}"
-    side, level, kind, place, rest = re.fullmatch(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.+)", ours).groups()  # type: ignore[union-attr]
-    entry = 3 * int(level) + int(place)
+    side, level, kind, number, rest = re.fullmatch(r"(down|up)_blocks\.(\d)\.(\w+)\.(\d)\.(.+)", ours).groups()  # type: ignore[union-attr]
+    entry = 3 * int(level) + int(number)
     if side == "down":
         if kind == "downsamplers":
             return f"input_blocks.{3 * int(level) + 3}.0.op.{rest.removeprefix('conv.')}"
@@ -132,72 +129,6 @@ def _resnet_name(rest: str) -> str:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# reading
-
-
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """Names and tensors of a checkpoint file, a .safetensors file or one of PyTorch's.
-
-    Files of old Lightning versions name classes of callbacks: these become empty stand-ins. No other foreign name is
-    let in, so nothing in the file can run.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: another kind of file, a damaged one, or one that asks for code.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}): restore it") from error
-    content = _read_torch(path)
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise ValueError(f"{path} holds no state dict of tensors: give the published model.ckpt, or a folder of ours")
-    return state
-
-
-def _read_torch(path: Path) -> Any:
-    try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    except (pickle.UnpicklingError, *OF_DAMAGED_FILES):
-        foreign = []  # not a zip file: an old one, or no checkpoint at all; the reader below says which
-    stand_ins: list[Any] = [
-        (type(name.rpartition(".")[2], (), {}), name) for name in foreign if name.startswith("pytorch_lightning.")
-    ]
-    refused = sorted(set(foreign) - {name for _, name in stand_ins} - _numpy_names().keys())
-    if refused:
-        raise ValueError(
-            f"{path} asks for code ({', '.join(refused[:3])}), which a file of weights has no need of: nothing was "
-            "run; take the file from its publisher, or one in the safetensors format"
-        )
-    allowed = [*stand_ins, *((kind, name) for name, kind in _numpy_names().items())]
-    try:
-        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # about the pickle's version: what matters is raised
-            try:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            except RuntimeError:  # files of before PyTorch 1.6 cannot be mapped
-                return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise ValueError(f"{path} cannot be read as a file of weights ({reason}); nothing in it was run") from error
-
-
-def _numpy_names() -> dict[str, Any]:
-    """What numbers of NumPy are unpickled with, by the names of its versions 1 and 2."""
-    import numpy as np
-
-    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
-    names = {f"numpy.{core}.multiarray.scalar": scalar for core in ("core", "_core")}
-    kinds = {f"numpy.dtypes.{type(np.dtype(kind)).__name__}": type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")}
-    return {**names, "numpy.dtype": np.dtype, **kinds}
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # building
 
 
@@ -220,10 +151,11 @@ def load(path: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
 
 def load_without_clip(path: Path) -> LatentDiffusion:
     """As `load`, with random CLIP weights: for what embeds nothing."""
-    unet, autoencoder, null_token, latent_scale = parts_of(read_checkpoint(path), path)
+    unet, autoencoder, null_token, latent_scale = parts_of(read_weights(Path(path)), path)
     facts = ModelFacts(
-        IMAGE_SIZE, clip_config(CLIP_NAME), clip_image_norm=None, latent_scale=latent_scale, clip_name=CLIP_NAME
-    )
+        IMAGE_SIZE, clip_config(CLIP_NAME), clip_image_norm=None, latent_scale=latent_scale, schedule=dict(SCHEDULE),
+        clip_name=CLIP_NAME,
+    )  # fmt: skip
     model = LatentDiffusion(facts, unet, autoencoder)
     model.null_token.copy_(null_token)
     return model.eval()
@@ -250,7 +182,8 @@ def parts_of(state: dict[str, Tensor], path: Path | str) -> tuple[UNet2DConditio
         *_expected(autoencoder, autoencoder_names),
         (CLASS_EMBEDDING, (NUM_CLASSES + 1, UNET["cross_attention_dim"])),
     ]
-    _check(state, dict(wanted), path)
+    known = {name: tensor for name, tensor in state.items() if not _KNOWN_EXTRAS.fullmatch(name)}
+    check_fit(known, dict(wanted), f"{path} is not the published cin256-v2 checkpoint")
     _fill(unet, averaged if has_average else source, state)
     _fill(autoencoder, autoencoder_names, state)
     scale = float(state["scale_factor"]) if "scale_factor" in state else 1.0
@@ -264,20 +197,6 @@ def _expected(module: nn.Module, names: dict[str, str]) -> Iterable[tuple[str, t
         shape = tuple(state[ours].shape)
         is_convolution = ".mid.attn_1." in theirs and len(shape) == 2
         yield theirs, (*shape, 1, 1) if is_convolution else shape
-
-
-def _check(state: dict[str, Tensor], wanted: dict[str, tuple[int, ...]], path: Path | str) -> None:
-    missing = [name for name in wanted if name not in state]
-    unknown = [name for name in state if name not in wanted and not _KNOWN_EXTRAS.fullmatch(name)]
-    misshaped = [
-        f"{name} {list(state[name].shape)} for {list(shape)}"
-        for name, shape in wanted.items()
-        if name in state and tuple(state[name].shape) != shape
-    ]
-    if missing or unknown or misshaped:
-        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-        listed = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in found if names)
-        raise ValueError(f"{path} is not the published cin256-v2 checkpoint: {listed}")
 
 
 def _fill(module: nn.Module, names: dict[str, str], state: dict[str, Tensor]) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 import open_clip
 import torch
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
-OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+from generators.weights import fill, read_weights
+
 CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -62,7 +63,7 @@ class ClipEncoder(nn.Module):
         return ((images + 1) / 2 - self.mean[:, None, None]) / self.std[:, None, None]
 
     def fill(self, name: str) -> Tensor:
-        """(3,) color in [-1, 1] of an erased rectangle: CLIP's mean (0 after its normalisation), grey or black."""
+        """(3,) color in [-1, 1] of an erased rectangle: CLIP's mean (0 after its normalization), grey or black."""
         colors = {
             "mean": self.mean * 2 - 1,
             "grey": torch.zeros_like(self.mean),
@@ -135,13 +136,7 @@ def load_clip(module: nn.Module, source: str | None, name: str) -> None:
     for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):  # numbers, not weights
         if key not in wanted:
             weights.pop(key, None)
-    missing, unknown = sorted(wanted.keys() - weights.keys()), sorted(weights.keys() - wanted.keys())
-    misshaped = sorted(key for key in wanted.keys() & weights.keys() if wanted[key].shape != weights[key].shape)
-    if missing or unknown or misshaped:
-        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-        listed = "; ".join(f"{len(keys)} {what} ({', '.join(keys[:3])})" for what, keys in found if keys)
-        raise ValueError(f"generator.clip_checkpoint={path} does not hold {name} in open_clip's names: {listed}")
-    module.load_state_dict({key: weights[key].float() for key in wanted})
+    fill(module, weights, f"generator.clip_checkpoint={path} does not hold {name} in open_clip's names")
 
 
 def clip_file(source: str | None, name: str) -> Path:
@@ -166,8 +161,6 @@ def clip_file(source: str | None, name: str) -> Path:
 
 
 def _from_hub(tag: str, name: str) -> Path:
-    from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-
     repository = str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
     file = CLIP_FILES[0]
     known = try_to_load_from_cache(repository, file) if repository else None
@@ -183,22 +176,11 @@ def _from_hub(tag: str, name: str) -> Path:
 
 
 def _read_clip(path: Path) -> dict[str, Tensor]:
-    import pickle
-
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
-        reason = " ".join(str(error).split())[:120]
+        weights = read_weights(path)
+    except ValueError as error:
         raise ValueError(
-            f"generator.clip_checkpoint={path} cannot be read as weights ({reason}): OpenAI's own .pt files hold a "
-            f"program; take {CLIP_FILES[0]} of timm/vit_base_patch32_clip_224.openai"
+            f"generator.clip_checkpoint: {error}; OpenAI's own .pt files hold a program: take {CLIP_FILES[0]} of "
+            "timm/vit_base_patch32_clip_224.openai"
         ) from error
-    state = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict):
-        raise ValueError(f"generator.clip_checkpoint={path} holds no state dict: take {CLIP_FILES[0]} of the model")
-    return {key.removeprefix("module."): tensor for key, tensor in state.items()}
+    return {key.removeprefix("module."): tensor for key, tensor in weights.items()}

@@ -8,23 +8,30 @@ no condition is not zero.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators.conditioning import ClipEncoder, clip_file, load_clip
+from generators.conditioning import ClipEncoder, load_clip
+from generators.weights import check_fit, load_weights, read_weights
 
 FORMAT = 1
+FACTS_FILE, CLIP_FILE, NULL_TOKEN_FILE = "model.json", "clip.safetensors", "null_token.safetensors"
+NEEDED_FILES = (FACTS_FILE, "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
+SCHEDULE: dict[str, Any] = {  # cin256-v2's
+    "num_train_timesteps": 1000,
+    "beta_start": 0.0015,
+    "beta_end": 0.0195,
+    "beta_schedule": "scaled_linear",  # CompVis calls it "linear"
+}
 
 
 @dataclass
@@ -36,14 +43,7 @@ class ModelFacts:
     clip_image_norm: float | None  # mean norm of image embeddings; None: measured in tuning
     latent_scale: float = 1.0  # latents are multiplied by it after encoding; cin256-v2: 1.0
     pixel_fold: int = 1  # space folded into channels before the autoencoder: 2 makes 64x64x3 into 32x32x12
-    schedule: dict[str, Any] = field(
-        default_factory=lambda: {
-            "num_train_timesteps": 1000,
-            "beta_start": 0.0015,
-            "beta_end": 0.0195,
-            "beta_schedule": "scaled_linear",  # CompVis calls it "linear"
-        }
-    )
+    schedule: dict[str, Any] = field(default_factory=lambda: dict(SCHEDULE))  # of the training, as diffusers takes it
     clip_name: str | None = None  # open_clip's name, where CLIP's weights are a published model's
     source_sha256: str | None = None  # of the published file that the weights were converted from
     format: int = FORMAT
@@ -91,7 +91,7 @@ class LatentDiffusion(nn.Module):
         """(b, 3, s, s) images in [-1, 1] -> (b, c, h, w) latents; deterministic, so they can be cached."""
         folded = F.pixel_unshuffle(images, self.facts.pixel_fold)
         encoded = self.autoencoder.encode(folded)
-        # a VQ model's latents are those before quantisation: its decoder quantises
+        # a VQ model's latents are those before quantization: its decoder quantizes
         latents = encoded.latents if isinstance(self.autoencoder, VQModel) else encoded.latent_dist.mode()
         return latents.float() * self.facts.latent_scale
 
@@ -115,112 +115,98 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
         (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
-    (folder / "model.json").write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
+    (folder / FACTS_FILE).write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
+
+
+def read_facts(folder: Path) -> ModelFacts:
+    """What `model.json` says.
+
+    Raises:
+        ValueError: a damaged file, or another format.
+    """
+    path = folder / FACTS_FILE
+    written = _read_json(path)
+    if written.get("format") != FORMAT:
+        raise ValueError(f"{path}: format {written.get('format')}, this version reads {FORMAT}")
+    try:
+        return ModelFacts(**written)
+    except TypeError as error:
+        known = ", ".join(field.name for field in fields(ModelFacts))
+        raise ValueError(f"{path} is damaged ({error}; it names {known}): restore it") from error
+
+
+def files_of(folder: Path, facts: ModelFacts) -> list[Path]:
+    """The files that the folder's model is made of. CLIP's weights may come from elsewhere where its name is known.
+
+    Raises:
+        FileNotFoundError: some are missing; they are named.
+    """
+    needed = NEEDED_FILES if facts.clip_name is not None else (*NEEDED_FILES, CLIP_FILE)
+    missing = [name for name in needed if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"generator.checkpoint={folder}: {', '.join(missing)} missing; a model's folder holds {', '.join(needed)}"
+        )
+    optional = [name for name in (CLIP_FILE, NULL_TOKEN_FILE) if (folder / name).is_file() and name not in needed]
+    return [folder / name for name in (*needed, *optional)]
 
 
 def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
-    """Reads a model's folder, or the published checkpoint's file, in float32 on the CPU.
+    """Reads a model's folder, in float32 on the CPU; `generators.checkpoints` opens other kinds too.
 
     Args:
-        clip_checkpoint: CLIP's weights where the folder or file has none (`generators.conditioning.load_clip`).
+        clip_checkpoint: CLIP's weights where the folder has none (`generators.conditioning.load_clip`).
 
     Raises:
-        FileNotFoundError: the folder or one of its files is missing.
+        FileNotFoundError: one of its files is missing.
         ValueError: another format, or weights that do not fit the config.
     """
-    folder = Path(folder)
-    if folder.is_file():
-        from generators import compvis
-
-        return compvis.load(folder, clip_checkpoint)
-    names = _needed(folder)
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"generator.checkpoint={folder}: {', '.join(missing)} missing; a model's folder holds {', '.join(names)}"
-        )
-    written = json.loads((folder / "model.json").read_text())
-    if written.get("format") != FORMAT:
-        raise ValueError(f"{folder / 'model.json'}: format {written.get('format')}, this version reads {FORMAT}")
-    facts = ModelFacts(**written)
-    configs = {part: json.loads((folder / f"{part}.json").read_text()) for part in ("unet", "autoencoder")}
-    kind = configs["autoencoder"].pop("_class_name", None)
-    if kind not in AUTOENCODERS:
-        raise ValueError(f"{folder / 'autoencoder.json'}: _class_name {kind}, known are {', '.join(AUTOENCODERS)}")
-    autoencoder_class = AUTOENCODERS[kind]
-    configs["unet"].pop("_class_name", None)
-    model = LatentDiffusion(facts, UNet2DConditionModel(**configs["unet"]), autoencoder_class(**configs["autoencoder"]))
-    for part, module in (("unet", model.unet), ("autoencoder", model.autoencoder)):
-        load_weights(module, folder / f"{part}.safetensors")
-    if (folder / "clip.safetensors").is_file():
-        if clip_checkpoint is not None:
-            raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own clip.safetensors")
-        load_weights(model.clip.model, folder / "clip.safetensors")
+    facts = read_facts(folder)
+    files = files_of(folder, facts)
+    has_clip = folder / CLIP_FILE in files
+    if has_clip and clip_checkpoint is not None:
+        raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own {CLIP_FILE}")
+    model = LatentDiffusion(facts, _build_unet(folder), _build_autoencoder(folder))
+    load_weights(model.unet, folder / "unet.safetensors")
+    load_weights(model.autoencoder, folder / "autoencoder.safetensors")
+    if has_clip:
+        load_weights(model.clip.model, folder / CLIP_FILE)
     else:
         load_clip(model.clip.model, clip_checkpoint, str(facts.clip_name))
-    if (folder / "null_token.safetensors").is_file():
-        model.null_token.copy_(load_file(folder / "null_token.safetensors")["null_token"])
+    path = folder / NULL_TOKEN_FILE
+    if path in files:
+        tensors = read_weights(path)
+        check_fit(tensors, {"null_token": tuple(model.null_token.shape)}, f"{path} does not fit the model")
+        model.null_token.copy_(tensors["null_token"])
     return model.eval()
 
 
-def _clip_name(folder: Path) -> str:
-    """open_clip's name of the model whose weights come from elsewhere."""
-    if folder.is_file():
-        from generators.compvis import CLIP_NAME
-
-        return CLIP_NAME
-    return str(json.loads((folder / "model.json").read_text()).get("clip_name"))
+def _build_unet(folder: Path) -> UNet2DConditionModel:
+    config = _read_json(folder / "unet.json")
+    config.pop("_class_name", None)
+    return UNet2DConditionModel(**config)
 
 
-def _needed(folder: Path) -> list[str]:
-    """The files that a model's folder must hold: CLIP's weights may come from elsewhere where its name is known."""
-    names = ["model.json", "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors"]
-    path = folder / "model.json"
-    has_name = path.is_file() and json.loads(path.read_text()).get("clip_name") is not None
-    return names if has_name else [*names, "clip.safetensors"]
+def _build_autoencoder(folder: Path) -> AutoencoderKL | VQModel:
+    path = folder / "autoencoder.json"
+    config = _read_json(path)
+    kind = config.pop("_class_name", None)
+    if kind not in AUTOENCODERS:
+        raise ValueError(f"{path}: _class_name {kind}, known are {', '.join(AUTOENCODERS)}")
+    return AUTOENCODERS[kind](**config)
 
 
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads exactly the module's tensors.
-
-    Raises:
-        ValueError: a tensor is missing, unknown or of another shape; the first ones are named.
-    """
+def _read_json(path: Path) -> dict[str, Any]:
     try:
-        weights = load_file(path)
-    except SafetensorError as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged ({error}): restore it") from error
-    wanted = module.state_dict()
-    missing = sorted(wanted.keys() - weights.keys())
-    unknown = sorted(weights.keys() - wanted.keys())
-    misshaped = sorted(name for name in wanted.keys() & weights.keys() if wanted[name].shape != weights[name].shape)
-    if missing or unknown or misshaped:
-        found = (("missing", missing), ("unknown", unknown), ("of another shape", misshaped))
-        listed = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in found if names)
-        raise ValueError(f"{path} does not fit the model: {listed}")
-    module.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in weights.items()})
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no JSON object): restore it")
+    return content
 
 
-def weights_hash(folder: Path, clip_checkpoint: str | None = None) -> str:
-    """12 hex digits of what a model is loaded from: its folder's contents or its file, and CLIP's file.
-
-    Raises:
-        FileNotFoundError: CLIP's weights are needed and not there.
-    """
-    folder = Path(folder)
-    optional = [folder / f"{name}.safetensors" for name in ("clip", "null_token")]
-    paths = [folder] if folder.is_file() else [folder / name for name in sorted({*_needed(folder)})]
-    paths += [path for path in optional if path.is_file() and path not in paths]
-    if folder.is_file() or not (folder / "clip.safetensors").is_file():
-        paths.append(clip_file(clip_checkpoint, _clip_name(folder)))
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()[:12]
-
-
-def zero_initialise(unet: UNet2DConditionModel) -> None:
+def zero_initialize(unet: UNet2DConditionModel) -> None:
     """Zeroes what CompVis zeroes at the start: the last convolution of each residual block, of each
     SpatialTransformer and of the network; diffusers zeroes nothing. The output is then 0."""
     for name, module in unet.named_modules():

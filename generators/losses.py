@@ -1,4 +1,4 @@
-"""What tuning minimises."""
+"""What tuning minimizes."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 # (b, c, h, w) noisy latents and one timestep -> (b, c, h, w) predicted noise, or v
 Denoiser = Callable[[Tensor, Tensor], Tensor]
+MOST_DPMPP_STEPS = 500  # its steps lie so close by then that more would only repeat timesteps
 
 
 def sample(
@@ -36,13 +37,9 @@ def sample(
             level's noise (SDEdit, arXiv:2108.01073, Algorithm 1).
 
     Raises:
-        ValueError: DDIM steps that do not divide the levels: diffusers would start below the last one without a word.
+        ValueError: steps that this sampler cannot take (`check_steps`).
     """
-    levels = schedule["num_train_timesteps"]
-    if sampler == "ddim" and levels % steps:
-        raise ValueError(
-            f"steps={steps}: ddim takes divisors of this model's {levels} noise levels, such as 20, 25, 50"
-        )
+    check_steps(sampler, steps, schedule)
     solver = make_solver(sampler, schedule)
     solver.set_timesteps(steps)
     timesteps, latents = solver.timesteps, noise * solver.init_noise_sigma
@@ -57,6 +54,29 @@ def sample(
         predicted = predict(solver.scale_model_input(latents, timestep), timestep)
         latents = solver.step(predicted.float(), timestep, latents).prev_sample
     return latents
+
+
+def check_steps(sampler: str, steps: int, schedule: dict[str, Any]) -> None:
+    """Says before any work whether a sampler can take that many steps with a model of this schedule.
+
+    Raises:
+        ValueError: DDIM steps that do not divide the model's noise levels, where diffusers would start below the last
+            level without a word, or more than half of them, where it starts above the last; too many of DPM-Solver++.
+    """
+    levels = int(schedule["num_train_timesteps"])
+    if sampler == "ddim" and steps not in ddim_steps(levels):
+        allowed = [count for count in ddim_steps(levels) if count >= 10] or ddim_steps(levels)
+        raise ValueError(
+            f"steps={steps}: sampler=ddim takes divisors of this model's {levels} noise levels, up to half of them "
+            f"({', '.join(map(str, allowed))}); sampler=dpmpp takes any number from 1 to {MOST_DPMPP_STEPS}"
+        )
+    if sampler == "dpmpp" and not 1 <= steps <= MOST_DPMPP_STEPS:
+        raise ValueError(f"steps={steps}: give sampler=dpmpp 1 to {MOST_DPMPP_STEPS}")
+
+
+def ddim_steps(levels: int) -> list[int]:
+    """Every number of steps that DDIM takes with a model of so many noise levels."""
+    return [count for count in range(1, levels // 2 + 1) if levels % count == 0]
 
 
 def make_solver(sampler: str, schedule: dict[str, Any]) -> DDIMScheduler | DPMSolverMultistepScheduler:

@@ -11,8 +11,6 @@ faster and holds no pickle: generator=ldm generator.checkpoint=DIR. Outputs are 
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 
 from ssl_aug.runtime import command, file_hash
@@ -27,17 +25,14 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
         ValueError: the file is not the published checkpoint.
     """
     from generators import compvis, ldm
+    from generators.files import written_whole
 
     if out.exists():
         raise FileExistsError(f"--out {out} exists already: name a new folder")
-    model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
-    model.facts.source_sha256 = file_hash(checkpoint)
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with written_whole(out) as part:
+        model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
+        model.facts.source_sha256 = file_hash(checkpoint)
         ldm.save(model, part, with_clip=clip is not None)
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     count = sum(parameter.numel() for parameter in model.unet.parameters()) / 1e6
     print(f"{out}: UNet of {count:.2f} M parameters, autoencoder, null token{', CLIP' if clip else ''}")
 

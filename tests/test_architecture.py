@@ -17,7 +17,10 @@ MAY_IMPORT = {
 FILES = [path for package in MAY_IMPORT for path in sorted((ROOT / package).rglob("*.py"))]
 ALGORITHMS = [
     *sorted((ROOT / "benchmarks" / "methods").glob("*.py")),
-    *(ROOT / "generators" / f"{name}.py" for name in ("masks", "borrowing", "losses", "noise", "sampling", "anl")),
+    *(
+        ROOT / "generators" / f"{name}.py"
+        for name in ("masks", "borrowing", "losses", "seeded_noise", "sampling", "anl")
+    ),
 ]
 
 

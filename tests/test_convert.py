@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from generators import compvis, ldm
+from generators.checkpoints import open_checkpoint
 from generators.conditioning import ClipEncoder, load_clip
 from ssl_aug import generate as generate_module
 from ssl_aug.convert import main
@@ -56,8 +57,8 @@ def test_the_folder_and_the_file_give_the_same_outputs(
 ) -> None:
     out = tmp_path / "converted"
     main([str(checkpoint), "--out", str(out), *(["--clip", str(clip_file)] if with_clip else [])])
-    from_file = ldm.load(checkpoint, str(clip_file))
-    from_folder = ldm.load(out, None if with_clip else str(clip_file))
+    from_file = open_checkpoint(checkpoint, str(clip_file))
+    from_folder = open_checkpoint(out, None if with_clip else str(clip_file))
     for one, other in zip(outputs(from_file), outputs(from_folder), strict=True):
         assert torch.equal(one, other)
     assert from_folder.null_token.any()

@@ -380,3 +380,21 @@ def test_the_embedded_generator_says_how_to_get_its_weights(
     plain = [word for word in words if not word.startswith("generator")]
     assert "python -m ssl_aug.pretrain" in refused(plain, monkeypatch, capsys)
     shutil.rmtree(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("levels", "steps", "allowed"), [("1000", 300, False), ("1000", 125, True), ("800", 125, False), ("800", 160, True)]
+)
+def test_ddim_steps_are_checked_against_the_model_at_hand_before_any_work(
+    words: list[str], tmp_path: Path, levels: str, steps: int, allowed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if levels == "800":  # the embedded model's, which takes no checkpoint
+        words = [word for word in words if not word.startswith("generator")]
+    asked = [*words, "sampler=ddim", f"steps={steps}", "tune.root=adapters"]
+    if allowed:
+        tune_module.main([*asked, "--dry-run"])
+        assert "would tune on 15 images" in capsys.readouterr().out
+    else:
+        with pytest.raises(ValueError, match=rf"steps={steps}: sampler=ddim takes divisors of this model's {levels}"):
+            command_module.main([*asked, "--out", "set"])
+    assert not (tmp_path / "adapters").exists() and not (tmp_path / "set").exists()

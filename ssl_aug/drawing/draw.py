@@ -40,7 +40,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
         with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
             for chunk in mine:
                 images = draw(generator, chunk, split.labeled, place)
-                facts = facts_of(chunk, settings, split.labeled, generator)
+                facts = facts_of(chunk, settings.sampling(), split.labeled, generator)
                 if scorer is not None:
                     scores = scorer.scores(images, chunk)
                     facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]

@@ -10,12 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from generators.anl_ldm import ANLLatentDiffusion
+from generators.anl_ldm import ANLLatentDiffusion, Draw
 from generators.base import Generator
-from generators.borrowing import lender
 from generators.build import build_generator
-from generators.masks import mask_box
-from generators.settings import TUNED, GeneratorSettings
+from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.drawing.lenders import lenders_of, remember
 from ssl_aug.drawing.scores import Scorer
@@ -80,21 +78,17 @@ def encode_png(image: Tensor) -> bytes:
 
 
 def facts_of(
-    chunk: Sequence[Request], settings: Settings, labeled: LabeledSet, generator: Generator
+    chunk: Sequence[Request], sampling: SamplingSettings, labeled: LabeledSet, generator: Generator
 ) -> list[dict[str, str]]:
     """The manifest's columns on how each image was drawn."""
-    sampling = settings.sampling()
-    is_conditional = sampling.condition != "none" and settings.tune.approach != "anl_unconditional"
-    masked = settings.generator.name in TUNED and settings.prompt is None and is_conditional
-    size = generator.image_size
-    boxes = [mask_box(request.seed, sampling.mask_rate, size) if masked else () for request in chunk]
-    same = {
-        "mask_rate": str(sampling.mask_rate if masked else 0.0),
-        "sampler": settings.sampler,
-        "steps": str(settings.steps),
-        "guidance": str(sampling.guidance),
-    }
-    lenders = lenders_of(labeled) if sampling.condition == "borrowed" else []
-    lent = [lenders[lender(request.seed, len(lenders))].key if lenders else "" for request in chunk]
-    own = zip(boxes, lent, strict=True)
-    return [{**same, "mask_box": " ".join(map(str, box)), "lender": key} for box, key in own]
+    same = {"sampler": sampling.sampler, "steps": str(sampling.steps), "guidance": str(sampling.guidance)}
+    lenders, facts = lenders_of(labeled), []
+    for request in chunk:
+        drawn = generator.draw_of(request.seed) if isinstance(generator, ANLLatentDiffusion) else Draw()
+        own = {
+            "mask_rate": str(0.0 if drawn.mask_box is None else sampling.mask_rate),
+            "mask_box": " ".join(map(str, drawn.mask_box or ())),
+            "lender": "" if drawn.lender is None else lenders[drawn.lender].key,
+        }
+        facts.append({**same, **own})
+    return facts

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generators import ldm
+from generators.checkpoints import open_checkpoint
 from generators.settings import GeneratorSettings
 from ssl_aug.data.base import Dataset
 from ssl_aug.evaluation import measures
@@ -101,7 +101,7 @@ class Ruler:
 def _extractor(generator: GeneratorSettings, features: str, place: Placement) -> Any:
     """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
     if features == "clip":
-        clip = ldm.load(checkpoint_path(generator), generator.clip_checkpoint).clip.to(place.device)
+        clip = open_checkpoint(checkpoint_path(generator), generator.clip_checkpoint).clip.to(place.device)
     else:
         backbone = load_backbone(EMBEDDED).to(place.device).eval()
 

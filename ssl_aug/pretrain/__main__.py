@@ -248,7 +248,7 @@ RUNNERS: dict[str, Callable[[PretrainSettings, SourceBank, Placement, Path, Path
 
 def _start(settings: PretrainSettings, part: str, module: Module) -> None:
     """Gives a part the weights of the pretraining that `start_from` names, if any."""
-    from generators.ldm import load_weights
+    from generators.weights import load_weights
 
     if settings.start_from is not None:
         path = Path(settings.start_from) / f"{part}.safetensors"

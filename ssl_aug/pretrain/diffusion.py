@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from generators.conditioning import ClipEncoder
-from generators.ldm import LatentDiffusion, ModelFacts, zero_initialise
+from generators.ldm import LatentDiffusion, ModelFacts, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
@@ -56,7 +56,7 @@ def assemble(autoencoder: AutoencoderKL, clip: ClipEncoder, latent_scale: float,
     """
     torch.manual_seed(seed)
     unet = make_unet()
-    zero_initialise(unet)
+    zero_initialize(unet)
     facts = ModelFacts(IMAGE_SIZE, clip.config, clip.image_norm, latent_scale, PIXEL_FOLD, dict(SCHEDULE))
     model = LatentDiffusion(facts, unet, autoencoder)
     model.clip.load_state_dict(clip.state_dict())

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generators import ldm
 from generators.anl import Adapter
+from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import (
@@ -64,7 +64,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     accelerator = accelerator_of(place)
     if shard()[1] > 1 and accelerator.num_processes == 1:
         raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
-    model = ldm.load(plan.checkpoint, generator.clip_checkpoint)
+    model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint)
     model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size

@@ -20,9 +20,9 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl
-from generators.conditioning import OF_DAMAGED_FILES
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
+from generators.weights import OF_DAMAGED_FILES
 from ssl_aug.pretrain.training import batch_indices
 from ssl_aug.runtime import (
     derived_seed,
@@ -148,13 +148,13 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[s
 
 def reinitialise(model: LatentDiffusion, seed: int) -> None:
     """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
-    from generators.ldm import zero_initialise
+    from generators.ldm import zero_initialize
 
     torch.manual_seed(derived_seed("scratch", seed))
     for module in model.unet.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.GroupNorm | nn.LayerNorm):
             module.reset_parameters()
-    zero_initialise(model.unet)
+    zero_initialize(model.unet)
 
 
 def make_loss(

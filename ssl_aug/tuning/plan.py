@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from generators.ldm import weights_hash
+from generators.checkpoints import schedule_of, weights_hash
+from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.split import draw_subset
@@ -34,8 +35,10 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
 
     Raises:
         FileNotFoundError: the generator's weights are not there.
+        ValueError: steps that the sampler cannot take with this model.
     """
     checkpoint = checkpoint_path(settings.generator)
+    check_steps(settings.sampler, settings.steps, schedule_of(checkpoint))
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)

@@ -103,7 +103,7 @@ def _attention(w: State, name: str, x: Tensor, context: Tensor) -> Tensor:
 
 
 def encode(w: State, images: Tensor, prefix: str = "first_stage_model.") -> Tensor:
-    """Latents before quantisation of images in [-1, 1]."""
+    """Latents before quantization of images in [-1, 1]."""
     w = {name.removeprefix(prefix): tensor for name, tensor in w.items() if name.startswith(prefix)}
     x = _conv(w, "encoder.conv_in", images)
     for level in range(3):
@@ -116,7 +116,7 @@ def encode(w: State, images: Tensor, prefix: str = "first_stage_model.") -> Tens
     return _conv(w, "quant_conv", x)
 
 
-def quantise(w: State, latents: Tensor, prefix: str = "first_stage_model.") -> tuple[Tensor, Tensor]:
+def quantize(w: State, latents: Tensor, prefix: str = "first_stage_model.") -> tuple[Tensor, Tensor]:
     """Nearest codebook entries, and their numbers."""
     codebook = w[f"{prefix}quantize.embedding.weight"]
     flat = latents.permute(0, 2, 3, 1).reshape(-1, codebook.shape[1])
@@ -126,10 +126,10 @@ def quantise(w: State, latents: Tensor, prefix: str = "first_stage_model.") -> t
 
 
 def decode(w: State, latents: Tensor, prefix: str = "first_stage_model.") -> Tensor:
-    """Images of latents, which are quantised first."""
-    quantised, _ = quantise(w, latents, prefix)
+    """Images of latents, which are quantized first."""
+    quantized, _ = quantize(w, latents, prefix)
     w = {name.removeprefix(prefix): tensor for name, tensor in w.items() if name.startswith(prefix)}
-    x = _conv(w, "decoder.conv_in", _conv(w, "post_quant_conv", quantised))
+    x = _conv(w, "decoder.conv_in", _conv(w, "post_quant_conv", quantized))
     x = _vq_middle(w, "decoder.mid", x)
     for level in (2, 1, 0):
         for block in range(3):

@@ -43,8 +43,10 @@ def test_weights_that_do_not_fit_are_named(tiny_model: ldm.LatentDiffusion, tmp_
         ldm.load(tmp_path)
 
 
-def test_a_folder_without_a_model_says_what_belongs_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"model\.json, .* missing"):
+def test_a_file_that_is_not_there_is_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
+    ldm.save(tiny_model, tmp_path, with_clip=False)
+    (tmp_path / "unet.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"unet\.json, clip\.safetensors missing; a model's folder holds"):
         ldm.load(tmp_path)
 
 
@@ -56,6 +58,19 @@ def test_a_damaged_or_newer_folder_is_named(tiny_model: ldm.LatentDiffusion, tmp
     (tmp_path / "model.json").write_text('{"format": 2, "new": true}')
     with pytest.raises(ValueError, match="format 2, this version reads 1"):
         ldm.load(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["torn", "[1]", '{"format": 1}', '{"format": 1, "new": true}'])
+def test_damaged_facts_are_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path, content: str) -> None:
+    ldm.save(tiny_model, tmp_path)
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(ValueError, match=r"model\.json is damaged"):
+        ldm.load(tmp_path)
+
+
+def test_clip_weights_beside_a_models_own_are_refused(tiny_checkpoint: Path) -> None:
+    with pytest.raises(ValueError, match=r"clip_checkpoint has no effect: .* holds its own clip\.safetensors"):
+        ldm.load(tiny_checkpoint, "openai")
 
 
 def test_parts_of_different_models_are_refused(tiny_model: ldm.LatentDiffusion) -> None:
@@ -79,9 +94,9 @@ def test_an_image_size_that_does_not_divide_is_named(tiny_model: ldm.LatentDiffu
         tiny_model.shape_at(20)
 
 
-def test_zero_initialise_makes_the_output_zero(tiny_model: ldm.LatentDiffusion) -> None:
+def test_zero_initialize_makes_the_output_zero(tiny_model: ldm.LatentDiffusion) -> None:
     unet = copy.deepcopy(tiny_model.unet)
-    ldm.zero_initialise(unet)
+    ldm.zero_initialize(unet)
     out = unet(torch.randn(1, 4, 4, 4), torch.tensor(7), torch.randn(1, 1, 16)).sample
     assert out.abs().max() == 0
 
@@ -92,7 +107,7 @@ def test_text_tokens_have_the_images_norm(tiny_clip: ClipEncoder) -> None:
     assert torch.allclose(tokens.norm(dim=-1), torch.full((2, 1), 4.0), atol=1e-4)
 
 
-def test_clip_mean_fill_is_zero_after_its_normalisation(tiny_clip: ClipEncoder) -> None:
+def test_clip_mean_fill_is_zero_after_its_normalization(tiny_clip: ClipEncoder) -> None:
     image = tiny_clip.fill("mean")[None, :, None, None].expand(1, 3, 16, 16)
     assert tiny_clip.preprocess(image).abs().max() < 1e-6
 

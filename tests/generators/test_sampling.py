@@ -1,5 +1,7 @@
 """Solvers against distributions whose noise predictor is known in closed form."""
 
+import json
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +14,9 @@ from generators.losses import (
     velocity_prediction_loss,
     velocity_weight,
 )
-from generators.sampling import alphas_cumprod, guided, make_solver, sample
+from generators.sampling import alphas_cumprod, check_steps, guided, make_solver, sample
 from ssl_aug.pretrain.diffusion import SCHEDULE as EMBEDDED_SCHEDULE
+from ssl_aug.settings import EMBEDDED
 
 SCHEDULE = {"num_train_timesteps": 1000, "beta_start": 0.0015, "beta_end": 0.0195, "beta_schedule": "scaled_linear"}
 
@@ -161,5 +164,53 @@ def test_the_embedded_schedule_is_the_beginning_of_the_published_one() -> None:
     noise = torch.randn(2000, 1, 1, 1, generator=torch.Generator().manual_seed(0))
     drawn = sample(gaussian_eps(2.0, 0.5), noise, "ddim", 50, {**EMBEDDED_SCHEDULE, "prediction_type": "epsilon"})
     assert drawn.mean().item() == pytest.approx(2.0, abs=0.2)  # it starts with a fifteenth of the signal left out
-    with pytest.raises(ValueError, match="divisors of this model's 800 noise levels"):
-        sample(gaussian_eps(2.0, 0.5), noise, "ddim", 125, EMBEDDED_SCHEDULE)
+
+
+OF_EMBEDDED = json.loads((EMBEDDED / "model.json").read_text())["schedule"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "steps", "is_allowed"),
+    [
+        *((SCHEDULE, steps, True) for steps in (125, 200, 500)),
+        *((SCHEDULE, steps, False) for steps in (-1, 0, 160, 1000)),
+        *((OF_EMBEDDED, steps, True) for steps in (160, 200, 400)),
+        *((OF_EMBEDDED, steps, False) for steps in (125, 500, 800)),
+    ],
+)
+def test_ddim_takes_what_divides_the_models_own_levels(schedule: dict, steps: int, is_allowed: bool) -> None:
+    levels = schedule["num_train_timesteps"]
+    noise = torch.randn(1, 1, 1, 1)
+    if is_allowed:
+        check_steps("ddim", steps, schedule)
+        timesteps = []
+        sample(lambda latents, t: timesteps.append(int(t)) or latents, noise, "ddim", steps, schedule)
+        assert timesteps == [levels // steps * i + 1 for i in reversed(range(steps))]
+        return
+    for refuses in (
+        lambda: check_steps("ddim", steps, schedule),
+        lambda: sample(lambda latents, _: latents, noise, "ddim", steps, schedule),
+    ):
+        with pytest.raises(ValueError, match=rf"steps={steps}: sampler=ddim .* divisors of this model's {levels} "):
+            refuses()
+
+
+def test_what_the_refusal_names_is_allowed() -> None:
+    for schedule in (SCHEDULE, OF_EMBEDDED, {**SCHEDULE, "num_train_timesteps": 6}):
+        with pytest.raises(ValueError, match="sampler=ddim takes") as error:
+            check_steps("ddim", 7, schedule)
+        named = str(error.value).partition("(")[2].partition(")")[0].split(", ")
+        assert len(named) > 1
+        for steps in named:
+            check_steps("ddim", int(steps), schedule)
+    check_steps("dpmpp", 7, SCHEDULE)
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULE, OF_EMBEDDED], ids=["published", "embedded"])
+def test_dpmpp_takes_any_number_up_to_its_limit(schedule: dict) -> None:
+    noise = torch.randn(1, 1, 1, 1)
+    for steps in (1, 7, 160, 500):
+        assert sample(lambda latents, _: latents, noise, "dpmpp", steps, schedule).isfinite().all()
+    for steps in (0, 501):
+        with pytest.raises(ValueError, match=f"steps={steps}: give sampler=dpmpp 1 to 500"):
+            check_steps("dpmpp", steps, schedule)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generators.masks import erase, mask_box
-from generators.noise import seeded_noise
+from generators.seeded_noise import seeded_noise
 
 SEEDS = st.integers(0, 2**63 - 1)
 

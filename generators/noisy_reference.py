@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from generators.noise import seeded_noise
+from generators.seeded_noise import seeded_noise
 
 STRENGTH = 0.2  # standard deviation of the noise, for images in [-1, 1]
 
