@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.methods import known_methods
+from benchmarks.run import settings_from
 from tests.conftest import write_image_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,6 +103,31 @@ def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None
     assert (result["method"], result["num_synthetic"], result["status"]) == ("plain", 12, "done")
     wrong = run(["benchmarks.run", "method=plain", "method.scael=1", *data], site, tmp_path)
     assert wrong.returncode == 2 and "scael: there is no such setting" in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "scale", "steps", "crop_scale_min"),
+    [
+        ([], 1.0, 1200, 0.5),
+        (["method.scale=0.5"], 0.5, 1200, 0.5),
+        (["experiment=smoke"], 1.0, 6, 0.2),
+        (["experiment=paper", "train.steps=3"], 1.0, 3, 0.2),
+        (["protocol=paper"], 1.0, 1200, 0.5),
+        (["protocol=paper", "method.scale=0.5"], 0.5, 1200, 0.5),
+    ],
+)
+def test_a_registered_method_takes_every_experiment_and_protocol(
+    words: list[str], scale: float, steps: int, crop_scale_min: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(installed(tmp_path / "site", "[ssl_aug.methods]\nplain = mirrors:PAIR\n"))
+    known_methods.cache_clear()
+    try:
+        settings = settings_from(["method=plain", *words])
+    finally:
+        known_methods.cache_clear()
+        sys.modules.pop("mirrors")
+    assert settings.method.scale == scale
+    assert (settings.train.steps, settings.view.crop_scale_min) == (steps, crop_scale_min)
 
 
 @pytest.mark.parametrize(
