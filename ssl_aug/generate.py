@@ -24,7 +24,7 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.help import generation_help
 from ssl_aug.lenders import lenders_of, remember
-from ssl_aug.runtime import Placement, command, placement, progress_bar, shard, versions
+from ssl_aug.runtime import Placement, command, file_hash, placement, progress_bar, shard, versions
 from ssl_aug.settings import SamplingSettings, Settings, deciding
 from ssl_aug.synthetic import Request, SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
 from ssl_aug.tune import TuningPlan, plan_tuning, read_adapter, tune
@@ -84,6 +84,9 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
         if settings.generator.name in registered.names:
             package = registered[settings.generator.name].dist
             kept["model_id"] = f"{package.name} {package.version}" if package else None
+            if settings.generator.checkpoint is not None:  # a file, or whatever name the package knows
+                path = Path(settings.generator.checkpoint)
+                kept["checkpoint_id"] = file_hash(path)[:12] if path.is_file() else str(path)
         return kept
     return {**kept, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
 
