@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generators.config import TUNED
 from ssl_aug.command_line import compose, overrides_of
 from ssl_aug.data.base import Dataset, Split, file_list_id
 from ssl_aug.data.build import load_split
@@ -196,6 +197,10 @@ def main(arguments: list[str]) -> None:
         print(generation_help(__doc__ or ""))
         return
     settings = compose("tune", overrides_of(arguments, FLAGS, SWITCHES), Settings)
+    if settings.generator.name not in TUNED:
+        raise ValueError(
+            f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
+        )
     place = placement(settings.device, settings.precision)
     plan = plan_tuning(settings, *load_split(settings.data))
     if settings.dry_run:
