@@ -257,13 +257,16 @@ def _write_result(folder: Path, facts: dict[str, Any], state: TrainState, status
 
 
 def _register_methods() -> None:
+    """Hydra learns each method's settings, and their defaults as the values of protocol=paper."""
     from hydra.core.config_store import ConfigStore
 
     from benchmarks.methods import METHODS, known_methods
 
-    for name, (_, schema) in known_methods().items():  # a method of another package has no YAML here
-        own = f"{name}_schema" if name in METHODS else name
-        ConfigStore.instance().store(group="method", name=own, node=writable(schema))
+    store = ConfigStore.instance()
+    for name, (_, schema) in known_methods().items():
+        own = f"{name}_schema" if name in METHODS else name  # a method of another package has no YAML here
+        store.store(group="method", name=own, node=writable(schema), package="method")
+        store.store(group="protocol/values", name=f"paper_{name}", node=writable(schema), package="method")
 
 
 def _device_name(device: Any) -> str:

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from generators.settings import ENTRY_POINTS
+from generators.settings import ENTRY_POINTS, TUNED
 
 
 def config_folder() -> Path:
@@ -43,11 +43,12 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
 
     store = ConfigStore.instance()
     store.store(name=f"{config_name}_schema", node=writable(schema))
-    for name in entry_points(group=ENTRY_POINTS).names:  # generators of other packages have no YAML here
+    for name in registered_generators():  # they have no YAML here
         store.store(group="generator", name=name, node={"name": name})
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             config = hydra_compose(config_name, overrides=list(overrides))
+        _refuse_words_of_tuning(OmegaConf.select(config, "generator.name"), overrides)
         return cast(Schema, OmegaConf.to_object(config))
     except (HydraException, OmegaConfBaseException) as error:
         raise ValueError(_one_line(error, overrides, schema)) from error
@@ -65,6 +66,37 @@ def writable(schema: type) -> Any:
         values = (config[name] for name in config if not OmegaConf.is_missing(config, name))
         unlocked += [value for value in values if isinstance(value, DictConfig)]
     return node
+
+
+def registered_generators() -> dict[str, str]:
+    """Generators of other packages, name -> package; none of them is imported.
+
+    Raises:
+        ValueError: a package registers a name that is there already.
+    """
+    taken, found = _files_of("generator"), dict[str, str]()
+    for point in entry_points(group=ENTRY_POINTS):
+        package = point.dist.name if point.dist else "another package"
+        if point.name in (*taken, *found):
+            raise ValueError(f"{package} registers the generator {point.name}, which is there already: rename it")
+        found[point.name] = package
+    return found
+
+
+def _refuse_words_of_tuning(generator: str | None, words: Sequence[str]) -> None:
+    """A generator that is not tuned has no adapter, no CLIP of ours and no null token: no word sets anything of them.
+
+    Args:
+        generator: None for a command that has none.
+    """
+    if generator is None or generator in TUNED:
+        return
+    for word in words:
+        name, _, value = word.partition("=")
+        if name.startswith("tune.") or name in ("generator.tokens", "generator.fold", "generator.clip_checkpoint"):
+            raise ValueError(f"{word} has no effect on generator={generator}, which is not tuned: leave it out")
+        if (name == "guidance" and value not in ("1", "1.0", "null")) or word == "condition=none":
+            raise ValueError(f"{word} needs a trained null token, and generator={generator} has none: leave it out")
 
 
 def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
@@ -107,17 +139,41 @@ def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     causes = [text] + [str(cause) for cause in (error.__cause__,) if cause is not None]
     group = re.search(r"Could not find '([\w/]+)/([^/']+)'", text)
     if group:
-        options = sorted(path.stem for path in (config_folder() / group[1]).glob("*.yaml"))
-        return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {', '.join(options)}"
+        options = ", ".join(_options(group[1]))
+        return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {options}"
     unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' not in", text)
     if unknown:
-        return f"{unknown[1]}: there is no such setting{_nearest(unknown[1], schema)}; see --help"
+        return f"{unknown[1]}: there is no such setting{_way_out(unknown[1], overrides, schema)}"
     lines = [line.strip() for line in "; ".join(causes).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("object_type", "reference_type", "See http"))]
     named = re.search(r"full_key: ([\w.]+)", text)
     word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
     message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
     return f"{word}: {message}" if word else message
+
+
+def _files_of(group: str) -> list[str]:
+    return [path.stem for path in (config_folder() / group).glob("*.yaml")]
+
+
+def _options(group: str) -> list[str]:
+    """What may be written after `group=`, with what other packages register."""
+    from hydra.core.config_store import ConfigStore
+
+    stored = [name.removesuffix(".yaml") for name in ConfigStore.instance().repo.get(group, {}) if ".yaml" in name]
+    names = {*_files_of(group), *(name for name in stored if not name.endswith("_schema"))}
+    return sorted(name for name in names if not name.startswith("for_"))
+
+
+def _way_out(name: str, overrides: Sequence[str], schema: type) -> str:
+    generator = next((word.partition("=")[2] for word in overrides if word.startswith("generator=")), "")
+    package = registered_generators().get(generator)
+    if name.startswith("generator.") and package:
+        return (
+            f", a generator that a package registers ({package}) can have none of its own: write them into a file and "
+            "name it with generator.checkpoint"
+        )
+    return f"{_nearest(name, schema)}; see --help"
 
 
 def _nearest(name: str, schema: type) -> str:

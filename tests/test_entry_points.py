@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
+from benchmarks.methods import known_methods
+from benchmarks.run import settings_from
+from ssl_aug import tune
+from ssl_aug.command_line import compose
+from ssl_aug.generate import identity
+from ssl_aug.settings import Settings
 from tests.conftest import write_image_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,6 +62,7 @@ class Plain(Method):
 
 PAIR = (Plain, PlainSettings)
 NO_PAIR = Plain
+NO_SETTINGS = (Plain, int)
 '''
 
 
@@ -66,6 +77,21 @@ def installed(root: Path, points: str) -> Path:
     return root
 
 
+BOTH = "[ssl_aug.generators]\nmirror = mirrors:build_mirror\n[ssl_aug.methods]\nplain = mirrors:PAIR\n"
+
+
+@pytest.fixture
+def mirrors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The package is installed in this process."""
+    settings_from([])  # hydra registers its own configs, once
+    monkeypatch.syspath_prepend(installed(tmp_path / "site", BOTH))
+    monkeypatch.setattr(ConfigStore.instance(), "repo", deepcopy(ConfigStore.instance().repo))
+    known_methods.cache_clear()
+    yield
+    known_methods.cache_clear()
+    sys.modules.pop("mirrors", None)
+
+
 def run(words: list[str], site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
     return subprocess.run(
@@ -74,10 +100,7 @@ def run(words: list[str], site: Path, folder: Path) -> subprocess.CompletedProce
 
 
 def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None:
-    site = installed(
-        tmp_path / "site",
-        "[ssl_aug.generators]\nmirror = mirrors:build_mirror\n[ssl_aug.methods]\nplain = mirrors:PAIR\n",
-    )
+    site = installed(tmp_path / "site", BOTH)
     root = write_image_folder(tmp_path / "photos")
     data = [
         "data=image_folder",
@@ -104,11 +127,76 @@ def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("words", "scale", "steps", "crop_scale_min"),
+    [
+        ([], 1.0, 1200, 0.5),
+        (["method.scale=0.5"], 0.5, 1200, 0.5),
+        (["experiment=smoke"], 1.0, 6, 0.2),
+        (["experiment=paper", "train.steps=3"], 1.0, 3, 0.2),
+        (["protocol=paper"], 1.0, 1200, 0.5),
+        (["protocol=paper", "method.scale=0.5"], 0.5, 1200, 0.5),
+    ],
+)
+def test_a_registered_method_takes_every_experiment_and_protocol(
+    words: list[str], scale: float, steps: int, crop_scale_min: float, mirrors: None
+) -> None:
+    settings = settings_from(["method=plain", *words])
+    assert settings.method.scale == scale
+    assert (settings.train.steps, settings.view.crop_scale_min) == (steps, crop_scale_min)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        (
+            "generator.scale=2",
+            "(mirrors) can have none of its own: write them into a file and name it",
+        ),
+        ("tune.steps=5", "tune.steps=5 has no effect on generator=mirror, which is not tuned: leave it out"),
+        ("generator.fold=false", "generator.fold=false has no effect on generator=mirror"),
+        ("guidance=2", "guidance=2 needs a trained null token, and generator=mirror has none: leave it out"),
+        ("condition=none", "condition=none needs a trained null token, and generator=mirror has none"),
+        ("condition=borrowed", "condition=borrowed has no effect on generator=mirror: leave it out"),
+        ("data=moon", "data=moon: there is no such data; choose one of celeba"),
+        ("generator=miror", "choose one of embedded, ldm, mirror, noise"),
+    ],
+)
+def test_what_a_registered_generator_cannot_take_is_refused_in_one_line(word: str, said: str, mirrors: None) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        compose("generate", ["generator=mirror", word], Settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mistyped_method_is_told_the_registered_ones(mirrors: None) -> None:
+    with pytest.raises(ValueError, match=r"method=plian: there is no such method; .* flexmatch, freematch, plain, ps"):
+        settings_from(["method=plian"])
+
+
+@pytest.mark.parametrize("generator", ["mirror", "noise"])
+def test_a_generator_that_is_not_tuned_has_nothing_to_tune(generator: str, mirrors: None) -> None:
+    with pytest.raises(ValueError, match=f"generator={generator} is not tuned: leave this step out"):
+        tune.main([f"generator={generator}"])
+
+
+def test_a_registered_generators_file_is_part_of_what_a_set_is(mirrors: None, tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    cards = []
+    for content in ("1", "2"):
+        file.write_text(content)
+        words = ["generator=mirror", f"generator.checkpoint={file}", "generator.image_size=16"]
+        cards.append(identity(compose("generate", words, Settings), None))
+    assert cards[0].keys() == cards[1].keys()
+    assert [name for name in cards[0] if cards[0][name] != cards[1][name]] == ["checkpoint_id"]
+
+
+@pytest.mark.parametrize(
     ("points", "said"),
     [
         ("[ssl_aug.methods]\nfixmatch = mirrors:PAIR\n", "mirrors registers the method fixmatch, which is there"),
         ("[ssl_aug.methods]\nplain = mirrors:GONE\n", "mirrors: mirrors:GONE cannot be imported"),
         ("[ssl_aug.methods]\nplain = mirrors:NO_PAIR\n", "mirrors:NO_PAIR is not a pair of a Method"),
+        ("[ssl_aug.methods]\nplain = mirrors:NO_SETTINGS\n", "and its settings dataclass"),
+        ("[ssl_aug.generators]\nldm = mirrors:build_mirror\n", "mirrors registers the generator ldm, which is there"),
     ],
 )
 def test_a_package_that_registers_wrongly_is_named(points: str, said: str, tmp_path: Path) -> None:

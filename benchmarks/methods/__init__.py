@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
@@ -53,7 +54,7 @@ def known_methods() -> dict[str, tuple[type[Method], type]]:
             raise ValueError(f"{package}: {point.value} cannot be imported ({error})") from error
         if point.name in known:
             raise ValueError(f"{package} registers the method {point.name}, which is there already: rename it")
-        if not (isinstance(pair, tuple) and len(pair) == 2 and issubclass(pair[0], Method)):
+        if not (isinstance(pair, tuple) and len(pair) == 2 and issubclass(pair[0], Method) and is_dataclass(pair[1])):
             raise ValueError(f"{package}: {point.value} is not a pair of a Method and its settings dataclass")
         known[point.name] = pair
     return known

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from generators.settings import ENTRY_POINTS, TUNED
 from ssl_aug.data.base import LabeledSet
+from ssl_aug.runtime import file_hash
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.tuning.plan import TuningPlan
 
@@ -20,6 +22,9 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
         if settings.generator.name in registered.names:
             package = registered[settings.generator.name].dist
             kept["model_id"] = f"{package.name} {package.version}" if package else None
+            if settings.generator.checkpoint is not None:  # a file, or whatever name the package knows
+                path = Path(settings.generator.checkpoint)
+                kept["checkpoint_id"] = file_hash(path)[:12] if path.is_file() else str(path)
         return kept
     return {**kept, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from generators.anl import Adapter
 from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
+from generators.settings import TUNED
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import (
     Placement,
@@ -38,6 +39,10 @@ def tune_as_asked(settings: Settings) -> str:
     Raises:
         ValueError, OSError: bad settings or data, or weights that are not there.
     """
+    if settings.generator.name not in TUNED:
+        raise ValueError(
+            f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
+        )
     place = placement(settings.device, settings.precision)
     plan = plan_tuning(settings, *load_split(settings.data))
     if settings.dry_run:
