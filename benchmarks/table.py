@@ -7,18 +7,18 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.accuracies import DIFFERENCE, METRICS, Cell, Report, Table, build_report, read_runs
+from benchmarks.accuracies import METRICS, Cell, Kind, Report, Table, build_report, read_runs
 from ssl_aug.runtime import command, written_atomically
 
 FORMATS = ("terminal", "markdown", "csv", "latex")
 
 
-def cell_text(cell: Cell | float | None, num_runs: int, row: str, plus_minus: str = "±") -> str:
+def cell_text(cell: Cell | float | None, num_runs: int, kind: Kind, plus_minus: str = "±") -> str:
     """`37.1`, `37.1 ± 0.4 (n=2)`, `+3.2`, or a dash; n where it is not the table's."""
     if cell is None:
         return "-"
     if isinstance(cell, float):
-        return f"{cell:+.1f}" if row.startswith(DIFFERENCE) else f"{cell:.1f}"
+        return f"{cell:+.1f}" if kind is Kind.DIFFERENCE else f"{cell:.1f}"
     text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
     return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
 
@@ -30,10 +30,9 @@ def as_text(report: Report, form: str) -> str:
 
 
 def _lines(table: Table, plus_minus: str = "±") -> list[list[str]]:
-    num_runs = max((len(c.values) for row in table.rows.values() for c in row if isinstance(c, Cell)), default=0)
-    return [
-        [name, *(cell_text(cell, num_runs, name, plus_minus) for cell in cells)] for name, cells in table.rows.items()
-    ]
+    cells = [cell for row in table.rows for cell in row.cells]
+    num_runs = max(len(cell.values) for cell in cells if isinstance(cell, Cell))
+    return [[row.label, *(cell_text(cell, num_runs, row.kind, plus_minus) for cell in row.cells)] for row in table.rows]
 
 
 def _markdown(report: Report) -> str:
@@ -55,13 +54,13 @@ def _csv(report: Report) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["table", "row", "column", "mean", "std", "n"])
     for table in report.tables:
-        for name, cells in table.rows.items():
-            for column, cell in zip(table.columns, cells, strict=True):
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
                 if isinstance(cell, Cell):
                     std = "" if cell.std is None else f"{cell.std:.4f}"
-                    writer.writerow([table.title, name, column, f"{cell.mean:.4f}", std, len(cell.values)])
+                    writer.writerow([table.title, row.label, column, f"{cell.mean:.4f}", std, len(cell.values)])
                 elif cell is not None:
-                    writer.writerow([table.title, name, column, f"{cell:.4f}", "", ""])
+                    writer.writerow([table.title, row.label, column, f"{cell:.4f}", "", ""])
     for note in report.notes:
         writer.writerow([note, "", "", "", "", ""])
     return out.getvalue()
