@@ -24,8 +24,9 @@ from benchmarks import trainer
 from benchmarks.evaluation import accuracy
 from benchmarks.help import help_text
 from benchmarks.methods import METHODS
-from benchmarks.run import main, run, settings_from
+from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
+from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
@@ -41,9 +42,7 @@ FIELDS = {
 
 
 def trained(words: list[str]) -> Path:
-    folder = run(settings_from(words))
-    assert folder is not None
-    return folder
+    return run(settings_from(words))
 
 
 def read_log(folder: Path) -> list[dict[str, str]]:
@@ -497,8 +496,7 @@ def test_clipping_and_weights_change_a_run_and_memory_order_does_not(
     plain = [*words, *more, *([w for w in change.split() if w == "augment=true"])]
     logs = []
     for extra in ([], [w for w in change.split() if w != "augment=true"]):
-        folder = run(settings_from([*plain, *extra]))
-        assert folder is not None
+        folder = trained([*plain, *extra])
         with (folder / "log.csv").open() as file:
             logs.append([float(row["loss/supervised"]) for row in csv.DictReader(file)])
     if "channels_last" in change:
