@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.methods import known_methods, method_name
 from benchmarks.result import RunResult
-from benchmarks.run_folder import experiment, settings_text, weights_id
+from benchmarks.run_folder import comparable_settings, settings_text, weights_id
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_split
@@ -87,6 +87,6 @@ def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet 
         unlabeled_id=file_list_id(split.unlabeled),
         synthetic_set_id=synthetic.id if synthetic else None,
         steps=settings.train.steps,
-        settings=experiment(settings, read_json(synthetic.folder / "generator.json") if synthetic else None),
+        settings=comparable_settings(settings, read_json(synthetic.folder / "generator.json") if synthetic else None),
         accuracy_last=None,
     )

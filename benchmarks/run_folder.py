@@ -21,7 +21,7 @@ STATE = "last.safetensors"  # what a run goes on from
 NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
                 "train.num_workers", "train.cache_megabytes", "train.log_every")  # fmt: skip
 OF_EVERY_RUN = ("data", "seed", "precision")  # what generating shares with a run that has no synthetic images
-REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of one experiment
+REPEATED = ("seed", "data.split_seed")  # what differs between repetitions of a run
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
 
@@ -31,18 +31,18 @@ def settings_text(settings: BenchmarkSettings) -> str:
     return str(OmegaConf.to_yaml(OmegaConf.create(_content(settings))))
 
 
-def experiment(settings: BenchmarkSettings, set_card: dict[str, Any] | None) -> dict[str, Any]:
-    """All settings by dotted name that make a run another experiment, not a repetition of one.
+def comparable_settings(settings: BenchmarkSettings, generator_json: dict[str, Any] | None) -> dict[str, Any]:
+    """All settings by dotted name that a run shares with its repetitions, which differ in seed and split alone.
 
     Args:
-        set_card: generator.json of the synthetic set, whose settings stand for the run's own on generating; None for
-            a plain run, which they do not concern.
+        generator_json: that of the synthetic set, whose settings stand for the run's own on generating; None for a
+            plain run, which they do not concern.
     """
     everything = _flat(_deciding(settings))
     own = ("method", "model", "train", "view", "protocol", "precision", "data.validation_per_class")
     kept = {name: value for name, value in everything.items() if name.startswith(own) and name not in REPEATED}
-    if set_card is not None:
-        of_set = {name: value for name, value in _flat(set_card).items() if not name.startswith(OF_ONE_SET)}
+    if generator_json is not None:
+        of_set = {name: value for name, value in _flat(generator_json).items() if not name.startswith(OF_ONE_SET)}
         kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
     return kept
 
