@@ -13,7 +13,7 @@ from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
 from ssl_aug.runtime import command
 from ssl_aug.synthetic import SetWriter, SyntheticSet
-from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, contents, write_image_folder
 
 
 @pytest.fixture
@@ -41,10 +41,6 @@ def words(
         f"precision={precision}",
         f"condition={getattr(request, 'param', 'image')}",
     ]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def refused(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

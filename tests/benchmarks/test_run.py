@@ -11,8 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,7 +30,7 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.runtime import command, file_hash, interrupts_deferred, read_json
 from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
-from tests.conftest import IN_BOTH_PRECISIONS
+from tests.conftest import IN_BOTH_PRECISIONS, stop_after
 
 FIELDS = {
     *("method", "augment", "data", "labels_per_class", "seed", "num_labeled", "num_synthetic", "num_unlabeled"),
@@ -48,22 +46,6 @@ def trained(words: list[str]) -> Path:
 def read_log(folder: Path) -> list[dict[str, str]]:
     with (folder / "log.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes during this step (from 1) of the next training."""
-    asked = 0
-
-    def interrupted() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= step  # the loop asks once a step
-
-    @contextmanager
-    def at_step() -> Iterator[Callable[[], bool]]:
-        yield interrupted
-
-    monkeypatch.setattr(trainer, "interrupts_deferred", at_step)
 
 
 def assert_same_weights(a: Path, b: Path) -> None:
@@ -142,16 +124,12 @@ def test_accuracies_count_images_and_classes() -> None:
 
 @IN_BOTH_PRECISIONS
 @pytest.mark.parametrize("method", METHODS)
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
-    method: str, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(method: str, words: list[str]) -> None:
     words = [*words, f"method={method}", "train.ema_decay=0.7", "train.schedule=cosine"]
     whole = trained(words)
     for step in (1, 3, 4, 6):
-        with monkeypatch.context() as patched:
-            stop_after(step, patched)
-            with pytest.raises(KeyboardInterrupt):
-                trained(words)
+        with stop_after(step, trainer):
+            trained(words)
         folder = max(whole.parent.iterdir())
         assert read_json(folder / "last.json")["step"] == step
         assert read_json(folder / "result.json")["status"] == f"stopped at step {step}"
@@ -166,18 +144,14 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_ten_stops_at_random_steps_leave_no_trace(
-    method: str, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_stops_at_random_steps_leave_no_trace(method: str, words: list[str]) -> None:
     words = [*words, f"method={method}", "train.steps=30", "train.eval_every=30", "train.ema_decay=0.7"]
     whole = trained(words)
     stops = sorted(random.Random(f"stops of {method}").sample(range(1, 30), 10))
     folder, before = None, 0
     for step in stops:
-        with monkeypatch.context() as patched:
-            stop_after(step - before, patched)
-            with pytest.raises(KeyboardInterrupt):
-                trained(words if folder is None else [f"resume={folder}"])
+        with stop_after(step - before, trainer):
+            trained(words if folder is None else [f"resume={folder}"])
         folder, before = max(whole.parent.iterdir()), step
         assert read_json(folder / "last.json")["step"] == step
     assert trained([f"resume={folder}"]) == folder
@@ -422,13 +396,11 @@ def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
     words: list[str],
     pictures: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     data = shutil.copytree(pictures, tmp_path / "pictures")
     grid = ["--multirun", *words, f"data.root={data}", "method=erm,fixmatch"]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_after(2, patch)
+    with stop_after(2, trainer):
         main([*grid, "method=fixmatch"])
     main(grid)
     folders = sorted(path.name for path in (tmp_path / "runs").iterdir())
