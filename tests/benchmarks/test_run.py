@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -22,6 +23,7 @@ from benchmarks import trainer
 from benchmarks.evaluation import accuracy
 from benchmarks.help import help_text
 from benchmarks.methods import METHODS
+from benchmarks.result import RunResult
 from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
@@ -76,7 +78,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(method: str, words: list[str
     assert [int(row["step"]) for row in rows] == list(range(1, 8))
     assert [row["step"] for row in rows if row["accuracy"]] == ["4", "7"]
     assert all(float(row["loss/supervised"]) > 0 for row in rows)
-    assert f"name: {method}" in (folder / "config.yaml").read_text()
+    assert OmegaConf.load(folder / "config.yaml").method.name == method
     assert list(folder.glob("events.out.tfevents*"))
 
 
@@ -163,8 +165,9 @@ def test_ten_stops_at_random_steps_leave_no_trace(method: str, words: list[str])
 
 def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]) -> None:
     whole, killed = trained(words), trained([*words, "train.steps=4"])
-    config = (killed / "config.yaml").read_text().replace("steps: 4\n", "steps: 7\n")  # as if it had been seven
-    (killed / "config.yaml").write_text(config)
+    config = OmegaConf.load(killed / "config.yaml")
+    config.train.steps = 7  # as if it had been seven
+    OmegaConf.save(config, killed / "config.yaml")
     with (killed / "log.csv").open("a") as log:
         log.write("5,0.03,1.0,0.5,1.0,,\n")  # a row after what was saved
     trained([f"resume={killed}"])
@@ -191,8 +194,7 @@ def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:
     with pytest.raises(FileNotFoundError, match="start the run anew"):
         trained([f"resume={folder}"])
     folder = trained([*words, "train.steps=1"])
-    result = read_json(folder / "result.json") | {"labeled_set_id": "another"}
-    (folder / "result.json").write_text(json.dumps(result))
+    dataclasses.replace(RunResult.read(folder / "result.json"), labeled_set_id="another").write(folder)
     with pytest.raises(ValueError, match="its labeled_set_id is another"):
         trained([f"resume={folder}"])
 
@@ -242,7 +244,7 @@ def test_augment_trains_on_the_synthetic_images_as_labeled_ones(words: list[str]
     assert (result["num_labeled"], result["num_synthetic"], result["augment"]) == (8, 24, True)
     assert len(result["synthetic_set_id"]) == 12
     assert result["labeled_set_id"] == read_json(plain / "result.json")["labeled_set_id"]
-    assert f"root: {full}" in (augmented / "config.yaml").read_text()
+    assert OmegaConf.load(augmented / "config.yaml").synthetic.root == str(full)
     # an empty set changes nothing: no run could tell the two labeled sets apart
     assert labeled.with_synthetic(SyntheticSet.open(empty)) == labeled
     with pytest.raises(ValueError, match="was drawn from labeled set"):
@@ -336,7 +338,15 @@ def test_dry_run_prints_settings_and_counts_and_writes_nothing(
 ) -> None:
     main([*words, "method=fixmatch", "--dry-run"])
     printed = capsys.readouterr().out
-    assert "threshold: 0.7" in printed and "num_labeled: 8" in printed and "num_unlabeled: 24" in printed
+    settings, counts = printed.split("\n\n")
+    assert OmegaConf.create(settings).method == {
+        "name": "fixmatch", "threshold": 0.7, "unlabeled_weight": 1.0, "strict": True, "strong_weight": 0.1,
+        "passes": "separate",
+    }  # fmt: skip
+    assert counts.splitlines() == [
+        "num_classes: 4", "num_labeled: 8", "num_synthetic: 0", "num_unlabeled: 24", "num_test: 16",
+        "num_validation: 0",
+    ]  # fmt: skip
     assert not (tmp_path / "runs").exists()
 
 
@@ -451,6 +461,16 @@ def test_python_m_trains_and_help_needs_no_torch(words: list[str], tmp_path: Pat
     )
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert asked.returncode == 0, asked.stderr
+
+
+def test_a_dry_run_imports_nothing_that_only_training_needs(words: list[str]) -> None:
+    """torch comes with the methods' files, which hold their settings too."""
+    script = (
+        "import sys; from benchmarks.run import main; main([*sys.argv[1:], '--dry-run']);"
+        "sys.exit(str({'timm', 'torchvision', 'tensorboard', 'diffusers', 'open_clip'} & sys.modules.keys() or ''))"
+    )
+    asked = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
+    assert asked.stderr.strip() == "" and "num_labeled: 8" in asked.stdout
 
 
 @pytest.mark.parametrize(
