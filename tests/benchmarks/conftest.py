@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import nn
 
 from benchmarks.methods.base import Classifier, Labeled, Unlabeled
+from benchmarks.run import settings_from
+from benchmarks.single_run import run
 
 NUM_CLASSES = 4
 COLORS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200), (190, 190, 40)])
@@ -78,3 +82,19 @@ def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
     generator = torch.Generator().manual_seed(1000 + step)
     pictures = torch.randn(2, size, 3, 9, 9, generator=generator)
     return Unlabeled(pictures[0], pictures[1], torch.arange(size))
+
+
+def trained(words: list[str]) -> Path:
+    return run(settings_from(words))
+
+
+def read_log(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    weights_a, weights_b = load_file(a / "last.safetensors"), load_file(b / "last.safetensors")
+    assert weights_a.keys() == weights_b.keys()
+    for name, value in weights_a.items():
+        assert torch.equal(value, weights_b[name]), name
