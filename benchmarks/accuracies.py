@@ -1,4 +1,4 @@
-"""Accuracies of finished runs: which are repetitions of one experiment, their means, differences and paired tests."""
+"""Accuracies of finished runs: which are repetitions of one run, their means, differences and paired tests."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ssl_aug.runtime import error_line, file_hash
 from ssl_aug.settings import EMBEDDED, Settings, to_dict
 
 STATE = "last.safetensors"  # what a run goes on from
+
 # Where the work runs and lies, which may change between two starts of one run; the rest decides its result.
 NOT_DECIDING = ("resume", "device", "runs", "dry_run", "data.root", "synthetic.root", "model.checkpoint",
                 "train.num_workers", "train.cache_megabytes", "train.log_every")  # fmt: skip

@@ -5,14 +5,14 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from benchmarks.accuracies import Cell, Kind, Report
 from ssl_aug.runtime import written_atomically
 
 
 def plot(report: Report, path: Path) -> None:
     """Bars per method, a color per row, with standard deviations; one panel per table."""
-    from matplotlib.figure import Figure
-
     tables = report.tables
     figure = Figure(figsize=(1.5 + 1.3 * max(len(table.columns) for table in tables), 3.6 * len(tables)))
     for panel, table in enumerate(tables):

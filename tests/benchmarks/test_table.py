@@ -12,7 +12,8 @@ from PIL import Image
 
 from benchmarks.accuracies import Cell, Kind, Table, build_report, read_runs
 from benchmarks.result import RunResult
-from benchmarks.table import as_text, cell_text, main
+from benchmarks.table import main
+from benchmarks.table_text import as_text, cell_text
 
 
 def result(method: str, augment: bool, seed: int, accuracy: float | None, **other: Any) -> RunResult:
