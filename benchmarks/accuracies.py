@@ -1,15 +1,16 @@
-"""Accuracies of finished runs: which are repetitions of one experiment, their means, differences and paired tests."""
+"""Accuracies of finished runs: which are repetitions of one run, their means, differences and paired tests."""
 
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.runtime import read_json
+from benchmarks.paired_test import paired_line
+from benchmarks.result import RESULT, RunResult
 
 METRICS = {
     "last": "accuracy_last",
@@ -27,20 +28,6 @@ TITLES = {
     "ema_last": "test accuracy (%) of averaged weights after the last step",
     "ema_best_on_test": "test accuracy (%) of averaged weights, best evaluation on the test set",
 }
-# A table holds runs that agree in these; `test_id` and `model_id` tell data and weights of one name apart.
-GROUP = ("data", "labels_per_class", "model", "protocol", "test_id", "model_id")
-NEEDED = (
-    *GROUP[:4],
-    "accuracy_last",
-    "status",
-    "method",
-    "augment",
-    "seed",
-    "steps",
-    "num_synthetic",
-    "labeled_set_id",
-)
-PLAIN, AUGMENTED, DIFFERENCE = "plain", "+ augmentation", "difference"
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
 EMBEDDED_WORLDS = ("toycars", "digits")
@@ -62,13 +49,30 @@ class Cell:
         return statistics.stdev(self.values) if len(self.values) > 1 else None
 
 
+class Kind(StrEnum):
+    """What a row holds; the text is how its label begins."""
+
+    PLAIN = "plain"
+    AUGMENTED = "+ augmentation"
+    DIFFERENCE = "difference"  # of the augmented row above it and the plain row with the same settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell or a number per column; None where there is no run."""
+
+    kind: Kind
+    label: str
+    cells: tuple[Cell | float | None, ...]
+
+
 @dataclass(frozen=True)
 class Table:
-    """One experiment: rows by name, in each row a cell or a number per column; None where there is no run."""
+    """Accuracies on the same data with the same model: a column per method, and their mean."""
 
     title: str
     columns: tuple[str, ...]
-    rows: dict[str, tuple[Cell | float | None, ...]]
+    rows: tuple[Row, ...]
 
 
 @dataclass(frozen=True)
@@ -79,161 +83,164 @@ class Report:
     notes: tuple[str, ...]
 
 
-def read_runs(folder: Path) -> list[dict[str, Any]]:
-    """Every `result.json` beneath `folder`, oldest first, with its run's folder under `folder`.
+@dataclass(frozen=True, order=True)
+class Setup:
+    """What the runs of one row share, beside their table's data and model."""
+
+    augment: bool
+    mix: str
+    differing: str  # `set.mask_rate=0.3`: settings in which other runs of the method differ; "" where none do
+
+    def label(self, kind: Kind) -> str:
+        """The row's label."""
+        return kind + "".join(f", {words}" for words in (self.mix, self.differing) if words)
+
+
+def read_runs(folder: Path) -> dict[Path, RunResult]:
+    """The result of every run beneath `folder`, by the run's folder, oldest first.
 
     Raises:
         ValueError: there is none, or one is not readable.
     """
-    paths = sorted(folder.glob("**/result.json"), key=lambda path: (path.stat().st_mtime, str(path)))
+    paths = sorted(folder.glob(f"**/{RESULT}"), key=lambda path: (path.stat().st_mtime, str(path)))
     if not paths:
-        raise ValueError(
-            f"--runs {folder}: no result.json beneath it; train with python -m benchmarks.run runs={folder}"
-        )
-    runs = [read_json(path) | {"folder": str(path.parent)} for path in paths]
-    for run, path in zip(runs, paths, strict=True):
-        lacking = [name for name in NEEDED if name not in run]
-        if lacking:
-            raise ValueError(f"{path} lacks {', '.join(lacking)}: it is not a result of python -m benchmarks.run")
-    return runs
+        raise ValueError(f"--runs {folder}: no {RESULT} beneath it; train with python -m benchmarks.run runs={folder}")
+    return {path.parent: RunResult.read(path) for path in paths}
 
 
-def build_report(runs: Sequence[dict[str, Any]], metric: str) -> Report:
+def build_report(runs: Mapping[Path, RunResult], metric: str) -> Report:
     """Tables of the runs that are done; `runs` are oldest first, the newest of equal ones counts."""
     notes: list[str] = []
-    done: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for run in runs:
-        if run["status"] != "done":
-            notes.append(f"not counted: {run['folder']} ({run['method']}, seed {run['seed']}): {run['status']}")
-        elif run.get(METRICS[metric]) is None:
-            setting = "data.validation_per_class" if metric == "best_on_validation" else "train.ema_decay"
-            notes.append(f"not counted: {run['folder']} has no {METRICS[metric]} ({setting} is 0)")
-        else:
-            same = (run["method"], run["augment"], run.get("mix", ""), run["seed"], run["labeled_set_id"])
-            key = (*_group(run), *same, str(sorted(run.get("settings", {}).items())))
-            if key in done:
-                notes.append(f"not counted: {done[key]['folder']}, the newer {run['folder']} is the same experiment")
-            done[key] = run
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for run in done.values():
+    groups: dict[tuple[Any, ...], list[RunResult]] = {}
+    for run in _counted(runs, metric, notes):
         groups.setdefault(_group(run), []).append(run)
     tables = tuple(_table(group, metric, notes) for _, group in sorted(groups.items(), key=lambda item: str(item[0])))
     return Report(tables, tuple(notes))
 
 
-def _group(run: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(run.get(name) for name in GROUP)
+def _counted(runs: Mapping[Path, RunResult], metric: str, notes: list[str]) -> list[RunResult]:
+    """The runs that have the accuracy, of equal ones the newest; a note on each of the others."""
+    newest: dict[tuple[Any, ...], Path] = {}
+    for folder, run in runs.items():
+        if not run.is_done:
+            notes.append(f"not counted: {folder} ({run.method}, seed {run.seed}): {run.status}")
+        elif _accuracy(run, metric) is None:
+            setting = "data.validation_per_class" if metric == "best_on_validation" else "train.ema_decay"
+            notes.append(f"not counted: {folder} has no {METRICS[metric]} ({setting} is 0)")
+        else:
+            own = (run.method, run.augment, run.mix, run.seed, run.labeled_set_id, str(sorted(run.settings.items())))
+            key = (*_group(run), *own)
+            if key in newest:
+                notes.append(f"not counted: {newest[key]}, the newer {folder} is the same experiment")
+            newest[key] = folder
+    return [runs[folder] for folder in newest.values()]
 
 
-def _table(runs: Sequence[dict[str, Any]], metric: str, notes: list[str]) -> Table:
-    methods = sorted({run["method"] for run in runs}, key=lambda name: (*(name != known for known in ORDER), name))
-    variants = {id(run): _variant(run, runs) for run in runs}
-    rows: dict[str, tuple[Cell | float | None, ...]] = {}
+def _accuracy(run: RunResult, metric: str) -> Any:
+    """In percent; None where the run has none of this metric."""
+    return getattr(run, METRICS[metric])
 
-    def of(method: str, name: tuple[bool, str, str]) -> list[dict[str, Any]]:
-        found = [run for run in runs if run["method"] == method]
-        return [run for run in found if (run["augment"], run.get("mix", ""), variants[id(run)]) == name]
 
-    def cells(name: tuple[bool, str, str]) -> dict[str, Cell | None]:
-        values = {method: tuple(run[METRICS[metric]] for run in of(method, name)) for method in methods}
-        return {method: Cell(accuracies) if accuracies else None for method, accuracies in values.items()}
+def _group(run: RunResult) -> tuple[Any, ...]:
+    """What the runs of a table agree in; `test_id` and `model_id` tell data and weights of one name apart."""
+    return (run.data, run.labels_per_class, run.model, run.protocol, run.test_id, run.model_id)
 
-    names = sorted({(run["augment"], run.get("mix", ""), variants[id(run)]) for run in runs})
+
+def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
+    methods = sorted({run.method for run in runs}, key=lambda name: (*(name != known for known in ORDER), name))
+    by_setup: dict[Setup, dict[str, list[RunResult]]] = {}
+    for run in runs:
+        setup = Setup(run.augment, run.mix, _differing(run, runs))
+        by_setup.setdefault(setup, {method: [] for method in methods})[run.method].append(run)
     _note_unequal(runs, methods, notes)
-    for name in names:
-        augment, mix, variant = name
-        found, suffix = cells(name), "".join(f", {word}" for word in (mix, variant) if word)
-        rows[(AUGMENTED if augment else PLAIN) + suffix] = (*found.values(), _mean(found))
-        if not augment:
-            continue
-        differences: dict[str, float] = {}
-        for method, cell in found.items():
-            plain = _plain_of(of(method, name), runs)
-            if cell and plain:
-                differences[method] = cell.mean - statistics.fmean(run[METRICS[metric]] for run in plain)
-                notes.append(_paired(method, plain, of(method, name), metric, AUGMENTED + suffix))
-        if differences:
-            overall = statistics.fmean(differences.values()) if len(differences) == len(methods) else None
-            rows[DIFFERENCE + suffix] = (*(differences.get(method) for method in methods), overall)
-    rows = {name: cells for name, cells in rows.items() if any(cell is not None for cell in cells)}
-    return Table(_title(runs, metric), (*methods, "mean"), rows)
+    rows: list[Row] = []
+    for setup in sorted(by_setup):
+        found = by_setup[setup]
+        kind = Kind.AUGMENTED if setup.augment else Kind.PLAIN
+        cells = [Cell(tuple(_accuracy(run, metric) for run in own)) if own else None for own in found.values()]
+        mean = _mean([cell.mean if cell else None for cell in cells])
+        rows.append(Row(kind, setup.label(kind), (*cells, mean)))
+        if setup.augment:
+            plain = {method: _plain_of(own, runs) for method, own in found.items()}
+            rows += _difference(setup, plain, found, metric, notes)
+    num_runs = max(len(own) for found in by_setup.values() for own in found.values())
+    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows))
 
 
-def _variant(run: dict[str, Any], runs: Sequence[dict[str, Any]]) -> str:
+def _differing(run: RunResult, runs: Sequence[RunResult]) -> str:
     """`set.mask_rate=0.3`: the settings in which a run differs from others of its method; "" where there are none."""
-    alike = [other for other in runs if (other["method"], other["augment"]) == (run["method"], run["augment"])]
-    own = run.get("settings", {})
-    varying = [name for name in own if any(other.get("settings", {}).get(name) != own[name] for other in alike)]
+    alike = [other for other in runs if (other.method, other.augment) == (run.method, run.augment)]
+    own = run.settings
+    varying = [name for name in own if any(other.settings.get(name) != own[name] for other in alike)]
     hashes = [name for name in varying if name.endswith("_id")]
     named = [name for name in varying if name not in hashes] or hashes  # an id says little where a setting differs too
     return ", ".join(f"{name}={own[name]}" for name in sorted(named))
 
 
-def _plain_of(augmented: Sequence[dict[str, Any]], runs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _plain_of(augmented: Sequence[RunResult], runs: Sequence[RunResult]) -> list[RunResult]:
     """The plain runs that differ from augmented ones in nothing but the synthetic images."""
     if not augmented:
         return []
-    wanted = augmented[0].get("settings", {})
-    plain = [run for run in runs if run["method"] == augmented[0]["method"] and not run["augment"]]
-    return [run for run in plain if all(wanted.get(name) == value for name, value in run.get("settings", {}).items())]
+    wanted = augmented[0].settings
+    plain = [run for run in runs if run.method == augmented[0].method and not run.augment]
+    return [run for run in plain if all(wanted.get(name) == value for name, value in run.settings.items())]
 
 
-def _note_unequal(runs: Sequence[dict[str, Any]], methods: Sequence[str], notes: list[str]) -> None:
+def _difference(
+    setup: Setup,
+    plain: Mapping[str, Sequence[RunResult]],
+    augmented: Mapping[str, Sequence[RunResult]],
+    metric: str,
+    notes: list[str],
+) -> list[Row]:
+    """The row of differences of means, with a note on each; no row where no method has both kinds of runs.
+
+    Args:
+        plain: runs by method.
+        augmented: runs of the same methods, with this setup.
+    """
+    differences: list[float | None] = []
+    for method, after in augmented.items():
+        before = plain[method]
+        if not (before and after):
+            differences.append(None)
+            continue
+        means = [statistics.fmean(_accuracy(run, metric) for run in own) for own in (before, after)]
+        differences.append(means[1] - means[0])
+        by_pair = [{(run.seed, run.labeled_set_id): _accuracy(run, metric) for run in own} for own in (before, after)]
+        notes.append(f"{method}: {paired_line(setup.label(Kind.AUGMENTED), *by_pair)}")
+    if all(difference is None for difference in differences):
+        return []
+    return [Row(Kind.DIFFERENCE, setup.label(Kind.DIFFERENCE), (*differences, _mean(differences)))]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Mean over methods; none while a method is missing: it would be one over other methods."""
+    present = [value for value in values if value is not None]
+    return statistics.fmean(present) if len(present) == len(values) else None
+
+
+def _note_unequal(runs: Sequence[RunResult], methods: Sequence[str], notes: list[str]) -> None:
     """Of runs whose results do not hold their settings, what can still be told: steps and numbers of images."""
-    unknown = [run for run in runs if not run.get("settings")]
     for method in methods:
-        for name, unit in (("steps", "steps"), ("num_synthetic", "synthetic images")):
-            found = sorted({r[name] for r in unknown if r["method"] == method and (name == "steps" or r["augment"])})
+        unknown = [run for run in runs if run.method == method and not run.settings]
+        steps = {run.steps for run in unknown}
+        synthetic = {run.num_synthetic for run in unknown if run.augment}
+        for found, unit in ((steps, "steps"), (synthetic, "synthetic images")):
             if len(found) > 1:
-                notes.append(f"{method}: runs with {', '.join(map(str, found))} {unit} are taken together")
+                notes.append(f"{method}: runs with {', '.join(map(str, sorted(found)))} {unit} are taken together")
 
 
-def _paired(
-    method: str, plain: Sequence[dict[str, Any]], augmented: Sequence[dict[str, Any]], metric: str, name: str
-) -> str:
-    """A line on the difference over the pairs of seed and split that both have, with a paired t-test (two-sided)."""
-    before, after = (
-        {(run["seed"], run["labeled_set_id"]): run[METRICS[metric]] for run in runs} for runs in (plain, augmented)
-    )
-    pairs = sorted(before.keys() & after.keys())
-    if before.keys() != after.keys():
-        seeds = [sorted(seed for seed, _ in found) for found in (before, after)]
-        if seeds[0] == seeds[1]:
-            return f"{method}: plain and {name} are of other splits, no test"
-        return f"{method}: plain has seeds {seeds[0]}, {name} {seeds[1]}"
-    if len(pairs) < 2:
-        return f"{method}: {name} against plain: one seed, no test"
-    from scipy.stats import ttest_rel
-
-    differences = [after[pair] - before[pair] for pair in pairs]
-    spread = statistics.stdev(differences)
-    unit = "seeds" if len({split for _, split in pairs}) == 1 else "seeds and splits"
-    head = (
-        f"{method}: {name} against plain {statistics.fmean(differences):+.1f} ± {spread:.1f} over {len(pairs)} {unit}"
-    )
-    if spread == 0:
-        return f"{head}, the same in each: no test"
-    p_value = ttest_rel([after[pair] for pair in pairs], [before[pair] for pair in pairs]).pvalue
-    return f"{head}, paired t-test p = {p_value:.2g}"
-
-
-def _mean(cells: dict[str, Cell | None]) -> float | None:
-    """Mean over methods of their means; none while a method is missing: it would be one over other methods."""
-    present = [cell.mean for cell in cells.values() if cell]
-    return statistics.fmean(present) if len(present) == len(cells) else None
-
-
-def _title(runs: Sequence[dict[str, Any]], metric: str) -> str:
+def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     first = runs[0]
-    world = f"embedded world {first['data']}" if first["data"] in EMBEDDED_WORLDS else first["data"]
+    world = f"embedded world {first.data}" if first.data in EMBEDDED_WORLDS else first.data
     steps = ", ".join(
-        f"{method} {'/'.join(str(s) for s in sorted({r['steps'] for r in runs if r['method'] == method}))}"
-        for method in sorted({run["method"] for run in runs})
+        f"{method} {'/'.join(str(steps) for steps in sorted({run.steps for run in runs if run.method == method}))}"
+        for method in sorted({run.method for run in runs})
     )
-    seeds = sorted({run["seed"] for run in runs})
-    per_cell = Counter((run["method"], run["augment"], run.get("mix", ""), _variant(run, runs)) for run in runs)
+    seeds = sorted({run.seed for run in runs})
     return (
-        f"{world}, {first['labels_per_class']} labels per class, {first['model']}, protocol {first['protocol']}: "
+        f"{world}, {first.labels_per_class} labels per class, {first.model}, protocol {first.protocol}: "
         f"{TITLES[metric]}; steps: {steps}; "
-        f"n = {max(per_cell.values())} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+        f"n = {num_runs} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
     )

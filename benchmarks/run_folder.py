@@ -6,42 +6,39 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from benchmarks.methods import known_methods, method_name
+from benchmarks.result import RESULT, RunResult
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.command_line import writable
-from ssl_aug.runtime import error_line, file_hash, read_json
+from ssl_aug.runtime import error_line, file_hash
 from ssl_aug.settings import AUGMENTATION, EMBEDDED, TRAINING, VARIANT, deciding, deciding_pictures
 
-IDENTIFYING = (
-    "labeled_set_id", "synthetic_set_id", "num_unlabeled", "unlabeled_id", "num_test", "test_id", "num_validation",
-    "model_id",
-)  # fmt: skip
+STATE = "last.safetensors"  # what a run goes on from
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
 
 
 def settings_text(settings: BenchmarkSettings) -> str:
     """config.yaml: the resolved settings; the method's carry its name, so that the file says all."""
-    from omegaconf import OmegaConf
-
-    from benchmarks.methods import method_name
-
     content = {**asdict(settings), **asdict(settings.sampling())}
     content["method"] = {"name": method_name(settings.method)} | content["method"]
     return str(OmegaConf.to_yaml(OmegaConf.create(content)))
 
 
-def experiment(settings: BenchmarkSettings, set_card: dict[str, Any] | None) -> dict[str, Any]:
-    """All settings by dotted name that make a run another experiment, not a repetition of one.
+def comparable_settings(settings: BenchmarkSettings, generator_json: dict[str, Any] | None) -> dict[str, Any]:
+    """All settings by dotted name that a run shares with its repetitions, which differ in seed and split alone.
 
     Args:
-        set_card: generator.json of the synthetic set, whose settings stand for the run's own on generating; None for
-            a plain run, which they do not concern.
+        generator_json: that of the synthetic set, whose settings stand for the run's own on generating; None for a
+            plain run, which they do not concern.
     """
-    from benchmarks.methods import method_name
-
     kept = {"method.name": method_name(settings.method), **_flat(deciding(settings, VARIANT))}
-    if set_card is not None:
-        of_set = {name: value for name, value in _flat(set_card).items() if not name.startswith(OF_ONE_SET)}
+    if generator_json is not None:
+        of_set = {name: value for name, value in _flat(generator_json).items() if not name.startswith(OF_ONE_SET)}
         kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
     return kept
 
@@ -67,12 +64,6 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
         FileNotFoundError: no run folder.
         ValueError: settings of another version.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
-    from benchmarks.methods import known_methods
-
     path = folder / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"resume={folder}: there is no config.yaml in it, so it is no run folder")
@@ -89,39 +80,36 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
     return settings
 
 
-def refuse_other_data(folder: Path, facts: dict[str, Any]) -> None:
-    """Raises ValueError where a run folder is of other images than `facts` are, naming what differs."""
-    before = read_json(folder / "result.json")
-    for name in IDENTIFYING:
-        if before.get(name) != facts[name]:
+def refuse_other_data(folder: Path, planned: RunResult) -> None:
+    """Raises ValueError where a run folder is of other images or weights than `planned` is, naming what differs."""
+    before = RunResult.read(folder / RESULT).identity
+    for name, found in planned.identity.items():
+        if before[name] != found:
             raise ValueError(
-                f"resume={folder}: its {name} is {before.get(name)}, the data here give {facts[name]}: "
+                f"resume={folder}: its {name} is {before[name]}, the data here give {found}: "
                 "name the data of the first time, or start the run anew"
             )
 
 
-def earlier_run(settings: BenchmarkSettings, facts: dict[str, Any]) -> tuple[Path, bool] | None:
+def earlier_run(settings: BenchmarkSettings, planned: RunResult) -> tuple[Path, bool] | None:
     """A folder in `settings.runs` of this very run, and whether it is done; None where there is none to go on with.
 
     A finished one comes before one that was stopped, or failed, and left a state. One that says it is running is
     neither: another process may be at it. Folders of something else are passed over.
     """
-    from benchmarks.state import STATE
-
     stopped = None
-    for path in sorted(Path(settings.runs).glob("*/result.json"), reverse=True):
+    for path in sorted(Path(settings.runs).glob(f"*/{RESULT}"), reverse=True):
         folder = path.parent
         try:
-            result = read_json(path)
-            status = str(result.get("status"))
-            is_done = status == "done"
-            can_go_on = status.startswith(("stopped", "failed")) and (folder / STATE).is_file()
-            if not (is_done or can_go_on) or any(result.get(name) != facts[name] for name in (*IDENTIFYING, "method")):
+            result = RunResult.read(path)
+            can_go_on = result.was_cut_short and (folder / STATE).is_file()
+            is_of_same_data = (result.method, result.identity) == (planned.method, planned.identity)
+            if not (result.is_done or can_go_on) or not is_of_same_data:
                 continue
             is_same = _deciding(saved_settings(folder, [])) == _deciding(settings)
         except (ValueError, OSError, AttributeError):  # no result, or of another version: not this run
             continue
-        if is_same and is_done:
+        if is_same and result.is_done:
             return folder, True
         if is_same and stopped is None:
             stopped = folder
@@ -137,8 +125,6 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:
     """All settings that decide a run's result; those of generating concern it only where it has synthetic images."""
-    from benchmarks.methods import method_name
-
     kept = {"name of the method": method_name(settings.method), **deciding(settings, TRAINING)}
     if settings.augment:
         kept |= {"pictures": deciding_pictures(settings), **deciding(settings, AUGMENTATION)}

@@ -19,10 +19,9 @@ from torch import Tensor
 from benchmarks.evaluation import Accuracy
 from benchmarks.methods.base import Classifier, Method
 from benchmarks.optim import build_optimizer
+from benchmarks.run_folder import STATE
 from benchmarks.settings import TrainSettings
 from ssl_aug.runtime import write_json, written_atomically
-
-STATE = "last.safetensors"
 
 
 @dataclass

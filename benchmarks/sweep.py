@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
+import hydra
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from benchmarks.plan import plan_run, plan_text
 from benchmarks.settings import BenchmarkSettings
+from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.runtime import error_line
 
 
-def sweep(
-    words: list[str],
-    settings_from: Callable[[list[str]], BenchmarkSettings],
-    run: Callable[[BenchmarkSettings], object],
-) -> None:
+def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
     A combination that is done already is left as it is, one that was stopped goes on, and one run's failure does not
@@ -26,16 +29,10 @@ def sweep(
 
     Args:
         settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
-        run: trains and evaluates, unless that is done (`benchmarks.run.run` with anew=False).
 
     Raises:
         ValueError: a word that no run would accept, before any run starts; or, at the end, runs that failed.
     """
-    import hydra
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
-
     if any(word.startswith("resume=") for word in words):
         raise ValueError("resume= goes on with one run: leave out --multirun")
     ours = [word for word in words if not word.startswith("hydra")]
@@ -50,7 +47,11 @@ def sweep(
         @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
         def one(config: Any) -> None:
             try:
-                run(cast(BenchmarkSettings, OmegaConf.to_object(config)))
+                settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
+                if settings.dry_run:
+                    print(plan_text(plan_run(settings)))
+                else:
+                    run(settings, anew=False)
             except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep
                 print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
                 (Path(scratch) / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")

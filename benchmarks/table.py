@@ -7,90 +7,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.accuracies import DIFFERENCE, METRICS, Cell, Report, Table, build_report, read_runs
+from benchmarks.accuracies import METRICS, build_report, read_runs
 from ssl_aug.runtime import command, written_atomically
 
 FORMATS = ("terminal", "markdown", "csv", "latex")
-
-
-def cell_text(cell: Cell | float | None, num_runs: int, row: str, plus_minus: str = "±") -> str:
-    """`37.1`, `37.1 ± 0.4 (n=2)`, `+3.2`, or a dash; n where it is not the table's."""
-    if cell is None:
-        return "-"
-    if isinstance(cell, float):
-        return f"{cell:+.1f}" if row.startswith(DIFFERENCE) else f"{cell:.1f}"
-    text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
-    return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
-
-
-def as_text(report: Report, form: str) -> str:
-    """The report in one of FORMATS but the terminal's."""
-    writers = {"markdown": _markdown, "csv": _csv, "latex": _latex}
-    return writers[form](report)
-
-
-def _lines(table: Table, plus_minus: str = "±") -> list[list[str]]:
-    num_runs = max((len(c.values) for row in table.rows.values() for c in row if isinstance(c, Cell)), default=0)
-    return [
-        [name, *(cell_text(cell, num_runs, name, plus_minus) for cell in cells)] for name, cells in table.rows.items()
-    ]
-
-
-def _markdown(report: Report) -> str:
-    blocks = []
-    for table in report.tables:
-        header = ["", *table.columns]
-        lines = [header, ["---"] + ["---:"] * len(table.columns), *_lines(table)]
-        blocks.append(f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
-    blocks += ["\n".join(f"- {note}" for note in report.notes)] if report.notes else []
-    return "\n\n".join(blocks) + "\n"
-
-
-def _csv(report: Report) -> str:
-    """One line per table, row and method: what another program wants."""
-    import csv
-    import io
-
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["table", "row", "column", "mean", "std", "n"])
-    for table in report.tables:
-        for name, cells in table.rows.items():
-            for column, cell in zip(table.columns, cells, strict=True):
-                if isinstance(cell, Cell):
-                    std = "" if cell.std is None else f"{cell.std:.4f}"
-                    writer.writerow([table.title, name, column, f"{cell.mean:.4f}", std, len(cell.values)])
-                elif cell is not None:
-                    writer.writerow([table.title, name, column, f"{cell:.4f}", "", ""])
-    for note in report.notes:
-        writer.writerow([note, "", "", "", "", ""])
-    return out.getvalue()
-
-
-def _latex(report: Report) -> str:
-    blocks = []
-    for table in report.tables:
-        rows = [["", *table.columns], *_lines(table, r"$\pm$")]
-        body = [" & ".join(_latex_safe(cell) for cell in row) + r" \\" for row in rows]
-        blocks.append(
-            "\n".join(
-                [
-                    f"% {table.title}",
-                    rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-                    r"\hline",
-                    body[0],
-                    r"\hline",
-                    *body[1:],
-                    r"\hline",
-                    r"\end{tabular}",
-                ]
-            )
-        )
-    return "\n\n".join([*blocks, *(f"% {note}" for note in report.notes)]) + "\n"
-
-
-def _latex_safe(text: str) -> str:
-    return text.replace("_", r"\_").replace("%", r"\%")
 
 
 def _refuse_existing(option: str, path: Path) -> None:
@@ -105,22 +25,6 @@ class Parser(argparse.ArgumentParser):
         raise ValueError(f"{message}; see --help")
 
 
-def print_report(report: Report) -> None:
-    """To the terminal."""
-    from rich.console import Console
-    from rich.table import Table as RichTable
-
-    console = Console(soft_wrap=True, highlight=False)
-    for table in report.tables:
-        console.print(f"\n{table.title}", markup=False)
-        drawn = RichTable("", *table.columns)
-        for line in _lines(table):
-            drawn.add_row(*line)
-        console.print(drawn)
-    for note in report.notes:
-        console.print(note, markup=False)
-
-
 def main(words: list[str]) -> None:
     """Reads the runs and prints or writes their tables."""
     parser = Parser("python -m benchmarks.table", description="Accuracy tables of finished runs.")
@@ -130,6 +34,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--plot", type=Path, help="write a bar plot as PNG to this file, which must not exist")
     parser.add_argument("--metric", choices=METRICS, default="last", help="(default: %(default)s)")
     options = parser.parse_args(words)
+    from benchmarks.table_text import as_text, print_report
+
     report = build_report(read_runs(options.runs), options.metric)
     if options.plot is not None:
         _refuse_existing("--plot", options.plot)

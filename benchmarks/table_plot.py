@@ -5,27 +5,28 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from benchmarks.accuracies import DIFFERENCE, Cell, Report
+from matplotlib.figure import Figure
+
+from benchmarks.accuracies import Cell, Kind, Report
 from ssl_aug.runtime import written_atomically
 
 
 def plot(report: Report, path: Path) -> None:
     """Bars per method, a color per row, with standard deviations; one panel per table."""
-    from matplotlib.figure import Figure
-
     tables = report.tables
     figure = Figure(figsize=(1.5 + 1.3 * max(len(table.columns) for table in tables), 3.6 * len(tables)))
     for panel, table in enumerate(tables):
         axes = figure.add_subplot(len(tables), 1, panel + 1)
-        named = [(name, cells) for name, cells in table.rows.items() if not name.startswith(DIFFERENCE)]
-        width = 0.8 / len(named)
-        for number, (name, cells) in enumerate(named):
-            places = [place for place, cell in enumerate(cells) if cell is not None]
-            shown = [cell for cell in cells if cell is not None]
+        rows = [row for row in table.rows if row.kind is not Kind.DIFFERENCE]
+        width = 0.8 / len(rows)
+        for number, row in enumerate(rows):
+            columns = [column for column, cell in enumerate(row.cells) if cell is not None]
+            shown = [cell for cell in row.cells if cell is not None]
             heights = [cell.mean if isinstance(cell, Cell) else cell for cell in shown]
             spreads = [cell.std or 0.0 if isinstance(cell, Cell) else 0.0 for cell in shown]
-            offset = (number - (len(named) - 1) / 2) * width
-            axes.bar([place + offset for place in places], heights, width, yerr=spreads, capsize=2, label=name)
+            offset = (number - (len(rows) - 1) / 2) * width
+            centers = [column + offset for column in columns]
+            axes.bar(centers, heights, width, yerr=spreads, capsize=2, label=row.label)
         axes.set_xticks(range(len(table.columns)), table.columns)
         axes.set_ylabel("accuracy (%)")
         axes.set_title("\n".join(textwrap.wrap(table.title, 90)), fontsize=7)

@@ -9,7 +9,10 @@ os.environ["MPLBACKEND"] = "Agg"
 for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_COUNT"):
     os.environ.pop(name, None)
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -53,6 +56,35 @@ def precision() -> str:
 
 
 IN_BOTH_PRECISIONS = pytest.mark.parametrize("precision", ["fp32", "bf16"])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file beneath a folder, by its path in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@contextmanager
+def stop_after(num_steps: int, loop: ModuleType) -> Iterator[None]:
+    """Ctrl-C comes in the step of this number, counted from the one that the loop begins with, and ends the block.
+
+    Args:
+        loop: the module of the loop, which asks once a step whether Ctrl-C came.
+    """
+
+    @contextmanager
+    def interrupts() -> Iterator[Callable[[], bool]]:
+        asked = 0
+
+        def came() -> bool:
+            nonlocal asked
+            asked += 1
+            return asked >= num_steps
+
+        yield came
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(loop, "interrupts_deferred", interrupts)
+        yield
 
 
 def tiny_unet() -> ldm.UNet2DConditionModel:

@@ -16,7 +16,7 @@ from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, TuneSettings, deciding
 from ssl_aug.synthetic import SetWriter, SyntheticSet
 from ssl_aug.tuning import plan
-from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, contents, write_image_folder
 
 
 @pytest.fixture
@@ -44,10 +44,6 @@ def words(
         f"precision={precision}",
         f"condition={getattr(request, 'param', 'image')}",
     ]
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 def refused(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:

@@ -15,6 +15,7 @@ from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import read_json, write_json
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
+from tests.conftest import contents
 
 FACTS = {"mask_rate": "0.5", "mask_box": "0 0 1 1", "sampler": "ddim", "steps": "20", "guidance": "1.0"}
 
@@ -40,10 +41,6 @@ def write_all(folder: Path, labeled: LabeledSet, per_sample: int, size: int = 5,
         writer.write(chunk, [fake_png(request) for request in chunk], [FACTS] * len(chunk))
     if stop_after >= len(todo):
         writer.finish(requests, "card", {})
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -14,10 +14,9 @@ from safetensors.torch import load_file
 
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
-from ssl_aug.runtime import interrupts_deferred
 from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning import loop, reports
-from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
+from ssl_aug.tuning import reports
+from tests.conftest import IN_BOTH_PRECISIONS, stop_after, write_image_folder
 
 STEPS = 12
 
@@ -44,43 +43,16 @@ def losses(root: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch):
-    """Makes the loop believe, after so many steps, that Ctrl-C came."""
-
-    def arrange(num_steps: int | None) -> None:
-        import contextlib
-
-        @contextlib.contextmanager
-        def deferred():
-            asked = 0
-
-            def came() -> bool:
-                nonlocal asked
-                asked += 1
-                return asked == num_steps
-
-            yield came
-
-        monkeypatch.setattr(loop, "interrupts_deferred", interrupts_deferred if num_steps is None else deferred)
-
-    return arrange
-
-
 @IN_BOTH_PRECISIONS
-def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(
-    words: list[str], tmp_path: Path, stop_after
-) -> None:
+def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(words: list[str], tmp_path: Path) -> None:
     words = [*words, "tune.ema_decay=0.9", "tune.condition_dropout=0.3"]
     tune_module.main([*words, "tune.root=plain"])
     expected = adapter(tmp_path / "plain")
     for step in random.Random(0).sample(range(1, STEPS), 10):
         root = f"tune.root=stopped{step}"
-        stop_after(step)
-        with pytest.raises(KeyboardInterrupt):
+        with stop_after(step, loop):
             tune_module.main([*words, root])
         assert not list((tmp_path / f"stopped{step}").glob("*/adapter*"))
-        stop_after(None)
         tune_module.main([*words, root])
         found = adapter(tmp_path / f"stopped{step}")
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
@@ -152,11 +124,9 @@ def test_patch_tokens_tune_and_draw(words: list[str], tmp_path: Path) -> None:
     assert any(".attn2.to_q." in name for name in names)  # with several tokens queries and keys matter
 
 
-def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path, stop_after) -> None:
-    stop_after(3)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path) -> None:
+    with stop_after(3, loop):
         tune_module.main([*words, "tune.root=out"])
-    stop_after(None)
     checkpoint = next((tmp_path / "out").glob("*/checkpoint.pt"))
     checkpoint.write_bytes(checkpoint.read_bytes()[:500])
     with pytest.raises(ValueError, match=r"checkpoint\.pt is damaged: remove it"):

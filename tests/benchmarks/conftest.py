@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import inspect
 from collections.abc import Callable
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmarks.methods import METHODS, build_method
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import ERMSettings
+from benchmarks.run import settings_from
+from benchmarks.single_run import run
 
 MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
@@ -125,3 +129,19 @@ def assert_erms_gradients(settings: Any) -> None:
     for gradient, expected in zip(*found, strict=True):
         assert gradient is not None and expected is not None
         torch.testing.assert_close(gradient, expected, rtol=1e-5, atol=1e-7)
+
+
+def trained(words: list[str]) -> Path:
+    return run(settings_from(words))
+
+
+def read_log(folder: Path) -> list[dict[str, str]]:
+    with (folder / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def assert_same_weights(a: Path, b: Path) -> None:
+    weights_a, weights_b = load_file(a / "last.safetensors"), load_file(b / "last.safetensors")
+    assert weights_a.keys() == weights_b.keys()
+    for name, value in weights_a.items():
+        assert torch.equal(value, weights_b[name]), name

@@ -1,76 +1,32 @@
-"""Whole runs: result, resume, interruption, refusals. In process; the command line itself once."""
+"""Whole runs: the folder that they leave, synthetic images and what ends them."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from safetensors.torch import load_file
 
-from benchmarks import trainer
 from benchmarks.evaluation import accuracy
-from benchmarks.help import help_text
 from benchmarks.methods import METHODS
-from benchmarks.run import main, run, settings_from
-from benchmarks.settings import BenchmarkSettings
+from benchmarks.run import main, settings_from
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
-from ssl_aug.runtime import command, file_hash, interrupts_deferred, read_json
+from ssl_aug.runtime import file_hash, read_json
 from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
-from tests.conftest import IN_BOTH_PRECISIONS
+from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 
 FIELDS = {
     *("method", "augment", "data", "labels_per_class", "seed", "num_labeled", "num_synthetic", "num_unlabeled"),
     *("num_test", "steps", "accuracy_last", "accuracy_best_on_test", "mean_class_accuracy", "seconds", "device"),
     *("versions", "labeled_set_id", "synthetic_set_id", "status"),
 }
-
-
-def trained(words: list[str]) -> Path:
-    folder = run(settings_from(words))
-    assert folder is not None
-    return folder
-
-
-def read_log(folder: Path) -> list[dict[str, str]]:
-    with (folder / "log.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C comes during this step (from 1) of the next training."""
-    asked = 0
-
-    def interrupted() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked >= step  # the loop asks once a step
-
-    @contextmanager
-    def at_step() -> Iterator[Callable[[], bool]]:
-        yield interrupted
-
-    monkeypatch.setattr(trainer, "interrupts_deferred", at_step)
-
-
-def assert_same_weights(a: Path, b: Path) -> None:
-    weights_a, weights_b = load_file(a / "last.safetensors"), load_file(b / "last.safetensors")
-    assert weights_a.keys() == weights_b.keys()
-    for name, value in weights_a.items():
-        assert torch.equal(value, weights_b[name]), name
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -94,7 +50,7 @@ def test_a_run_leaves_a_folder_that_explains_itself(method: str, words: list[str
     assert [int(row["step"]) for row in rows] == list(range(1, 8))
     assert [row["step"] for row in rows if row["accuracy"]] == ["4", "7"]
     assert all(float(row["loss/supervised"]) > 0 for row in rows)
-    assert f"name: {method}" in (folder / "config.yaml").read_text()
+    assert OmegaConf.load(folder / "config.yaml").method.name == method
     assert list(folder.glob("events.out.tfevents*"))
 
 
@@ -137,103 +93,6 @@ def test_accuracies_count_images_and_classes() -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# stop and resume
-
-
-@IN_BOTH_PRECISIONS
-@pytest.mark.parametrize("method", METHODS)
-def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(
-    method: str, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = [*words, f"method={method}", "train.ema_decay=0.7", "train.schedule=cosine"]
-    whole = trained(words)
-    for step in (1, 3, 4, 6):
-        with monkeypatch.context() as patched:
-            stop_after(step, patched)
-            with pytest.raises(KeyboardInterrupt):
-                trained(words)
-        folder = max(whole.parent.iterdir())
-        assert read_json(folder / "last.json")["step"] == step
-        assert read_json(folder / "result.json")["status"] == f"stopped at step {step}"
-        assert trained([f"resume={folder}"]) == folder
-        assert_same_weights(whole, folder)
-        resumed, expected = read_json(folder / "result.json"), read_json(whole / "result.json")
-        for name in expected.keys() - {"seconds"}:
-            assert resumed[name] == expected[name], name
-        logs = [read_log(whole), read_log(folder)]
-        for a, b in zip(*logs, strict=True):
-            assert {**a, "seconds": ""} == {**b, "seconds": ""}
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_ten_stops_at_random_steps_leave_no_trace(
-    method: str, words: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = [*words, f"method={method}", "train.steps=30", "train.eval_every=30", "train.ema_decay=0.7"]
-    whole = trained(words)
-    stops = sorted(random.Random(f"stops of {method}").sample(range(1, 30), 10))
-    folder, before = None, 0
-    for step in stops:
-        with monkeypatch.context() as patched:
-            stop_after(step - before, patched)
-            with pytest.raises(KeyboardInterrupt):
-                trained(words if folder is None else [f"resume={folder}"])
-        folder, before = max(whole.parent.iterdir()), step
-        assert read_json(folder / "last.json")["step"] == step
-    assert trained([f"resume={folder}"]) == folder
-    if method in ("self_tuning", "flexmatch", "debiasmatch", "dst", "softmatch", "freematch"):
-        assert any(name.startswith("method/") for name in load_file(folder / "last.safetensors"))
-    assert_same_weights(whole, folder)
-
-
-def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]) -> None:
-    whole, killed = trained(words), trained([*words, "train.steps=4"])
-    config = (killed / "config.yaml").read_text().replace("steps: 4\n", "steps: 7\n")  # as if it had been seven
-    (killed / "config.yaml").write_text(config)
-    with (killed / "log.csv").open("a") as log:
-        log.write("5,0.03,1.0,0.5,1.0,,\n")  # a row after what was saved
-    trained([f"resume={killed}"])
-    assert_same_weights(whole, killed)
-    assert [row["step"] for row in read_log(killed)] == list("1234567")
-
-
-def test_resume_takes_its_settings_from_the_run(words: list[str], tmp_path: Path) -> None:
-    folder = trained([*words, "train.steps=1"])
-    with pytest.raises(ValueError, match=r"^train.steps=9: resume= goes on with the settings"):
-        settings_from([f"resume={folder}", "train.steps=9"])
-    with pytest.raises(FileNotFoundError, match="no run folder"):
-        settings_from([f"resume={tmp_path / 'nowhere'}"])
-    settings = settings_from([f"resume={folder}", "device=cpu"])
-    assert dataclasses.replace(settings, resume=None) == settings_from([*words, "train.steps=1"])
-
-
-def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:
-    folder = trained([*words, "train.steps=1"])
-    (folder / "last.safetensors").write_bytes(b"damaged")
-    with pytest.raises(ValueError, match="is damaged"):
-        trained([f"resume={folder}"])
-    (folder / "last.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match="start the run anew"):
-        trained([f"resume={folder}"])
-    folder = trained([*words, "train.steps=1"])
-    result = read_json(folder / "result.json") | {"labeled_set_id": "another"}
-    (folder / "result.json").write_text(json.dumps(result))
-    with pytest.raises(ValueError, match="its labeled_set_id is another"):
-        trained([f"resume={folder}"])
-
-
-def test_a_signal_waits_for_the_end_of_the_step_and_a_second_one_does_not() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with interrupts_deferred() as interrupted:
-        assert not interrupted()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert interrupted()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # augmentation
 
 
@@ -267,7 +126,7 @@ def test_augment_trains_on_the_synthetic_images_as_labeled_ones(words: list[str]
     assert (result["num_labeled"], result["num_synthetic"], result["augment"]) == (8, 24, True)
     assert len(result["synthetic_set_id"]) == 12
     assert result["labeled_set_id"] == read_json(plain / "result.json")["labeled_set_id"]
-    assert f"root: {full}" in (augmented / "config.yaml").read_text()
+    assert OmegaConf.load(augmented / "config.yaml").synthetic.root == str(full)
     # an empty set changes nothing: no run could tell the two labeled sets apart
     assert labeled.with_synthetic(SyntheticSet.open(empty)) == labeled
     with pytest.raises(ValueError, match="was drawn from labeled set"):
@@ -294,53 +153,11 @@ def test_scores_choose_and_weigh_synthetic_images(words: list[str], tmp_path: Pa
         trained([*augmented, "mix.weight_by=source_score"])
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# refusals
-
-
 def test_a_loss_that_is_not_finite_is_named_and_the_run_says_so(words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"loss 'supervised' is (nan|inf) at step \d+"):
         trained([*words, "train.learning_rate=1e30", "train.backbone_lr_factor=1"])
     folder = Path(next(word for word in words if word.startswith("runs="))[5:]) / "0001-erm"
     assert read_json(folder / "result.json")["status"].startswith("failed: loss 'supervised' is")
-
-
-@pytest.mark.parametrize(
-    ("word", "message"),
-    [
-        ("method=erx", "method=erx: there is no such method; choose one of debiasmatch, dst, erm"),
-        ("batch_size=8", "batch_size=8: that is the generator's and has no effect here, use train.batch_size=8"),
-        ("steps=8", "use train.steps=8"),
-        ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
-        ("train.steps=0", "train.steps=0: give 1 or more"),
-        ("train.batch_size=1", "train.batch_size=1: give 2 or more"),
-        ("mix.weight_by=sha256", "mix.weight_by=sha256: choose one of source_score, class_score, or null"),
-        ("mix.keep_share=0", "mix.keep_share=0.0: give above 0 to 1, or null"),
-        ("train.ema_decay=1", "train.ema_decay=1.0: give 0 to below 1"),
-        ("train.schedule=step", "choose one of exp, cosine, multistep, constant"),
-        ("train.learning_rate=-1", "train.learning_rate=-1.0: give a positive number"),
-        ("train.num_workers=-1", "train.num_workers=-1: give 0 or more"),
-        ("protocol=mine", "protocol=mine: there is no such protocol; choose one of benchmark, paper"),
-        ("method.threshold=0.9", "method.threshold: there is no such setting"),
-        ("method.strong_weight=-1", "method.strong_weight=-1.0: give 0 or more"),
-        ("--augment", "--augment: there is no such option"),
-    ],
-)
-def test_a_wrong_word_is_an_error_of_one_line(word: str, message: str, words: list[str]) -> None:
-    with pytest.raises((ValueError, FileNotFoundError)) as caught:
-        main([*words, word])
-    assert message in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_augment_without_a_synthetic_set_says_how_to_make_one(words: list[str], tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"ssl_aug\.generate"):
-        main([*words, "augment=true", f"synthetic.root={tmp_path}"])
-    assert not (tmp_path / "runs").exists()
-
-
-def test_a_method_that_needs_unlabeled_images_says_so_when_there_are_none(words: list[str]) -> None:
-    with pytest.raises(ValueError, match="method=fixmatch learns from unlabeled images"):
-        main([*words, "method=fixmatch", "data.labels_per_class=8"])
 
 
 def test_a_truncated_picture_ends_the_run_with_its_name(words: list[str], pictures: Path, tmp_path: Path) -> None:
@@ -350,106 +167,6 @@ def test_a_truncated_picture_ends_the_run_with_its_name(words: list[str], pictur
     broken.write_bytes(broken.read_bytes()[:100])
     with pytest.raises(ValueError, match=r"class_2/1\.png cannot be read as an image"):
         main([*words, f"data.root={copy}"])
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# command line
-
-
-def test_dry_run_prints_settings_and_counts_and_writes_nothing(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    main([*words, "method=fixmatch", "--dry-run"])
-    printed = capsys.readouterr().out
-    assert "threshold: 0.7" in printed and "num_labeled: 8" in printed and "num_unlabeled: 24" in printed
-    assert not (tmp_path / "runs").exists()
-
-
-def test_the_help_names_every_setting_with_a_comment() -> None:
-    text = help_text()
-    names = [f.name for f in dataclasses.fields(BenchmarkSettings)]
-    assert "augment=false" in text and "runs=outputs/runs" in text and "augment" in names
-    for group, schema in (("train", "TrainSettings"), ("model", "ModelSettings"), ("view", "ViewSettings")):
-        module = __import__("benchmarks.settings", fromlist=[schema])
-        for field in dataclasses.fields(getattr(module, schema)):
-            line = next(line for line in text.splitlines() if line.startswith(f"  {group}.{field.name}="))
-            assert len(line.split(maxsplit=1)) == 2, f"{field.name} has no comment"
-    for name, (_, schema_class) in METHODS.items():
-        section = text.split(f"method={name}, ")[1].split("\n\n")[0]
-        for field in dataclasses.fields(schema_class):
-            assert f"  method.{field.name}=" in section
-
-
-def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> None:
-    main(["--multirun", *words, "train.steps=1", "method=erm,fixmatch", "seed=0,1"])
-    results = [read_json(path) for path in sorted((tmp_path / "runs").glob("*/result.json"))]
-    assert [(r["method"], r["seed"]) for r in results] == [("erm", 0), ("erm", 1), ("fixmatch", 0), ("fixmatch", 1)]
-    with pytest.raises(ValueError, match=r"train\.steps=0: give 1 or more"):
-        main(["--multirun", *words, "train.steps=1,0"])
-    assert len(list((tmp_path / "runs").iterdir())) == 4  # refused before the first one started
-
-
-def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
-    words: list[str],
-    pictures: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    data = shutil.copytree(pictures, tmp_path / "pictures")
-    grid = ["--multirun", *words, f"data.root={data}", "method=erm,fixmatch"]
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        stop_after(2, patch)
-        main([*grid, "method=fixmatch"])
-    main(grid)
-    folders = sorted(path.name for path in (tmp_path / "runs").iterdir())
-    assert folders == ["0001-fixmatch", "0002-erm"]  # the stopped one went on where it was
-    assert {read_json(tmp_path / "runs" / name / "result.json")["status"] for name in folders} == {"done"}
-    before = [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
-    capsys.readouterr()
-    of_generating = ["condition=borrowed", "class_means=labeled", "mask_rate=0.3", "tune.steps=7", "data.subset=9"]
-    main([*grid, "train.num_workers=0", *of_generating])  # nothing to runs without synthetic images
-    assert capsys.readouterr().out.count("this run is done already") == 2
-    assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
-    main([*grid, "train.learning_rate=0.02"])  # another experiment: runs of its own
-    assert len(list((tmp_path / "runs").iterdir())) == 4
-    (tmp_path / "runs" / "notes").mkdir()
-    (tmp_path / "runs" / "notes" / "result.json").write_text("[]")  # somebody else's
-    first = next(iter(sorted((data / "test").rglob("*.png"))))
-    Image.new("RGB", (33, 33)).save(first)  # another test set, of as many images and the same names
-    main(grid)
-    assert len(list((tmp_path / "runs").glob("0*"))) == 6
-
-
-def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str], tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"1 of 2 runs failed, the first with: loss 'supervised' is"):
-        main(["--multirun", *words, "train.backbone_lr_factor=1", "train.learning_rate=1e30,0.01"])
-    statuses = [read_json(path)["status"] for path in sorted((tmp_path / "runs").glob("*/result.json"))]
-    assert statuses[0].startswith("failed") and statuses[1] == "done"
-    assert not list((tmp_path / "runs").glob(".grid-*"))
-
-
-def test_the_command_line_exits_with_2_and_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    def wrong(_: list[str]) -> None:
-        main([*words, "train.steps=0"])
-
-    with pytest.raises(SystemExit) as caught:
-        command(wrong)
-    assert caught.value.code == 2
-    assert capsys.readouterr().err == "error: train.steps=0: give 1 or more\n"
-
-
-def test_python_m_trains_and_help_needs_no_torch(words: list[str], tmp_path: Path) -> None:
-    module = [sys.executable, "-m", "benchmarks.run"]
-    done = subprocess.run([*module, *words, "train.steps=2"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "test accuracy" in done.stdout
-    script = (
-        "import sys; from benchmarks.run import main; main(['--help']);"
-        "sys.exit('torch is imported' if 'torch' in sys.modules else 0)"
-    )
-    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert asked.returncode == 0, asked.stderr
 
 
 @pytest.mark.parametrize(
@@ -467,23 +184,10 @@ def test_clipping_and_weights_change_a_run_and_memory_order_does_not(
     plain = [*words, *more, *([w for w in change.split() if w == "augment=true"])]
     logs = []
     for extra in ([], [w for w in change.split() if w != "augment=true"]):
-        folder = run(settings_from([*plain, *extra]))
-        assert folder is not None
+        folder = trained([*plain, *extra])
         with (folder / "log.csv").open() as file:
             logs.append([float(row["loss/supervised"]) for row in csv.DictReader(file)])
     if "channels_last" in change:
         assert logs[0] == pytest.approx(logs[1], rel=1e-4)
     else:
         assert logs[0] != logs[1]
-
-
-def test_compiled_grouped_passes_are_refused(words: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"train.compile=true with method.passes=grouped: .* choose one of them"):
-        settings_from([*words, "method=fixmatch", "method.passes=grouped", "train.compile=true"])
-
-
-def test_mixing_without_synthetic_images_is_refused(words: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"mix \(share 0\.3\) has no effect .* add augment=true"):
-        settings_from([*words, "mix.synthetic_share=0.3"])
-    with pytest.raises(ValueError, match=r"mix\.synthetic_share=1\.5"):
-        settings_from([*words, "mix.synthetic_share=1.5", "augment=true"])

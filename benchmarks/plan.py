@@ -1,0 +1,91 @@
+"""What a run will be, told before it begins and without what only training needs: its images, and their description."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.methods import known_methods, method_name
+from benchmarks.result import RunResult
+from benchmarks.run_folder import comparable_settings, settings_text, weights_id
+from benchmarks.settings import BenchmarkSettings
+from ssl_aug.data.base import LabeledSet, Split, file_list_id
+from ssl_aug.data.build import load_split
+from ssl_aug.runtime import read_json
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The settings of a run and the images that they name."""
+
+    settings: BenchmarkSettings  # with the synthetic set's folder, also where other settings had told it
+    split: Split
+    synthetic: SyntheticSet | None  # those of the synthetic images that are trained on
+    unlabeled: tuple[Path, ...] | None  # None for a method that uses none
+    result: RunResult  # before the first step
+
+    @property
+    def labeled(self) -> LabeledSet:
+        """What is trained on as labeled: the split's images, then the synthetic ones."""
+        return self.split.labeled.with_synthetic(self.synthetic) if self.synthetic else self.split.labeled
+
+
+def plan_run(settings: BenchmarkSettings) -> Plan:
+    """Finds the images that the settings name.
+
+    Raises:
+        ValueError, FileNotFoundError: settings that do not fit the data.
+    """
+    _, split = load_split(settings.data)
+    synthetic = open_for(split.labeled, settings) if settings.augment else None
+    if synthetic is not None:
+        settings = replace(settings, synthetic=replace(settings.synthetic, root=str(synthetic.folder)))
+        if settings.mix.keep_share is not None:
+            synthetic = best_of_each_class(synthetic, settings.mix.keep_share)
+    method, _ = known_methods()[method_name(settings.method)]
+    if method.uses_unlabeled and not split.unlabeled:
+        raise ValueError(
+            f"method={method_name(settings.method)} learns from unlabeled images and data={settings.data.name} leaves "
+            "none: lower data.labels_per_class, add unlabeled images, or use method=erm"
+        )
+    if not split.test.examples:
+        raise ValueError(f"data={settings.data.name} has no test images, so that no accuracy can be told: add some")
+    unlabeled = split.unlabeled if method.uses_unlabeled else None
+    return Plan(settings, split, synthetic, unlabeled, describe(settings, split, synthetic))
+
+
+def plan_text(plan: Plan) -> str:
+    """What a dry run prints: the resolved settings and the numbers of images."""
+    counts = {name: value for name, value in asdict(plan.result).items() if name.startswith("num_")}
+    return "\n".join([settings_text(plan.settings), *(f"{name}: {value}" for name, value in counts.items())])
+
+
+def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet | None) -> RunResult:
+    """What can be said of a run before it has begun."""
+    return RunResult(
+        status="running",
+        method=method_name(settings.method),
+        augment=settings.augment,
+        mix=settings.mix.name,
+        protocol=settings.protocol,
+        data=settings.data.name,
+        labels_per_class=settings.data.labels_per_class,
+        split_seed=settings.data.split_seed,
+        seed=settings.seed,
+        model=settings.model.name,
+        num_classes=len(split.labeled.class_names),
+        num_labeled=len(split.labeled),
+        num_synthetic=len(synthetic) if synthetic else 0,
+        num_unlabeled=len(split.unlabeled),
+        num_test=len(split.test),
+        test_id=f"{file_list_id(split.test.paths)}-{split.test.id}",
+        model_id=weights_id(settings.model),
+        num_validation=len(split.validation) if split.validation else 0,
+        labeled_set_id=split.labeled.id,
+        unlabeled_id=file_list_id(split.unlabeled),
+        synthetic_set_id=synthetic.id if synthetic else None,
+        steps=settings.train.steps,
+        settings=comparable_settings(settings, read_json(synthetic.folder / "generator.json") if synthetic else None),
+        accuracy_last=None,
+    )

@@ -1,0 +1,168 @@
+"""One run, from its settings to result.json: the data, what is trained on them, the run's folder, the training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from benchmarks.loaders import TestBatches, TrainBatches
+from benchmarks.methods import build_method
+from benchmarks.model import Inputs, build_classifier
+from benchmarks.plan import Plan, plan_run
+from benchmarks.result import RunResult
+from benchmarks.run_folder import earlier_run, refuse_other_data, settings_text
+from benchmarks.settings import BenchmarkSettings
+from benchmarks.state import TrainState, load_state, new_state
+from benchmarks.trainer import train
+from benchmarks.views import TrainViews
+from ssl_aug.data.base import LabeledSet
+from ssl_aug.runtime import Placement, derived_seed, error_line, new_run_folder, placement, versions
+from ssl_aug.synthetic import weights_of
+
+
+def run(settings: BenchmarkSettings, anew: bool = True) -> Path:
+    """Trains and evaluates; returns the run's folder.
+
+    Args:
+        settings: not those of a dry run, which ends with `plan_run`.
+        anew: a folder of its own even where `settings.runs` holds this very run. Otherwise a finished one is left as
+            it is, and a stopped one goes on.
+
+    Raises:
+        ValueError, FileNotFoundError: settings that do not fit the data, the model or this machine.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+    """
+    assert not settings.dry_run
+    plan = plan_run(settings)
+    resumed = Path(settings.resume) if settings.resume else None
+    earlier = None if anew or resumed else earlier_run(plan.settings, plan.result)
+    if earlier is not None:
+        folder, is_done = earlier
+        if is_done:
+            print(f"{folder}: this run is done already", flush=True)
+            return folder
+        resumed = folder
+    training = build(plan)
+    if resumed:
+        load_state(resumed, training.state)
+        refuse_other_data(resumed, plan.result)
+    folder = resumed or new_folder(plan)
+    train_and_record(folder, plan, training)
+    return folder
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the training loop is given: what it changes, and what it reads."""
+
+    state: TrainState
+    batches: TrainBatches
+    test: TestBatches
+    validation: TestBatches | None
+    inputs: Inputs
+    place: Placement
+
+
+def build(plan: Plan) -> Training:
+    """The model, the method and their batches, at step 0."""
+    settings, options = plan.settings, plan.settings.train
+    place = placement(settings.device, settings.precision)
+    torch.manual_seed(derived_seed(settings.seed, "new layers"))
+    model, inputs = build_classifier(settings.model, len(plan.split.labeled.class_names))
+    method = build_method(settings.method, model, len(plan.unlabeled or ()))
+    if options.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if options.compile:
+        model.backbone.compile()
+    torch.backends.cudnn.deterministic = True  # a resumed run takes the same kernels (and the benchmark's setting)
+    is_half = place.dtype == torch.float16
+    state = new_state(model.to(place.device), method.to(place.device), options, is_half)
+    cache_bytes = options.cache_megabytes * 2**20 // 2  # of training, and as much of testing
+
+    def to_evaluate(images: LabeledSet) -> TestBatches:
+        center_share = settings.view.test_center_share
+        return TestBatches(images, inputs.image_size, options.eval_batch_size, cache_bytes, center_share)
+
+    mix = settings.mix
+    batches = TrainBatches(
+        plan.labeled,
+        plan.unlabeled,
+        TrainViews(settings.view, inputs.image_size, inputs.mean),
+        (options.batch_size, options.unlabeled_batch_size),
+        settings.seed,
+        cache_bytes // max(1, options.num_workers),
+        method.view_kinds,
+        len(plan.split.labeled),
+        mix.synthetic_share,
+        weights_of(plan.synthetic, mix.synthetic_weight, mix.weight_by) if plan.synthetic else [],
+    )
+    validation = to_evaluate(plan.split.validation) if plan.split.validation else None
+    return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, place)
+
+
+def new_folder(plan: Plan) -> Path:
+    """A folder that no run has had, with the config.yaml from which this one can be resumed."""
+    name = f"{plan.result.method}{'-augment' if plan.result.augment else ''}"
+    folder = new_run_folder(Path(plan.settings.runs), name)
+    (folder / "config.yaml").write_text(settings_text(plan.settings), encoding="utf-8")
+    return folder
+
+
+def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
+    """Trains to the last step; result.json says all the while how far the run is, and at the end how good.
+
+    Raises:
+        ValueError: a loss that is not finite, or an image that cannot be read.
+        KeyboardInterrupt: Ctrl-C, after the state was saved.
+    """
+    state, place = training.state, training.place
+    precision = str(place.dtype).removeprefix("torch.")
+    begun = replace(plan.result, device=_device_name(place.device), precision=precision, versions=versions())
+    num_unlabeled = "no" if plan.unlabeled is None else len(plan.unlabeled)
+    print(
+        f"{folder}: {begun.num_labeled} labeled, {begun.num_synthetic} synthetic, {num_unlabeled} unlabeled, "
+        f"{begun.num_test} test images, {begun.steps} steps on {begun.device} in {precision}",
+        flush=True,
+    )
+    reached(begun, state, "running").write(folder)
+    try:
+        train(
+            state, plan.settings.train, plan.settings.seed, training.batches, training.test, training.validation,
+            training.inputs, place, folder,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        reached(begun, state, f"stopped at step {state.step}").write(folder)
+        print(f"stopped at step {state.step}: python -m benchmarks.run resume={folder} goes on", flush=True)
+        raise
+    except Exception as error:
+        reached(begun, state, f"failed: {error_line(error)}").write(folder)
+        raise
+    reached(begun, state, "done").write(folder)
+    print(f"{folder}: test accuracy {state.accuracies['accuracy']:.1f} % after the last step", flush=True)
+
+
+def reached(begun: RunResult, state: TrainState, status: str) -> RunResult:
+    """The result as it stands after the steps and evaluations that `state` has seen."""
+    last, best = state.accuracies, state.best
+    return replace(
+        begun,
+        status=status,
+        steps_done=state.step,
+        accuracy_last=last.get("accuracy"),
+        accuracy_best_on_test=best.get("accuracy"),
+        mean_class_accuracy=last.get("mean_class_accuracy"),
+        validation_accuracy_last=last.get("validation_accuracy"),
+        accuracy_at_best_validation=best.get("accuracy_at_best_validation"),
+        ema_accuracy_last=last.get("ema_accuracy"),
+        ema_accuracy_best_on_test=best.get("ema_accuracy"),
+        ema_mean_class_accuracy=last.get("ema_mean_class_accuracy"),
+        seconds=round(state.seconds, 2),
+    )
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"cpu, {torch.get_num_threads()} threads"

@@ -1,0 +1,100 @@
+"""The accuracy tables as text: for the terminal, Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchmarks.accuracies import Cell, Kind, Report, Table
+
+
+def cell_text(cell: Cell | float | None, num_runs: int, kind: Kind, plus_minus: str = "±") -> str:
+    """`37.1`, `37.1 ± 0.4 (n=2)`, `+3.2`, or a dash; n where it is not the table's."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:+.1f}" if kind is Kind.DIFFERENCE else f"{cell:.1f}"
+    text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
+    return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
+
+
+def as_text(report: Report, form: str) -> str:
+    """The report in one of FORMATS but the terminal's."""
+    writers = {"markdown": _markdown, "csv": _csv, "latex": _latex}
+    return writers[form](report)
+
+
+def _lines(table: Table, plus_minus: str = "±") -> list[list[str]]:
+    cells = [cell for row in table.rows for cell in row.cells]
+    num_runs = max(len(cell.values) for cell in cells if isinstance(cell, Cell))
+    return [[row.label, *(cell_text(cell, num_runs, row.kind, plus_minus) for cell in row.cells)] for row in table.rows]
+
+
+def _markdown(report: Report) -> str:
+    blocks = []
+    for table in report.tables:
+        header = ["", *table.columns]
+        lines = [header, ["---"] + ["---:"] * len(table.columns), *_lines(table)]
+        blocks.append(f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
+    blocks += ["\n".join(f"- {note}" for note in report.notes)] if report.notes else []
+    return "\n\n".join(blocks) + "\n"
+
+
+def _csv(report: Report) -> str:
+    """One line per table, row and method: what another program wants."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["table", "row", "column", "mean", "std", "n"])
+    for table in report.tables:
+        for row in table.rows:
+            for column, cell in zip(table.columns, row.cells, strict=True):
+                if isinstance(cell, Cell):
+                    std = "" if cell.std is None else f"{cell.std:.4f}"
+                    writer.writerow([table.title, row.label, column, f"{cell.mean:.4f}", std, len(cell.values)])
+                elif cell is not None:
+                    writer.writerow([table.title, row.label, column, f"{cell:.4f}", "", ""])
+    for note in report.notes:
+        writer.writerow([note, "", "", "", "", ""])
+    return out.getvalue()
+
+
+def _latex(report: Report) -> str:
+    blocks = []
+    for table in report.tables:
+        rows = [["", *table.columns], *_lines(table, r"$\pm$")]
+        body = [" & ".join(_latex_safe(cell) for cell in row) + r" \\" for row in rows]
+        blocks.append(
+            "\n".join(
+                [
+                    f"% {table.title}",
+                    rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+                    r"\hline",
+                    body[0],
+                    r"\hline",
+                    *body[1:],
+                    r"\hline",
+                    r"\end{tabular}",
+                ]
+            )
+        )
+    return "\n\n".join([*blocks, *(f"% {note}" for note in report.notes)]) + "\n"
+
+
+def _latex_safe(text: str) -> str:
+    return text.replace("_", r"\_").replace("%", r"\%")
+
+
+def print_report(report: Report) -> None:
+    """To the terminal."""
+    console = Console(soft_wrap=True, highlight=False)
+    for table in report.tables:
+        console.print(f"\n{table.title}", markup=False)
+        drawn = RichTable("", *table.columns)
+        for line in _lines(table):
+            drawn.add_row(*line)
+        console.print(drawn)
+    for note in report.notes:
+        console.print(note, markup=False)

@@ -1,0 +1,61 @@
+"""Many runs at once: every combination once, whatever was done before."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks import trainer
+from benchmarks.run import main
+from ssl_aug.runtime import read_json
+from tests.conftest import stop_after
+
+
+def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> None:
+    main(["--multirun", *words, "train.steps=1", "method=erm,fixmatch", "seed=0,1"])
+    results = [read_json(path) for path in sorted((tmp_path / "runs").glob("*/result.json"))]
+    assert [(r["method"], r["seed"]) for r in results] == [("erm", 0), ("erm", 1), ("fixmatch", 0), ("fixmatch", 1)]
+    with pytest.raises(ValueError, match=r"train\.steps=0: give 1 or more"):
+        main(["--multirun", *words, "train.steps=1,0"])
+    assert len(list((tmp_path / "runs").iterdir())) == 4  # refused before the first one started
+
+
+def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
+    words: list[str],
+    pictures: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = shutil.copytree(pictures, tmp_path / "pictures")
+    grid = ["--multirun", *words, f"data.root={data}", "method=erm,fixmatch"]
+    with stop_after(2, trainer):
+        main([*grid, "method=fixmatch"])
+    main(grid)
+    folders = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert folders == ["0001-fixmatch", "0002-erm"]  # the stopped one went on where it was
+    assert {read_json(tmp_path / "runs" / name / "result.json")["status"] for name in folders} == {"done"}
+    before = [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
+    capsys.readouterr()
+    of_generating = ["condition=borrowed", "class_means=labeled", "mask_rate=0.3", "tune.steps=7", "data.subset=9"]
+    main([*grid, "train.num_workers=0", *of_generating])  # nothing to runs without synthetic images
+    assert capsys.readouterr().out.count("this run is done already") == 2
+    assert before == [(tmp_path / "runs" / name / "result.json").stat().st_mtime_ns for name in folders]
+    main([*grid, "train.learning_rate=0.02"])  # another experiment: runs of its own
+    assert len(list((tmp_path / "runs").iterdir())) == 4
+    (tmp_path / "runs" / "notes").mkdir()
+    (tmp_path / "runs" / "notes" / "result.json").write_text("[]")  # somebody else's
+    first = next(iter(sorted((data / "test").rglob("*.png"))))
+    Image.new("RGB", (33, 33)).save(first)  # another test set, of as many images and the same names
+    main(grid)
+    assert len(list((tmp_path / "runs").glob("0*"))) == 6
+
+
+def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"1 of 2 runs failed, the first with: loss 'supervised' is"):
+        main(["--multirun", *words, "train.backbone_lr_factor=1", "train.learning_rate=1e30,0.01"])
+    statuses = [read_json(path)["status"] for path in sorted((tmp_path / "runs").glob("*/result.json"))]
+    assert statuses[0].startswith("failed") and statuses[1] == "done"
+    assert not list((tmp_path / "runs").glob(".grid-*"))

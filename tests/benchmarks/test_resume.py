@@ -1,0 +1,106 @@
+"""Stopping at any step, and going on from there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+from safetensors.torch import load_file
+
+from benchmarks import trainer
+from benchmarks.methods import METHODS
+from benchmarks.result import RunResult
+from benchmarks.run import settings_from
+from ssl_aug.runtime import interrupts_deferred, read_json
+from tests.benchmarks.conftest import assert_same_weights, read_log, trained
+from tests.conftest import IN_BOTH_PRECISIONS, stop_after
+
+
+@IN_BOTH_PRECISIONS
+@pytest.mark.parametrize("method", METHODS)
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(method: str, words: list[str]) -> None:
+    words = [*words, f"method={method}", "train.ema_decay=0.7", "train.schedule=cosine"]
+    whole = trained(words)
+    for step in (1, 3, 4, 6):
+        with stop_after(step, trainer):
+            trained(words)
+        folder = max(whole.parent.iterdir())
+        assert read_json(folder / "last.json")["step"] == step
+        assert read_json(folder / "result.json")["status"] == f"stopped at step {step}"
+        assert trained([f"resume={folder}"]) == folder
+        assert_same_weights(whole, folder)
+        resumed, expected = read_json(folder / "result.json"), read_json(whole / "result.json")
+        for name in expected.keys() - {"seconds"}:
+            assert resumed[name] == expected[name], name
+        logs = [read_log(whole), read_log(folder)]
+        for a, b in zip(*logs, strict=True):
+            assert {**a, "seconds": ""} == {**b, "seconds": ""}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_ten_stops_at_random_steps_leave_no_trace(method: str, words: list[str]) -> None:
+    words = [*words, f"method={method}", "train.steps=30", "train.eval_every=30", "train.ema_decay=0.7"]
+    whole = trained(words)
+    stops = sorted(random.Random(f"stops of {method}").sample(range(1, 30), 10))
+    folder, before = None, 0
+    for step in stops:
+        with stop_after(step - before, trainer):
+            trained(words if folder is None else [f"resume={folder}"])
+        folder, before = max(whole.parent.iterdir()), step
+        assert read_json(folder / "last.json")["step"] == step
+    assert trained([f"resume={folder}"]) == folder
+    if method in ("self_tuning", "flexmatch", "debiasmatch", "dst", "softmatch", "freematch"):
+        assert any(name.startswith("method/") for name in load_file(folder / "last.safetensors"))
+    assert_same_weights(whole, folder)
+
+
+def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]) -> None:
+    whole, killed = trained(words), trained([*words, "train.steps=4"])
+    config = OmegaConf.load(killed / "config.yaml")
+    config.train.steps = 7  # as if it had been seven
+    OmegaConf.save(config, killed / "config.yaml")
+    with (killed / "log.csv").open("a") as log:
+        log.write("5,0.03,1.0,0.5,1.0,,\n")  # a row after what was saved
+    trained([f"resume={killed}"])
+    assert_same_weights(whole, killed)
+    assert [row["step"] for row in read_log(killed)] == list("1234567")
+
+
+def test_resume_takes_its_settings_from_the_run(words: list[str], tmp_path: Path) -> None:
+    folder = trained([*words, "train.steps=1"])
+    with pytest.raises(ValueError, match=r"^train.steps=9: resume= goes on with the settings"):
+        settings_from([f"resume={folder}", "train.steps=9"])
+    with pytest.raises(FileNotFoundError, match="no run folder"):
+        settings_from([f"resume={tmp_path / 'nowhere'}"])
+    settings = settings_from([f"resume={folder}", "device=cpu"])
+    assert dataclasses.replace(settings, resume=None) == settings_from([*words, "train.steps=1"])
+
+
+def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:
+    folder = trained([*words, "train.steps=1"])
+    (folder / "last.safetensors").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="is damaged"):
+        trained([f"resume={folder}"])
+    (folder / "last.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match="start the run anew"):
+        trained([f"resume={folder}"])
+    folder = trained([*words, "train.steps=1"])
+    dataclasses.replace(RunResult.read(folder / "result.json"), labeled_set_id="another").write(folder)
+    with pytest.raises(ValueError, match="its labeled_set_id is another"):
+        trained([f"resume={folder}"])
+
+
+def test_a_signal_waits_for_the_end_of_the_step_and_a_second_one_does_not() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with interrupts_deferred() as interrupted:
+        assert not interrupted()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupted()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
