@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning import reports
+from ssl_aug.tuning import loop, reports
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after, write_image_folder
 
 STEPS = 12

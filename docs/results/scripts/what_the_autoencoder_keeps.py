@@ -1,0 +1,32 @@
+"""PSNR of toycars' test images, and how many of them the judge names rightly, after the autoencoder.
+
+python docs/results/scripts/what_the_autoencoder_keeps.py
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from generators import ldm
+from ssl_aug.data.build import load_dataset
+from ssl_aug.evaluation.judge import JudgeSettings, read_images, trained_judge
+from ssl_aug.pretrain.autoencoder import psnr
+from ssl_aug.runtime import placement
+from ssl_aug.settings import EMBEDDED, DataSettings
+from ssl_aug.tuning.encodings import images_to_tensor
+
+
+def main() -> None:
+    """Prints one line."""
+    place, dataset = placement("cpu", "bf16"), load_dataset(DataSettings())
+    model, images = ldm.load(EMBEDDED), images_to_tensor(read_images(dataset.test.paths))
+    with torch.no_grad():
+        decoded = torch.cat([model.decode(model.encode(part)) for part in images.split(120)])
+    pixels = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    named = trained_judge(dataset, EMBEDDED, JudgeSettings(), place).logits(pixels, place).argmax(1).numpy()
+    print(f"{psnr(decoded, images):.2f} dB, {100 * np.mean(named == np.array(dataset.test.labels)):.1f} %")
+
+
+if __name__ == "__main__":
+    main()
