@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.paired_test import paired_line
 from benchmarks.result import RESULT, RunResult
+from benchmarks.significance import paired_line
 
 METRICS = {
     "last": "accuracy_last",

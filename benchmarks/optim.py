@@ -1,4 +1,4 @@
-"""The benchmark's optimiser and learning-rate schedules."""
+"""The benchmark's optimizer and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MILESTONES = (0.2, 0.4, 0.6, 0.8)  # shares of the training
 
 
 def learning_rate(schedule: str, lr0: float, step: int, steps: int, gamma: float) -> float:
-    """Learning rate of optimiser step `step` (from 0) of `steps`.
+    """Learning rate of optimizer step `step` (from 0) of `steps`.
 
     exp: lr0 (1 + gamma t)^-0.75. cosine: lr0 cos(7 pi t / 16 T), FixMatch's, which ends near 0.195 lr0.
     multistep: a tenth at each of MILESTONES, Self-Tuning's in the benchmark (epochs 12, 24, 36, 48 of 60).

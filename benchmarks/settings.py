@@ -83,7 +83,7 @@ class ViewSettings:
 class TrainSettings:
     """The training loop. Values are the published benchmark's unless a recipe says otherwise."""
 
-    steps: int = 10000  # optimiser steps; benchmark: ERM 10000, FixMatch 30000
+    steps: int = 10000  # optimizer steps; benchmark: ERM 10000, FixMatch 30000
     batch_size: int = 32  # labeled images per step; benchmark: 32
     unlabeled_batch_size: int = 32  # unlabeled images per step; benchmark: 32
     learning_rate: float = 0.03  # at step 0, of the new layers; benchmark: 0.03 (ERM)

@@ -96,7 +96,7 @@ def train(
 
 
 def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled, Unlabeled | None]:
-    """The batch on the device, its pixels normalised there."""
+    """The batch on the device, its pixels normalized there."""
 
     def images(pixels: Tensor) -> Tensor:
         return normalized(pixels.to(placement.device, non_blocking=True), inputs)

@@ -14,7 +14,7 @@ from benchmarks.classifier import Classifier
 
 @dataclass(frozen=True)
 class Labeled:
-    """Views of labeled images, normalised with the model's mean and deviation, (b, 3, s, s)."""
+    """Views of labeled images, normalized with the model's mean and deviation, (b, 3, s, s)."""
 
     weak: Tensor
     strong: Tensor
@@ -29,7 +29,7 @@ class Labeled:
 
 @dataclass(frozen=True)
 class Unlabeled:
-    """Views of unlabeled images, normalised likewise, (u, 3, s, s)."""
+    """Views of unlabeled images, normalized likewise, (u, 3, s, s)."""
 
     weak: Tensor
     strong: Tensor
@@ -42,7 +42,7 @@ class Unlabeled:
 
 @dataclass(frozen=True)
 class StepOutput:
-    """Weighted scalar losses whose sum is minimised, and scalars that are only logged (without a graph)."""
+    """Weighted scalar losses whose sum is minimized, and scalars that are only logged (without a graph)."""
 
     losses: dict[str, Tensor]
     report: dict[str, Tensor] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""DST: pseudo-labels are made by one head and learnt by another, and a third shows the worst that they could do.
+"""DST: pseudo-labels are made by one head and learned by another, and a third shows the worst that they could do.
 
 Source: Chen et al., "Debiased Self-Training for Semi-Supervised Learning", arXiv:2202.07136: pseudo head Eq. 3 and 4,
 worst-case head Eq. 5 to 7, overall loss Eq. 8; the published benchmark (TLlib dst.py) for widths, the reversal's

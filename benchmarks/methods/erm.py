@@ -20,7 +20,7 @@ from benchmarks.methods.ranges import refuse_negative
 
 @dataclass(frozen=True)
 class ERMSettings:
-    """Plain empirical risk minimisation has no setting; the benchmark adds one."""
+    """Plain empirical risk minimization has no setting; the benchmark adds one."""
 
     strong_weight: float = 0.0  # weight of the strong view's cross-entropy, 0 or more; benchmark: 0.1
 

@@ -1,4 +1,4 @@
-"""FlexMatch: FixMatch whose threshold is lower for classes that are learnt slowly.
+"""FlexMatch: FixMatch whose threshold is lower for classes that are learned slowly.
 
 Source: Zhang et al., "FlexMatch", arXiv:2110.08263: learning effect Eq. 5, flexible threshold Eq. 6 and 7, warm-up
 Eq. 11, mapping Eq. 12, Algorithm 1. The published benchmark (TLlib) leaves the warm-up out, so that all thresholds
@@ -26,7 +26,7 @@ UNUSED = -1  # pseudo-label of an image that has not been predicted with confide
 class FlexMatchSettings:
     """Defaults are the paper's."""
 
-    threshold: float = 0.95  # tau, of the best learnt class, 0 to 1; paper: 0.95
+    threshold: float = 0.95  # tau, of the best learned class, 0 to 1; paper: 0.95
     warmup: bool = True  # compare with the number of unused images while most are unused; benchmark: false
     mapping: str = "convex"  # M: convex x/(2-x) (paper), linear x, concave ln(x+1)/ln 2
     unlabeled_weight: float = 1.0  # lambda, above 0; paper: 1
@@ -110,6 +110,6 @@ class FlexMatch(Method):
         final = ~is_later.any(dim=1)
         index, pseudo_label = index[final], pseudo_label[final]
         one = torch.ones(len(index), device=self.counts.device, dtype=self.counts.dtype)
-        self.counts.index_add_(0, self.last[index] % len(self.counts), -one)  # UNUSED is the last place
+        self.counts.index_add_(0, self.last[index] % len(self.counts), -one)  # UNUSED is the last position
         self.counts.index_add_(0, pseudo_label, one)
         self.last[index] = pseudo_label

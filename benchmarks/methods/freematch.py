@@ -50,7 +50,7 @@ def self_adaptive_thresholds(confidence: Tensor, expectation: Tensor) -> Tensor:
 
 
 def fairness_loss(logits_strong: Tensor, mask: Tensor, expectation: Tensor, histogram: Tensor) -> Tensor:
-    """L_f = sum_c SumNorm(p~ / h~)_c log SumNorm(p_bar / h_bar)_c, to be minimised (Eq. 11 and 12).
+    """L_f = sum_c SumNorm(p~ / h~)_c log SumNorm(p_bar / h_bar)_c, to be minimized (Eq. 11 and 12).
 
     p_bar is the mean of softmax(logits_strong) over the images in the mask, h_bar the histogram of their argmax; 0
     where the mask is empty.

@@ -69,8 +69,8 @@ def forward_views(
     """
     if passes == "separate":
         return [
-            None if view is None else _logits(model, view, has_gradient=place not in without_gradient)
-            for place, view in enumerate(views)
+            None if view is None else _logits(model, view, has_gradient=position not in without_gradient)
+            for position, view in enumerate(views)
         ]
     present = [view for view in views if view is not None]
     sizes = [len(view) for view in present]
@@ -80,7 +80,9 @@ def forward_views(
     else:
         parts = iter(model(torch.cat(present)).split(sizes))
     logits = [None if view is None else next(parts) for view in views]
-    return [one.detach() if one is not None and place in without_gradient else one for place, one in enumerate(logits)]
+    return [
+        one.detach() if one is not None and position in without_gradient else one for position, one in enumerate(logits)
+    ]
 
 
 def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
@@ -90,12 +92,12 @@ def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
 
 @contextmanager
 def batch_norm_per_group(model: nn.Module, sizes: Sequence[int]) -> Iterator[None]:
-    """Inside, BatchNorm layers take a batch as groups of `sizes`: each is normalised by itself and moves the running
+    """Inside, BatchNorm layers take a batch as groups of `sizes`: each is normalized by itself and moves the running
     statistics in its turn, as if it had come alone. The mathematics of separate passes in one pass.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     for layer in layers:
-        layer.forward = partial(_normalised_by_group, type(layer).forward, layer, list(sizes))
+        layer.forward = partial(_normalized_by_group, type(layer).forward, layer, list(sizes))
     try:
         yield
     finally:
@@ -103,7 +105,7 @@ def batch_norm_per_group(model: nn.Module, sizes: Sequence[int]) -> Iterator[Non
             del layer.forward
 
 
-def _normalised_by_group(
+def _normalized_by_group(
     forward: Callable[[nn.Module, Tensor], Tensor], layer: nn.Module, sizes: list[int], features: Tensor
 ) -> Tensor:
     return torch.cat([forward(layer, group) for group in features.split(sizes)])

@@ -56,10 +56,10 @@ def group_contrast(query: Tensor, key: Tensor, label: Tensor, queue: Tensor, tem
     num_classes, size, width = queue.shape
     own = (query * key).sum(1, keepdim=True) / temperature  # (b, 1)
     others = query @ queue.reshape(-1, width).T / temperature  # (b, c D)
-    normaliser = torch.cat([own, others], dim=1).logsumexp(1)
+    normalizer = torch.cat([own, others], dim=1).logsumexp(1)
     of_class = others.view(len(query), num_classes, size).gather(1, label[:, None, None].expand(-1, 1, size))[:, 0]
     positives = (own[:, 0] + of_class.sum(1)) / (size + 1)
-    return (normaliser - positives - math.log(size + 1)).mean()
+    return (normalizer - positives - math.log(size + 1)).mean()
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:
     return [size in by_size and file_hash(path) in by_size[size] for path, size in zip(paths, sizes, strict=True)]
 
 
-def remember(
+def tell(
     generator: ANLLatentDiffusion,
     labeled: LabeledSet,
     plan: TuningPlan,

@@ -21,7 +21,7 @@ from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
 from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
 from ssl_aug.settings import short_hash
 
-BATCH_SIZE = 250  # of looking, not of training
+BATCH_SIZE = 250  # images that the trained judge sees at once
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class SetWriter:
         name = hashlib.sha256("\n".join(request.path for request in chunk).encode()).hexdigest()[:16]
         write_manifest(self.work / f"{name}.csv", rows)
 
-    def finish(self, requests: Sequence[Request], card: str, facts: dict[str, Any]) -> SyntheticSet | None:
+    def finish(self, requests: Sequence[Request], dataset_card: str, facts: dict[str, Any]) -> SyntheticSet | None:
         """Merges the chunks into manifest.csv, in the order of the requests; None while other shards still draw.
 
         Rows that an earlier, longer run listed stay behind those of this one.
@@ -75,7 +75,7 @@ class SetWriter:
         write_manifest(self.folder / "manifest.csv", ordered)
         write_json(self.folder / "generator.json", {**self.identity, **facts, "num_images": len(ordered)})
         with written_atomically(self.folder / "README.md") as part:
-            part.write_text(card, encoding="utf-8")
+            part.write_text(dataset_card, encoding="utf-8")
         shutil.rmtree(self.work, ignore_errors=True)
         for leftover in self.folder.glob("images/*/.*.part"):  # of a process that was killed
             leftover.unlink(missing_ok=True)
