@@ -17,7 +17,7 @@ from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
 from ssl_aug.settings import short_hash
 
@@ -92,7 +92,7 @@ def _fit(network: nn.Module, labeled: LabeledSet, settings: JudgeSettings, place
     )  # fmt: skip
 
     def loss_of_step(step: int) -> Tensor:
-        rows = batch_indices(len(images), settings.batch_size, step, settings.seed)
+        rows = pass_after_pass(len(images), settings.batch_size, step, settings.seed)
         pixels = normalized(torch.from_numpy(images[rows.numpy()]).to(place.device))
         generator = torch.Generator().manual_seed(derived_seed("judge", settings.seed, step))
         views, _ = random_views(pixels, settings.smallest_crop, generator)

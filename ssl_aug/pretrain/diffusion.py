@@ -14,7 +14,7 @@ from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
 from ssl_aug.pretrain.clip import CONFIG
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement
 from ssl_aug.tuning.encodings import Encodings
 
@@ -89,7 +89,7 @@ def pretrain_unet(
         return predicted
 
     def loss_of_step(step: int) -> Tensor:
-        latents, tokens = encodings.rows(batch_indices(len(encodings), batch_size, step, seed).sort().values)
+        latents, tokens = encodings.rows(pass_after_pass(len(encodings), batch_size, step, seed).sort().values)
         t = torch.randint(0, len(alpha_bar), (len(latents),))
         eps = torch.randn_like(latents)
         is_null = torch.rand(len(latents)) < NULL_SHARE

@@ -23,7 +23,7 @@ from generators import anl
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.weights import OF_DAMAGED_FILES
-from ssl_aug.pretrain.training import batch_indices
+from ssl_aug.pretrain.training import pass_after_pass
 from ssl_aug.runtime import (
     derived_seed,
     interrupts_deferred,
@@ -179,7 +179,7 @@ def make_loss(
         mine = slice(first, first + size)
         # the whole batch is drawn, on the CPU, so that every device and every number of processes sees the same noise
         torch.manual_seed(derived_seed(options.seed, step))
-        rows = batch_indices(num_images, options.batch_size, step, options.seed)
+        rows = pass_after_pass(num_images, options.batch_size, step, options.seed)
         if options.flip:
             rows = rows + num_images * torch.randint(0, 2, rows.shape)
         t = torch.randint(0, len(alpha_bar), (len(rows),))
