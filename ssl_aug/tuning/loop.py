@@ -12,6 +12,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -169,10 +170,7 @@ def make_loss(
     loss = training_loss(model.facts.schedule)
     num_images = len(encodings) // 2 if options.flip else len(encodings)
     size = options.batch_size // (accelerator.num_processes * options.accumulation)
-
-    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
-        return predicted
+    predict = partial(model.predict, unet=unet)
 
     def loss_of_part(step: int, part: int) -> Tensor:
         first = size * (accelerator.process_index * options.accumulation + part)
