@@ -25,10 +25,10 @@ def load(settings: DataSettings) -> Dataset:
         ValueError: `data.root` is set, or the cache cannot be written to.
     """
     refuse_root(settings)
-    return listed("digits", made_once(f"digits-{VERSION}", materialise), CLASS_NAMES, NUM_TRAIN, NUM_TEST)
+    return listed("digits", made_once(f"digits-{VERSION}", materialize), CLASS_NAMES, NUM_TRAIN, NUM_TEST)
 
 
-def materialise(folder: Path) -> None:
+def materialize(folder: Path) -> None:
     """Writes `train/<class>/<number>.png` and `test/...`: RGB, 64x64 by bicubic interpolation.
 
     Of each class a third, rounded down and drawn with seed 0, is the test set.

@@ -25,7 +25,7 @@ def load(settings: DataSettings) -> Dataset:
 
     def make(folder: Path) -> None:
         with progress_bar(num_train + num_test, "rendering toycars") as bar:
-            toycars.materialise(folder, lambda written, total: bar.update(1))
+            toycars.materialize(folder, lambda written, total: bar.update(1))
 
     folder = made_once(f"toycars-{toycars.VERSION}", make)
     return listed("toycars", folder, toycars.CLASS_NAMES, num_train, num_test)

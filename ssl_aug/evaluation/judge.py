@@ -61,7 +61,6 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     network = _network(backbone_folder, len(dataset.train.class_names))
 
     def make(folder: Path) -> None:
-        folder.mkdir()
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
