@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
 from ssl_aug.data.base import Dataset
 from ssl_aug.data.cached import listed, made_once
 from ssl_aug.data.layout import refuse_root
@@ -33,10 +37,6 @@ def materialize(folder: Path) -> None:
 
     Of each class a third, rounded down and drawn with seed 0, is the test set.
     """
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     generator = np.random.RandomState(0)
     for label, class_name in enumerate(CLASS_NAMES):
