@@ -123,8 +123,8 @@ def build_backbone(timm_name: str, timm_args: dict[str, Any]) -> nn.Module:
 
 def load_backbone(folder: Path) -> nn.Module:
     """The pretrained backbone of a folder with `backbone.json` and `backbone.safetensors`, in float32."""
-    card = runtime.read_json(folder / "backbone.json")
-    network = build_backbone(card["name"], card["arguments"])
+    facts = runtime.read_json(folder / "backbone.json")
+    network = build_backbone(facts["name"], facts["arguments"])
     state = load_file(folder / "backbone.safetensors")
     missing, unknown = network.load_state_dict(state, strict=False)
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
@@ -162,11 +162,11 @@ def pretrain_backbone(
         bank: pictures and factors; the last twentieth is held out and measured at the end.
         out: folder for the result; a stopped run goes on from the checkpoint it left there.
         place: device and precision.
-        clock: seconds from any beginning; for the time in the card.
+        clock: seconds from any beginning; for the time in backbone.json.
         progress: called with (step, steps, mean loss of each task) at each checkpoint.
 
     Returns:
-        The card, as written to backbone.json.
+        What was written to backbone.json: network, data, settings, losses, accuracy, hash of the weights.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
@@ -207,9 +207,9 @@ def pretrain_backbone(
             if progress is not None:
                 progress(step + 1, settings.steps, losses)
     accuracy = held_out_accuracy(network, bank, labels, range(num_train, len(bank.rows)), place)
-    card = _write(settings, network, out, len(bank.rows), losses, accuracy, clock() - began)
+    facts = _write(settings, network, out, len(bank.rows), losses, accuracy, clock() - began)
     checkpoint.unlink(missing_ok=True)
-    return card
+    return facts
 
 
 def _masked_loss(logits: Tensor, target: Tensor) -> Tensor:
@@ -270,7 +270,7 @@ def _write(
     weights = out / "backbone.safetensors"
     with runtime.written_atomically(weights) as part:
         save_file(state, part)
-    card = {
+    facts = {
         "name": settings.timm_name,
         "arguments": settings.timm_args,
         "num_features": int(backbone.num_features),
@@ -285,5 +285,5 @@ def _write(
         "seconds": round(seconds, 1),
         "sha256": runtime.file_hash(weights),
     }
-    runtime.write_json(out / "backbone.json", card)
-    return card
+    runtime.write_json(out / "backbone.json", facts)
+    return facts

@@ -58,14 +58,14 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path, bank: SourceB
         pretrain_backbone(replace(TINY, seed=1), bank, tmp_path, PLACE, count().__next__)
 
 
-def test_what_is_written_loads_and_its_hash_is_in_the_card(tmp_path: Path, bank: SourceBank) -> None:
-    card = pretrain_backbone(TINY, bank, tmp_path, PLACE, count().__next__)
+def test_what_is_written_loads_and_its_hash_is_written_beside(tmp_path: Path, bank: SourceBank) -> None:
+    facts = pretrain_backbone(TINY, bank, tmp_path, PLACE, count().__next__)
     network = load_backbone(tmp_path).eval()
-    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, card["num_features"])
-    assert card["sha256"] == runtime.file_hash(tmp_path / "backbone.safetensors")
-    assert {"kind", "paint", "time", "model"} <= set(card["held_out_accuracy"]) <= set(TINY.tasks)
+    assert network(torch.zeros(2, 3, 64, 64)).shape == (2, facts["num_features"])
+    assert facts["sha256"] == runtime.file_hash(tmp_path / "backbone.safetensors")
+    assert {"kind", "paint", "time", "model"} <= set(facts["held_out_accuracy"]) <= set(TINY.tasks)
     written = runtime.read_json(tmp_path / "backbone.json")
-    assert (written["sha256"], written["losses"]) == (card["sha256"], card["losses"])
+    assert (written["sha256"], written["losses"]) == (facts["sha256"], facts["losses"])
 
 
 def test_labels_of_hidden_parts_are_ignored(bank: SourceBank) -> None:
