@@ -19,7 +19,7 @@ from generators.conditioning import ClipEncoder
 from generators.weights import load_weights
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
-from ssl_aug.pretrain.backbone import BackboneSettings, pretrain_backbone
+from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
 from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half, pretrain_clip
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
