@@ -1,4 +1,4 @@
-"""One resumable optimisation loop, for tuning a generator and for pretraining the embedded models.
+"""One resumable optimization loop, for tuning a generator and for pretraining the embedded models.
 
 Batches and randomness are functions of (seed, step): a run that was stopped goes on bit for bit, from any checkpoint.
 """
@@ -19,7 +19,7 @@ from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar, wri
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Optimiser and schedule of one training."""
+    """Optimizer and schedule of one training."""
 
     steps: int
     learning_rate: float  # AdamW's
@@ -41,7 +41,7 @@ def learning_rate_at(step: int, settings: LoopSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def batch_indices(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
+def pass_after_pass(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
     """(batch_size,) positions of step's batch: pass after pass over all items, each pass in an order of its own.
 
     A function of (seed, step) alone. A set smaller than the batch is repeated within it.
@@ -64,12 +64,12 @@ def train(
     label: str,
     buffers: Sequence[Tensor] = (),
 ) -> list[float]:
-    """Minimises `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
+    """Minimizes `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
 
     Args:
         parameters: what is trained, in an order that is the same at every start.
         loss_of_step: step -> scalar; called with PyTorch's seed set from (seed, step).
-        checkpoint: file for the trained weights, the optimiser and the losses so far.
+        checkpoint: file for the trained weights, the optimizer and the losses so far.
         buffers: what else training changes in place, such as the running statistics of BatchNorm.
 
     Returns:
