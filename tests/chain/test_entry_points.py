@@ -18,11 +18,11 @@ from benchmarks.methods import known_methods
 from benchmarks.run import settings_from
 from ssl_aug import tune
 from ssl_aug.command_line import compose
-from ssl_aug.generate import identity
+from ssl_aug.drawing.record import identity
 from ssl_aug.settings import Settings
 from tests.conftest import write_image_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODULE = '''
 from dataclasses import dataclass
 import torch

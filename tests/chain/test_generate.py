@@ -15,7 +15,7 @@ from ssl_aug.drawing import generator
 from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, TuneSettings, deciding
 from ssl_aug.synthetic import SetWriter, SyntheticSet
-from ssl_aug.tuning.loop import plan
+from ssl_aug.tuning import plan
 from tests.conftest import IN_BOTH_PRECISIONS, contents, write_image_folder
 
 

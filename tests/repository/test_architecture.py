@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
     "generators": {"generators"},
     "ssl_aug": {"generators", "ssl_aug"},

@@ -24,7 +24,7 @@ from ssl_aug.export.content import Content
 from ssl_aug.export.folder import folder_name
 from ssl_aug.export.lists import replay
 from tests.conftest import write_image_folder
-from tests.export.world import HOSTILE, make_content, save_picture
+from tests.ssl_aug.export.world import HOSTILE, make_content, save_picture
 
 
 def exported(content: Content, to: str, out: Path, **options: object) -> Path:

@@ -17,7 +17,7 @@ from ssl_aug.export.live import arrays, load, sklearn_arrays, torch_dataset
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_pytorch_loads_pictures_and_labels(content: Content) -> None:
