@@ -19,7 +19,7 @@ from ssl_aug.tuning.encodings import images_to_tensor
 
 PIXEL_FOLD = 4  # all 16x16 convolutions: narrow layers at full resolution are slow on CPUs
 KL_WEIGHT = 1e-6  # keeps the latents' scale bounded, as in latent diffusion's KL autoencoders
-EDGE_WEIGHT = 0.5  # of the difference of neighbouring pixels, beside the pixels themselves
+EDGE_WEIGHT = 0.5  # of the difference of neighboring pixels, beside the pixels themselves
 PERCEPTUAL_WEIGHT = 1.0  # of the distance in CLIP's features, beside the reconstruction loss
 LARGEST_NOISE = 0.08  # standard deviation of noise on the decoder's scaled latents: a network's are never exact
 

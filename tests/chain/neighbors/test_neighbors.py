@@ -1,4 +1,4 @@
-"""Other libraries read our exports and live objects. `make neighbours` installs them and runs these tests."""
+"""Other libraries read our exports and live objects. `make neighbors` installs them and runs these tests."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from ssl_aug.export.content import Content
 from ssl_aug.export.live import huggingface_dataset
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
-from tests.export.world import HOSTILE, make_content
+from tests.ssl_aug.export.world import HOSTILE, make_content
 
-pytestmark = [pytest.mark.neighbours, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.neighbors, pytest.mark.filterwarnings("ignore")]
 
-ROOT = Path(__file__).resolve().parents[2]
-LIBRARY = Path(sys.prefix) / "neighbours"  # where `make neighbours` puts semilearn, which no resolver would take
+ROOT = Path(__file__).resolve().parents[3]
+LIBRARY = Path(sys.prefix) / "neighbors"  # where `make neighbors` puts semilearn, which no resolver would take
 
 
 def snippet_of(folder: Path) -> str:
