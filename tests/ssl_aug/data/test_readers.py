@@ -698,9 +698,9 @@ def test_an_image_that_is_gone_and_a_folder_are_named(tmp_path):
     with pytest.raises(FileNotFoundError) as error:
         read_rgb(tmp_path / "gone.png")
     one_line(error, tmp_path / "gone.png", "put it back")
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError) as not_a_file:
         read_rgb(tmp_path)
-    one_line(error, tmp_path, "remove it or replace it")
+    one_line(not_a_file, tmp_path, "remove it or replace it")
 
 
 @given(width=st.integers(1, 40), height=st.integers(1, 40), size_px=st.integers(1, 24))

@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_pytorch_loads_pictures_and_labels(content: Content) -> None:
+    assert content.synthetic is not None
     both = content.split.labeled.with_synthetic(content.synthetic)
     dataset = torch_dataset(both, pil_to_tensor)
     assert (dataset.classes, dataset.targets) == (list(both.class_names), list(both.labels))
