@@ -77,8 +77,10 @@ def test_resume_takes_its_settings_from_the_run(words: list[str], tmp_path: Path
         settings_from([f"resume={folder}", "train.steps=9"])
     with pytest.raises(FileNotFoundError, match="no run folder"):
         settings_from([f"resume={tmp_path / 'nowhere'}"])
-    settings = settings_from([f"resume={folder}", "device=cpu"])
-    assert dataclasses.replace(settings, resume=None) == settings_from([*words, "train.steps=1"])
+    settings, asked = settings_from([f"resume={folder}", "device=cpu"]), settings_from([*words, "train.steps=1"])
+    assert settings.sampling() == asked.sampling()  # config.yaml says what held, also where nothing was asked
+    held = {field.name: getattr(asked, field.name) for field in dataclasses.fields(asked.sampling())}
+    assert dataclasses.replace(settings, resume=None, **held) == asked
 
 
 def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:

