@@ -73,7 +73,7 @@ def test_losses_need_torch_alone() -> None:
     assert done.stdout == "pseudo_label_loss flexible_thresholds\n", done.stderr
 
 
-def test_adapters_import_no_other_library_before_they_are_called() -> None:
+def test_live_objects_import_no_other_library_before_they_are_asked_for() -> None:
     code = "import sys, ssl_aug.export.live; print({'torch', 'datasets', 'semilearn', 'sklearn'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "set()\n"
