@@ -26,12 +26,13 @@ from ssl_aug.runtime import derived_seed
 Batch = tuple[Labeled, Unlabeled | None]
 
 
-def batch_indices(num_images: int, batch_size: int, seed: int, step: int) -> list[int]:
+def whole_batches_of_passes(num_images: int, batch_size: int, step: int, seed: int) -> list[int]:
     """Which images batch `step` holds: shuffled passes over all images, without replacement within a pass.
 
-    A pass drops its last, incomplete batch, as the benchmark's loader does. Where a pass has fewer images
-    than a batch, that loader would give nothing at all and never train; here the batch is filled from as many
-    passes as it takes, so that every image comes equally often, give or take one.
+    A pass drops its last, incomplete batch, as the benchmark's loader does; `ssl_aug.pretrain.training.pass_after_pass`
+    lets it run on into the next pass. Where a pass has fewer images than a batch, that loader would give nothing at all
+    and never train; here the batch is filled from as many passes as it takes, so that every image comes equally often,
+    give or take one.
     """
     if num_images >= batch_size:
         pass_number, position = divmod(step, num_images // batch_size)
@@ -124,16 +125,18 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     def _labeled_indices(self, seed: int, step: int) -> list[int]:
         size = self.batch_sizes[0]
         if self.synthetic_share is None:
-            return batch_indices(len(self.labeled), size, seed, step)
+            return whole_batches_of_passes(len(self.labeled), size, step, seed)
         num_synthetic = min(max(round(self.synthetic_share * size), 1), size - 1)
-        real = batch_indices(self.num_real, size - num_synthetic, derived_seed(seed, "real"), step)
-        drawn = batch_indices(len(self.labeled) - self.num_real, num_synthetic, derived_seed(seed, "synthetic"), step)
+        real = whole_batches_of_passes(self.num_real, size - num_synthetic, step, derived_seed(seed, "real"))
+        drawn = whole_batches_of_passes(
+            len(self.labeled) - self.num_real, num_synthetic, step, derived_seed(seed, "synthetic")
+        )
         return [*real, *(self.num_real + i for i in drawn)]
 
     def _unlabeled(self, step: int) -> Unlabeled:
         assert self.unlabeled is not None
         seed = derived_seed(self.seed, "unlabeled")
-        index = batch_indices(len(self.unlabeled), self.batch_sizes[1], seed, step)
+        index = whole_batches_of_passes(len(self.unlabeled), self.batch_sizes[1], step, seed)
         weak, strong = self._views([self.unlabeled[i] for i in index], seed, step)
         return Unlabeled(weak, strong, torch.tensor(index))
 

@@ -76,17 +76,16 @@ class ANLLatentDiffusion:
         tokens = self._tokens(reference, class_names, seeds)
         null_tokens = model.null_tokens(len(seeds), 1 if tokens is None else tokens.shape[1])
 
-        def predict(latents: Tensor, timestep: Tensor) -> Tensor:
-            conditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=tokens).sample
+        def guided_prediction(latents: Tensor, timestep: Tensor) -> Tensor:
+            conditional = model.predict(latents, timestep, tokens)
             if settings.guidance == 1:
                 return conditional
-            unconditional: Tensor = model.unet(latents, timestep, encoder_hidden_states=null_tokens).sample
-            return guided(conditional, unconditional, settings.guidance)
+            return guided(conditional, model.predict(latents, timestep, null_tokens), settings.guidance)
 
         noise = seeded_noise(seeds, self._latent_shape).to(reference.device)
         start = model.encode(reference) if settings.strength < 1 else None
         latents = sample(
-            predict, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength
+            guided_prediction, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength
         )
         return model.decode(latents)
 

@@ -9,6 +9,7 @@ no condition is not zero.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,19 @@ class LatentDiffusion(nn.Module):
             )
         self.register_buffer("null_token", torch.zeros(1, self.clip.width), persistent=False)
         self.is_unconditional = False  # whether the UNet takes no condition at all (`anl.make_unconditional`)
+
+    def predict(self, z_t: Tensor, t: Tensor, c: Tensor | None, unet: Callable[..., Any] | None = None) -> Tensor:
+        """What the UNet predicts of noisy latents: the noise, or v, whichever the schedule says.
+
+        Args:
+            z_t: (b, c, h, w) noisy latents.
+            t: (b,) timesteps, or one for all.
+            c: (b, n, d) condition tokens; an unconditional model makes no use of them.
+            unet: the model's own in a wrapping (of several processes, compiled); None: as it is.
+        """
+        network = self.unet if unet is None else unet
+        predicted: Tensor = network(z_t, t, encoder_hidden_states=None if self.is_unconditional else c).sample
+        return predicted
 
     def null_tokens(self, num_images: int, num_tokens: int) -> Tensor:
         """(b, n, d) conditions that stand for no condition."""

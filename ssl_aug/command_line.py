@@ -99,6 +99,16 @@ def _refuse_words_of_tuning(generator: str | None, words: Sequence[str]) -> None
             raise ValueError(f"{word} needs a trained null token, and generator={generator} has none: leave it out")
 
 
+def refuse_existing(out: Path) -> None:
+    """A command's `--out` names a new folder: asked before the work, for nothing is overwritten after it either.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    if out.exists() or out.is_symlink():
+        raise FileExistsError(f"--out {out} exists already: name a new folder, nothing is overwritten")
+
+
 def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
     """A command line's words with every flag as the setting that it is a second name for.
 

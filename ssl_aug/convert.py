@@ -13,28 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ssl_aug.runtime import command, file_hash
-
-
-def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
-    """Writes `out` whole, or not at all.
-
-    Raises:
-        FileNotFoundError: no such checkpoint, or no CLIP weights.
-        FileExistsError: `out` is there already.
-        ValueError: the file is not the published checkpoint.
-    """
-    from generators import compvis, ldm
-    from generators.files import written_whole
-
-    if out.exists():
-        raise FileExistsError(f"--out {out} exists already: name a new folder")
-    with written_whole(out) as part:
-        model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
-        model.facts.source_sha256 = file_hash(checkpoint)
-        ldm.save(model, part, with_clip=clip is not None)
-    count = sum(parameter.numel() for parameter in model.unet.parameters()) / 1e6
-    print(f"{out}: UNet of {count:.2f} M parameters, autoencoder, null token{', CLIP' if clip else ''}")
+from ssl_aug.runtime import command
 
 
 class _OneLineParser(argparse.ArgumentParser):
@@ -52,6 +31,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clip")
     given = parser.parse_args(arguments)
+    from ssl_aug.importing.checkpoint import convert
+
     convert(given.checkpoint, given.out, given.clip)
 
 

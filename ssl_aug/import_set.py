@@ -14,185 +14,15 @@ An image that is one of the test set, pixel for pixel, is refused.
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import sys
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ssl_aug.command_line import compose, overrides_of
-from ssl_aug.data.base import LabeledSet, Split
-from ssl_aug.data.build import load_split
-from ssl_aug.data.image_folder import images_below
-from ssl_aug.data.reading import read_square
-from ssl_aug.export.content import LINKS, Picture, put, staged
 from ssl_aug.help import generation_help
-from ssl_aug.runtime import command, progress_bar, versions, write_json
-from ssl_aug.settings import Settings
-from ssl_aug.synthetic import SyntheticSet, class_folder, write_manifest
+from ssl_aug.importing.settings import ImportSettings
+from ssl_aug.runtime import command
 
 FLAGS = {"--out": "out", "--made-by": "made_by", "--link": "link"}
 SWITCHES = {"--dry-run": "dry_run"}
-COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy
-LEAK = (
-    "what made these images is not known here: if it has seen test images, or labels that this split hides, "
-    "accuracies with them say nothing"
-)
-
-
-@dataclass(frozen=True)
-class ImportSettings(Settings):
-    """Where images come from and go to, beside all that names the split."""
-
-    folder: str | None = None  # of the images
-    out: str | None = None  # folder of the set; must not exist
-    made_by: str | None = None  # which generator, in words
-    link: str = "copy"  # copy, hard or symbolic
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.folder is None or self.out is None:
-            raise ValueError("name the folder of the images, and with --out a new one for the set; see --help")
-        if self.made_by is None:
-            raise ValueError("--made-by is missing: say in words which generator made the images, it is kept with them")
-        if self.link not in LINKS:
-            raise ValueError(f"--link {self.link}: choose one of {', '.join(LINKS)}")
-
-
-def import_set(settings: ImportSettings) -> SyntheticSet | None:
-    """Writes the set whole, or not at all; None after a dry run.
-
-    Raises:
-        ValueError: a folder that is no class, a source that is no labeled image, a copy of a test image.
-        FileNotFoundError, FileExistsError: no images, or `out` is there already.
-    """
-    _, split = load_split(settings.data)
-    folder, out = Path(str(settings.folder)), Path(str(settings.out))
-    images = labeled_images(folder, split.labeled)
-    sources = read_sources(folder / "sources.csv", split.labeled)
-    unknown = sorted(sources.keys() - {str(path.relative_to(folder)) for path, _ in images})
-    if unknown:
-        raise ValueError(f"{folder / 'sources.csv'} names {unknown[0]}, which is not in {folder}")
-    if settings.dry_run:
-        print(f"would take {len(images)} images of {len({label for _, label in images})} classes into {out}")
-        return None
-    _refuse_copies([path for path, _ in images], split)
-    per_class = Counter(split.labeled.labels)
-    with staged(out) as part, progress_bar(len(images), "importing") as bar:
-        rows, seen = [], Counter[object]()
-        for number, (path, label) in enumerate(images):
-            source = sources.get(str(path.relative_to(folder)), "")
-            # k: the how-manieth of its source; where that is not known, as if the class's sources took turns
-            k = seen[source] if source else seen[label] // per_class[label]
-            seen[source or label] += 1
-            inner = Path("images") / class_folder(label, split.labeled.class_names)
-            picture = Picture(path, "synthetic", number, label)
-            target, sha256 = put(picture, part / inner / f"{picture.stem}_{k}", settings.link)
-            rows.append({
-                "path": str(target.relative_to(part)), "label": str(label),
-                "class_name": split.labeled.class_names[label], "source": source, "k": str(k), "sha256": sha256,
-            })  # fmt: skip
-            bar.update()
-        write_manifest(part / "manifest.csv", rows)
-        write_json(part / "generator.json", {
-            "labeled_set_id": split.labeled.id, "imported": True, "made_by": settings.made_by,
-            "num_images": len(rows), "versions": versions(),
-        })  # fmt: skip
-        (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")
-    needed = 1 + max(int(row["k"]) for row in rows)
-    print(f"{len(rows)} images in {out}; benchmarks.run takes them all with per_sample={needed}")
-    print(f"warning: {LEAK}", file=sys.stderr)
-    missing = sorted(set(range(len(split.labeled.class_names))) - {label for _, label in images})
-    if missing:
-        print(f"warning: no images of {len(missing)} classes, among them "
-              f"{split.labeled.class_names[missing[0]]!r}", file=sys.stderr)  # fmt: skip
-    return SyntheticSet.open(out)
-
-
-def labeled_images(folder: Path, labeled: LabeledSet) -> list[tuple[Path, int]]:
-    """(path, class index) of every image in the class folders, class after class, names sorted.
-
-    A class folder bears the class's name, or the name that our own sets and exports give it.
-
-    Raises:
-        FileNotFoundError: no such folder, or no images in it.
-        ValueError: a folder with images that is no class.
-    """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder; give one with a folder of images for each class")
-    names = {name: label for label, name in enumerate(labeled.class_names)}
-    names |= {class_folder(label, labeled.class_names): label for label in names.values()}
-    found = []
-    for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
-        paths = images_below(inner)
-        if inner.name not in names and paths:
-            raise ValueError(
-                f"{inner}: the data have no class of this name; theirs are {_some(labeled.class_names)}: rename it"
-            )
-        found += [(path, names[inner.name]) for path in paths]
-    if not found:
-        raise FileNotFoundError(f"{folder} holds no images in class folders")
-    return sorted(found, key=lambda item: (item[1], str(item[0])))
-
-
-def read_sources(path: Path, labeled: LabeledSet) -> dict[str, str]:
-    """path in the folder -> key of the labeled image that it was made from; empty where there is no such file.
-
-    Raises:
-        ValueError: other columns, or a source that is not one of the labeled images.
-    """
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if not {"path", "source"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{path} has the columns {reader.fieldnames}: it needs path and source")
-        rows = {row["path"]: row["source"] for row in reader}
-    keys = {example.key for example in labeled.examples}
-    wrong = next((source for source in rows.values() if source not in keys), None)
-    if wrong is not None:
-        raise ValueError(
-            f"{path} names the source {wrong!r}, which is not one of the {len(keys)} labeled images of this split "
-            f"(they are written {next(iter(sorted(keys)))!r})"
-        )
-    return rows
-
-
-def _refuse_copies(paths: Iterable[Path], split: Split) -> None:
-    held_out = (*split.test.examples, *(split.validation.examples if split.validation else ()))
-    test = {_fingerprint(example.path): example.path for example in held_out}
-    unlabeled = {_fingerprint(path): path for path in split.unlabeled}
-    copies = 0
-    for path in paths:
-        mark = _fingerprint(path)
-        if mark in test:
-            raise ValueError(
-                f"{path} is a copy of the test or validation image {test[mark]}: accuracies with it would say nothing"
-            )
-        copies += mark in unlabeled
-    if copies:
-        print(f"warning: {copies} images are copies of unlabeled ones, so that their labels are no longer hidden",
-              file=sys.stderr)  # fmt: skip
-
-
-def _fingerprint(path: Path) -> bytes:
-    return hashlib.sha256(read_square(path, COMPARED_PX).tobytes()).digest()
-
-
-def _card(settings: ImportSettings, labeled: LabeledSet, count: int) -> str:
-    return (
-        "---\ntags: [synthetic, image-classification]\n---\n"
-        f"# Imported images for {settings.data.name}, {settings.data.labels_per_class} labels per class\n\n"
-        f"{count} images, made by: {settings.made_by}. Taken in for labeled set {labeled.id} "
-        f"(split {settings.data.split_seed}).\n\nNote: {LEAK}.\n"
-    )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(repr(name) for name in names[:5]) + rest
 
 
 def overrides(words: list[str]) -> list[str]:
@@ -212,7 +42,10 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         print(generation_help(__doc__ or ""))
         return
-    import_set(compose("import_set", overrides(words), ImportSettings))
+    settings = compose("import_set", overrides(words), ImportSettings)
+    from ssl_aug.importing.images import import_set
+
+    import_set(settings)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ class Dataset:
 
     @property
     def training_images(self) -> tuple[Path, ...]:
-        """Every image that may be learnt from without its label: never one of the test set."""
+        """Every image that may be learned from without its label: never one of the test set."""
         return self.train.paths + self.extra_unlabeled
 
 

@@ -3,51 +3,67 @@
 from __future__ import annotations
 
 import errno
-import shutil
-import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from generators.files import written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.runtime import cache_folder
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
-    """The cache's folder of that name, made where there is none: whole or not there at all.
-
-    Processes that start at once all make it; the first one's stays.
+    """The cache's folder of that name, made where there is none.
 
     Args:
-        make: writes a folder, which does not exist yet when it is called.
+        make: writes into a folder, which is empty when it is called.
 
     Raises:
         ValueError: the cache cannot be written to, or its disk is full.
     """
     folder = cache_folder() / name
-    if folder.is_dir():
+    if folder.is_dir():  # whoever may read the cache need not be allowed to write to it
         return folder
-    staging = folder.with_name(f".{name}.{uuid.uuid4().hex}.part")
+    _require_writable(folder.parent)
     try:
-        staging.mkdir(parents=True)
+        make_whole(folder, make)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise ValueError(
+            f"no space left on the disk of the cache folder {folder.parent}: "
+            "free some, or set SSL_AUG_CACHE to a folder on another disk"
+        ) from error
+    return folder
+
+
+def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
+    """Makes `folder` where there is none: whole or not there at all.
+
+    Processes that start at once all make it; the first one's stays.
+
+    Args:
+        make: writes into a folder, which is empty when it is called.
+    """
+    if folder.is_dir():
+        return
+    try:
+        with written_whole(folder) as part:
+            make(part)
+    except FileExistsError:
+        if not folder.is_dir():  # it is no other process's work
+            raise
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder):
+            pass
     except OSError as error:
         raise ValueError(
-            f"the cache folder {folder.parent} cannot be written to ({error.strerror}): "
-            "set SSL_AUG_CACHE to a folder that can"
+            f"the cache folder {folder} cannot be written to ({error.strerror}): set SSL_AUG_CACHE to a folder that can"
         ) from error
-    try:
-        make(staging / name)
-        (staging / name).rename(folder)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise ValueError(
-                f"no space left on the disk of the cache folder {folder.parent}: "
-                "free some, or set SSL_AUG_CACHE to a folder on another disk"
-            ) from error
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return folder
 
 
 def listed(name: str, folder: Path, class_names: Sequence[str], num_train: int, num_test: int) -> Dataset:

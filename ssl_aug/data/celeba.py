@@ -1,6 +1,6 @@
 """CelebA (Liu et al., 2015) in the layout of `torchvision.datasets.CelebA`, with one attribute as the class.
 
-CelebA has no classes but 40 attributes, each there or not: `data.attribute` says which is learnt.
+CelebA has no classes but 40 attributes, each there or not: `data.attribute` says which is learned.
 The validation images join the unlabeled set.
 """
 

@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
 from ssl_aug.data.base import Dataset
 from ssl_aug.data.cached import listed, made_once
 from ssl_aug.data.layout import refuse_root
@@ -25,18 +29,14 @@ def load(settings: DataSettings) -> Dataset:
         ValueError: `data.root` is set, or the cache cannot be written to.
     """
     refuse_root(settings)
-    return listed("digits", made_once(f"digits-{VERSION}", materialise), CLASS_NAMES, NUM_TRAIN, NUM_TEST)
+    return listed("digits", made_once(f"digits-{VERSION}", materialize), CLASS_NAMES, NUM_TRAIN, NUM_TEST)
 
 
-def materialise(folder: Path) -> None:
+def materialize(folder: Path) -> None:
     """Writes `train/<class>/<number>.png` and `test/...`: RGB, 64x64 by bicubic interpolation.
 
     Of each class a third, rounded down and drawn with seed 0, is the test set.
     """
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
     digits = load_digits()
     generator = np.random.RandomState(0)
     for label, class_name in enumerate(CLASS_NAMES):

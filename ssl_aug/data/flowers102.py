@@ -8,7 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.data.layout import data_root, read_mat, require_images
+from ssl_aug.data.layout import data_root, require_images
+from ssl_aug.data.matlab import read_mat
 from ssl_aug.settings import DataSettings
 
 FOLDER = "flowers-102"

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def read_rgb(path: Path) -> Image.Image:
@@ -49,7 +46,7 @@ def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known: save it with 8 bits per channel")
-    if image.mode.startswith("I"):  # 16 bits of grey, which convert() would clip to white instead of scaling
+    if image.mode.startswith("I"):  # 16 bits of gray, which convert() would clip to white instead of scaling
         return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

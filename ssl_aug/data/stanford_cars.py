@@ -11,7 +11,8 @@ from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
-from ssl_aug.data.layout import data_root, read_mat, require_images
+from ssl_aug.data.layout import data_root, require_images
+from ssl_aug.data.matlab import read_mat
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings

@@ -9,6 +9,7 @@ from ssl_aug.data.cached import listed, made_once
 from ssl_aug.data.layout import refuse_root
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
+from ssl_aug.world import toycars
 
 
 def load(settings: DataSettings) -> Dataset:
@@ -17,15 +18,13 @@ def load(settings: DataSettings) -> Dataset:
     Raises:
         ValueError: `data.root` is set, or the cache cannot be written to.
     """
-    from ssl_aug.world import toycars
-
     refuse_root(settings)
     num_train = len(toycars.CLASS_NAMES) * toycars.NUM_TRAIN_PER_CLASS
     num_test = len(toycars.CLASS_NAMES) * toycars.NUM_TEST_PER_CLASS
 
     def make(folder: Path) -> None:
         with progress_bar(num_train + num_test, "rendering toycars") as bar:
-            toycars.materialise(folder, lambda written, total: bar.update(1))
+            toycars.materialize(folder, lambda written, total: bar.update(1))
 
     folder = made_once(f"toycars-{toycars.VERSION}", make)
     return listed("toycars", folder, toycars.CLASS_NAMES, num_train, num_test)

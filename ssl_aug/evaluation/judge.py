@@ -17,7 +17,7 @@ from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
 from ssl_aug.settings import short_hash
 
@@ -61,7 +61,6 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     network = _network(backbone_folder, len(dataset.train.class_names))
 
     def make(folder: Path) -> None:
-        folder.mkdir()
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
         weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
@@ -92,7 +91,7 @@ def _fit(network: nn.Module, labeled: LabeledSet, settings: JudgeSettings, place
     )  # fmt: skip
 
     def loss_of_step(step: int) -> Tensor:
-        rows = batch_indices(len(images), settings.batch_size, step, settings.seed)
+        rows = pass_after_pass(len(images), settings.batch_size, step, settings.seed)
         pixels = normalized(torch.from_numpy(images[rows.numpy()]).to(place.device))
         generator = torch.Generator().manual_seed(derived_seed("judge", settings.seed, step))
         views, _ = random_views(pixels, settings.smallest_crop, generator)

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ssl_aug.data.base import LabeledSet, Split
-from ssl_aug.data.reading import read_rgb
 from ssl_aug.synthetic import SCORES, SyntheticSet
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 PARTS = ("real", "synthetic", "unlabeled", "test")
-LINKS = ("copy", "hard", "symbolic")
 COLUMNS = (
     "path", "part", "label", "class_name", "source", "k", "seed",
     "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
@@ -102,7 +96,7 @@ class Content:
 class Options:
     """How images are put into an export."""
 
-    link: str = "copy"  # one of LINKS
+    link: str = "copy"  # one of `data.copying.LINKS`
     image_size: int | None = None  # pixels of the side, where a target wants one size
     tllib_seed: int = 0  # --seed of the TLlib run that replays the labeled draw
 
@@ -119,80 +113,6 @@ class Exported:
 # write(content, folder, final, options, placed) -> the README's loading snippet. `final` is the folder's name when all
 # is done; placed(picture, name in the export, sha256) is to be called for each image
 Placed = Callable[[Picture, str, str], None]
-
-
-def put(picture: Picture, stem: Path, link: str) -> tuple[Path, str]:
-    """Puts an image into the export; returns its path and sha256.
-
-    A JPEG or PNG with 8-bit RGB pixels, upright and opaque, is taken as it is. Anything else, which some reader would
-    see otherwise than we do, is written anew as an RGB PNG.
-
-    Args:
-        stem: the path without its suffix.
-        link: copy, hard or symbolic.
-
-    Raises:
-        ValueError: the image cannot be read, or a hard link would lead to another disk.
-    """
-    suffix = _plain_suffix(picture.path)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    target = stem.with_name(stem.name + (suffix or ".png"))
-    if suffix is None:
-        read_rgb(picture.path).save(target, "PNG")
-    elif link == "copy":
-        shutil.copyfile(picture.path, target)
-    elif link == "hard":
-        try:
-            os.link(picture.path.resolve(), target)
-        except OSError as error:
-            raise ValueError(
-                f"--link hard: {picture.path} cannot be linked from {stem.parent} ({error.strerror}): "
-                "export to a folder on the same disk, or use --link copy or symbolic"
-            ) from error
-    else:
-        target.symlink_to(picture.path.resolve())
-    with target.open("rb") as file:
-        return target, hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain_suffix(path: Path) -> str | None:
-    from PIL import Image
-
-    try:
-        with Image.open(path) as image:
-            is_deep = any("16" in str(tile) for tile in image.tile)  # Pillow calls 16 bits per channel RGB, too
-            image.load()  # all of it: a truncated file is no image
-            suffix = {"JPEG": ".jpg", "PNG": ".png"}.get(image.format or "")
-            is_plain = (
-                image.mode == "RGB"
-                and not is_deep
-                and not image.has_transparency_data
-                and getattr(image, "n_frames", 1) == 1
-                and image.getexif().get(0x0112, 1) == 1  # orientation: upright
-            )
-    except (FileNotFoundError, PermissionError, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises what its decoders stumble on, as `read_rgb` says
-        raise ValueError(f"{path} cannot be read as an image: remove it or replace it") from error
-    return suffix if is_plain else None
-
-
-@contextmanager
-def staged(out: Path) -> Iterator[Path]:
-    """A folder that becomes `out` when the block ends well and is gone when it does not.
-
-    Raises:
-        FileExistsError: `out` is there already.
-    """
-    if out.exists() or out.is_symlink():
-        raise FileExistsError(f"--out {out} exists already: name a new folder, nothing is overwritten")
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
-        yield part
-        part.rename(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.export.content import Content, Exported, Options, Placed, put
+from ssl_aug.export.content import Content, Exported, Options, Placed
 from ssl_aug.synthetic import class_folder
 
 # words that Hugging Face's folder reader takes for the name of a split, wherever they stand in a path
@@ -33,7 +34,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     for picture in content.pictures("real", "synthetic", "unlabeled", "test"):
         inner = "all" if picture.label is None else folder_name(picture.label, content.class_names)
         for place in places.get(picture.part, ("test",)):
-            path, sha256 = put(picture, folder / place / inner / picture.stem, options.link)
+            path, sha256 = put(picture.path, folder / place / inner / picture.stem, options.link)
             if place != "labeled_real":
                 placed(picture, str(path.relative_to(folder)), sha256)
     unlabeled = 'unlabeled = ImageFolder(f"{root}/unlabeled")  # its labels say nothing\n'

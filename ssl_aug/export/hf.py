@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, put
+from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 
 SPLITS = {"real": "labeled", "synthetic": "labeled", "unlabeled": "unlabeled", "test": "test"}
 # of a synthetic image, and what stands for "not drawn": without a value a column would have another type in each split
@@ -32,7 +33,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             files[split] = stack.enter_context((folder / split / "metadata.jsonl").open("w", encoding="utf-8"))
         for picture in content.pictures(*PARTS):
             split = SPLITS[picture.part]
-            path, sha256 = put(picture, folder / split / "images" / picture.stem, options.link)
+            path, sha256 = put(picture.path, folder / split / "images" / picture.stem, options.link)
             row = {
                 "file_name": f"images/{path.name}",
                 "label": -1 if picture.label is None else picture.label,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.data.split import draw_labeled
-from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, put
+from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 
 LISTS = {  # part -> the lists that it is in
     "real": ("labeled", "labeled_real"),
@@ -31,7 +32,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
         names = [name for part in PARTS for name in LISTS[part] if content.synthetic or part != "synthetic"]
         files = {name: stack.enter_context((folder / f"{name}.txt").open("w")) for name in dict.fromkeys(names)}
         for picture in content.pictures(*PARTS):
-            path, sha256 = put(picture, folder / "images" / picture.part / picture.stem, options.link)
+            path, sha256 = put(picture.path, folder / "images" / picture.part / picture.stem, options.link)
             name = str(path.relative_to(folder))
             for target in LISTS[picture.part]:
                 files[target].write(f"{name} {picture.label or 0}\n")

@@ -1,4 +1,4 @@
-"""Labeled sets as live objects of other libraries, each imported only when its function is called.
+"""Labeled sets as live objects of other libraries; each library need be there only when its function is called.
 
 from ssl_aug.export.live import load, torch_dataset
 
@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
 
 from ssl_aug.command_line import compose
 from ssl_aug.data.base import Example, LabeledSet, Split
@@ -19,11 +23,6 @@ from ssl_aug.data.build import load_split
 from ssl_aug.data.reading import read_rgb, read_square
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import open_for
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
 
 
 def load(*words: str, augment: bool = True) -> Split:
@@ -88,11 +87,13 @@ def torch_dataset(labeled: LabeledSet, transform: Callable[[Image], Any] | None 
 
 def huggingface_dataset(labeled: LabeledSet) -> Any:
     """The set as a `datasets.Dataset` with the columns `image` and `label` (a ClassLabel). Needs `datasets`."""
-    from datasets import ClassLabel, Dataset, Features, Image
+    import datasets
 
-    features = Features({"image": Image(), "label": ClassLabel(names=list(labeled.class_names))})
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(labeled.class_names))}
+    )
     columns = {"image": [str(path) for path in labeled.paths], "label": list(labeled.labels)}
-    return Dataset.from_dict(columns, features=features)
+    return datasets.Dataset.from_dict(columns, features=features)
 
 
 def semilearn_datasets(split: Split, algorithm: str, weak: Any, strong: Any, evaluation: Any) -> tuple[Any, Any, Any]:
@@ -123,8 +124,6 @@ def semilearn_datasets(split: Split, algorithm: str, weak: Any, strong: Any, eva
 
 def arrays(labeled: LabeledSet, image_size: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """(n, image_size, image_size, 3) uint8 pixels and (n,) class indices."""
-    import numpy as np
-
     pixels = np.empty((len(labeled), image_size, image_size, 3), dtype=np.uint8)
     for row, path in zip(pixels, labeled.paths, strict=True):
         row[:] = read_square(path, image_size)
@@ -136,8 +135,6 @@ def sklearn_arrays(split: Split, image_size: int) -> tuple[NDArray[np.float32], 
 
     X is (n, image_size * image_size * 3), pixels in [0, 1].
     """
-    import numpy as np
-
     unlabeled = LabeledSet(tuple(Example(path, -1) for path in split.unlabeled), split.labeled.class_names)
     parts = [arrays(labeled, image_size) for labeled in (split.labeled, unlabeled)]
     rows = [part[0].reshape(len(part[0]), image_size * image_size * 3) for part in parts]

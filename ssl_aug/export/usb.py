@@ -13,8 +13,9 @@ from typing import TextIO
 
 import numpy as np
 
+from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed, put
+from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 
 INNER = Path("semi_fgvc") / "semi_aves"
 # the library's file names; two relatives of it read the unlabeled list under the second name
@@ -42,7 +43,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
                     for part in parts:
                         lists[part].append(opened)
         for picture in content.pictures(*PARTS):
-            path, sha256 = put(picture, folder / "images" / picture.part / picture.stem, options.link)
+            path, sha256 = put(picture.path, folder / "images" / picture.part / picture.stem, options.link)
             name = str(path.relative_to(folder))
             for file in lists[picture.part]:
                 file.write(f"{final / name} {picture.label or 0}\n")

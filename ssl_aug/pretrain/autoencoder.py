@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement
 from ssl_aug.tuning.encodings import images_to_tensor
 
@@ -92,7 +92,7 @@ def pretrain_autoencoder(
     settings = LoopSettings(steps, 1e-3, schedule="cosine", warmup_steps=min(100, steps // 10), seed=seed)
 
     def loss_of_step(step: int) -> Tensor:
-        chosen = batch_indices(len(images), batch_size, step, seed).sort().values.numpy()
+        chosen = pass_after_pass(len(images), batch_size, step, seed).sort().values.numpy()
         batch = images_to_tensor(images[chosen]).to(place.device)
         folded = F.pixel_unshuffle(batch, PIXEL_FOLD).contiguous(memory_format=torch.channels_last)
         with place.autocast():
@@ -122,7 +122,7 @@ def sharpen_decoder(
     settings = LoopSettings(steps, 4e-4, schedule="cosine", warmup_steps=min(50, steps // 10), seed=seed)
 
     def loss_of_step(step: int) -> Tensor:
-        chosen = batch_indices(len(images), batch_size, step, seed).sort().values.numpy()
+        chosen = pass_after_pass(len(images), batch_size, step, seed).sort().values.numpy()
         batch = images_to_tensor(images[chosen]).to(place.device)
         noise = LARGEST_NOISE * torch.rand(len(batch), 1, 1, 1) * torch.randn(len(batch), *model.latent_shape)
         with place.autocast():

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ssl_aug import runtime
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, learning_rate_at
+from ssl_aug.pretrain.training import LoopSettings, learning_rate_at, pass_after_pass
 from ssl_aug.world.carmodel import GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES
 from ssl_aug.world.scene import PAINTS, TIMES, VIEWS
 from ssl_aug.world.source_bank import SourceBank
@@ -183,7 +183,7 @@ def pretrain_backbone(
     for step in range(first, settings.steps):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at(step, schedule)
-        chosen = batch_indices(num_train, settings.batch_size, step, settings.seed).sort().values
+        chosen = pass_after_pass(num_train, settings.batch_size, step, settings.seed).sort().values
         generator = torch.Generator().manual_seed(runtime.derived_seed("backbone", settings.seed, step))
         pixels = normalized(torch.from_numpy(bank.images[chosen.numpy()]).to(place.device))
         pixels, flipped = random_views(pixels, settings.crop, generator)

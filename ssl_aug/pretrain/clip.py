@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder
 from generators.masks import erase, mask_box
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement, derived_seed
 from ssl_aug.tuning.encodings import images_to_tensor
 from ssl_aug.world.scene import VIEWS
@@ -122,7 +122,7 @@ def pretrain_clip(
     settings = LoopSettings(steps, 1e-3, 0.05, "cosine", warmup_steps=min(200, steps // 10), seed=seed)
 
     def loss_of_step(step: int) -> Tensor:
-        rows = batch_indices(len(images), batch_size, step, seed).sort().values
+        rows = pass_after_pass(len(images), batch_size, step, seed).sort().values
         seeds = [derived_seed("mask", seed, step, position) for position in range(batch_size)]
         batch = masked_half(images_to_tensor(images[rows.numpy()]), seeds, encoder.fill("mean").cpu())
         with place.autocast():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,7 +15,7 @@ from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
 from ssl_aug.pretrain.clip import CONFIG
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, train
+from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
 from ssl_aug.runtime import Placement
 from ssl_aug.tuning.encodings import Encodings
 
@@ -80,16 +81,12 @@ def pretrain_unet(
     """
     unet = model.unet.to(place.device, memory_format=torch.channels_last).train().requires_grad_(True)
     alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
-    network = torch.compile(unet) if compiled else unet
     loss = training_loss(model.facts.schedule)
     settings = LoopSettings(steps, 5e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
-
-    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = network(z_t, t, encoder_hidden_states=c).sample
-        return predicted
+    predict = partial(model.predict, unet=torch.compile(unet) if compiled else unet)
 
     def loss_of_step(step: int) -> Tensor:
-        latents, tokens = encodings.rows(batch_indices(len(encodings), batch_size, step, seed).sort().values)
+        latents, tokens = encodings.rows(pass_after_pass(len(encodings), batch_size, step, seed).sort().values)
         t = torch.randint(0, len(alpha_bar), (len(latents),))
         eps = torch.randn_like(latents)
         is_null = torch.rand(len(latents)) < NULL_SHARE

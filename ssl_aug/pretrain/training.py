@@ -41,7 +41,7 @@ def learning_rate_at(step: int, settings: LoopSettings) -> float:
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def batch_indices(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
+def pass_after_pass(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
     """(batch_size,) positions of step's batch: pass after pass over all items, each pass in an order of its own.
 
     A function of (seed, step) alone. A set smaller than the batch is repeated within it.

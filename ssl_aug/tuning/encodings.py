@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from generators.ldm import LatentDiffusion
 from ssl_aug.data.base import file_list_id
-from ssl_aug.data.cached import made_once
+from ssl_aug.data.cached import made_once, make_whole
 from ssl_aug.data.reading import read_square
 from ssl_aug.runtime import Placement, progress_bar
 
@@ -76,7 +75,7 @@ def encode_arrays(
     place: Placement,
     seen_by_clip: Callable[[Tensor, range], Tensor] = lambda pictures, _: pictures,
 ) -> Encodings:
-    """Encodings of (n, s, s, 3) uint8 pictures, written to `folder` where they are not there.
+    """Encodings of (n, s, s, 3) uint8 pictures, written to `folder` where there is none.
 
     Args:
         seen_by_clip: (b, 3, s, s) pictures and their numbers -> what the tokens are made of in their place.
@@ -85,11 +84,10 @@ def encode_arrays(
     def read(rows: slice) -> Tensor:
         return images_to_tensor(images[rows])
 
-    if not folder.is_dir():
-        part = folder.with_name(f"{folder.name}.part")
-        shutil.rmtree(part, ignore_errors=True)
+    def make(part: Path) -> None:
         _write(part, len(images), read, model, images.shape[1], (False,), place, seen_by_clip)
-        part.rename(folder)
+
+    make_whole(folder, make)
     return _open(folder)
 
 
@@ -107,7 +105,6 @@ def _write(
     place: Placement,
     seen_by_clip: Callable[[Tensor, range], Tensor] = lambda pictures, _: pictures,
 ) -> None:
-    folder.mkdir(parents=True)
     count = num_images * len(mirrored)
     latents = _new_array(folder / "latents.npy", (count, *model.shape_at(image_size)))
     tokens = _new_array(folder / "tokens.npy", (count, model.clip.num_tokens, model.clip.width))

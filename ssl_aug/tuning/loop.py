@@ -12,6 +12,7 @@ import math
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from generators import anl
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.weights import OF_DAMAGED_FILES
-from ssl_aug.pretrain.training import batch_indices
+from ssl_aug.pretrain.training import pass_after_pass
 from ssl_aug.runtime import (
     derived_seed,
     interrupts_deferred,
@@ -169,17 +170,14 @@ def make_loss(
     loss = training_loss(model.facts.schedule)
     num_images = len(encodings) // 2 if options.flip else len(encodings)
     size = options.batch_size // (accelerator.num_processes * options.accumulation)
-
-    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
-        return predicted
+    predict = partial(model.predict, unet=unet)
 
     def loss_of_part(step: int, part: int) -> Tensor:
         first = size * (accelerator.process_index * options.accumulation + part)
         mine = slice(first, first + size)
         # the whole batch is drawn, on the CPU, so that every device and every number of processes sees the same noise
         torch.manual_seed(derived_seed(options.seed, step))
-        rows = batch_indices(num_images, options.batch_size, step, options.seed)
+        rows = pass_after_pass(num_images, options.batch_size, step, options.seed)
         if options.flip:
             rows = rows + num_images * torch.randint(0, 2, rows.shape)
         t = torch.randint(0, len(alpha_bar), (len(rows),))

@@ -84,17 +84,13 @@ def fixed_noise_loss(model: LatentDiffusion, encodings: Encodings, accelerator: 
     t = torch.linspace(10, len(alpha_bar) - 10, count).long()
     eps = torch.randn(latents.shape, generator=generator)
 
-    def predict(z_t: Tensor, t: Tensor, c: Tensor) -> Tensor:
-        predicted: Tensor = model.unet(z_t, t, encoder_hidden_states=None if model.is_unconditional else c).sample
-        return predicted
-
     loss = training_loss(model.facts.schedule)
     parts = []
     for place in range(0, count, REPORT_BATCH):
         part = slice(place, place + REPORT_BATCH)
         with accelerator.autocast():
             z, c, e, s = (tensor[part].to(accelerator.device) for tensor in (latents, tokens, eps, t))
-            parts.append(len(z) * float(loss(predict, z, c, e, s, alpha_bar)))
+            parts.append(len(z) * float(loss(model.predict, z, c, e, s, alpha_bar)))
     return sum(parts) / count
 
 

@@ -81,7 +81,7 @@ class _Stage:
     haze: np.ndarray
 
     def upright(self, distance: float, left: float, width: float, low: float, high: float, color: np.ndarray) -> None:
-        """A standing rectangle that faces the camera, in metres."""
+        """A standing rectangle that faces the camera, in meters."""
         base = self.forward * distance + self.right * left
         ends = np.stack([base, base + self.right * width])
         outline = np.concatenate([ends + np.array([0, 0, low]), ends[::-1] + np.array([0, 0, high])])

@@ -182,7 +182,7 @@ def _tail_details(model: CarModel) -> list[Mesh]:
 
 
 def _spread(faces: np.ndarray, margin: float) -> np.ndarray:
-    """Faces of a tail lamp grown by `margin` metres across and up: its dark frame."""
+    """Faces of a tail lamp grown by `margin` meters across and up: its dark frame."""
     low, high = faces.min(axis=(0, 1)), faces.max(axis=(0, 1))
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1e-3)
     return middle + (faces - middle) * (1 + margin * np.array([0, 1, 1]) / half)

@@ -4,7 +4,7 @@ A car is six kinds of surface patch: nose, tail, two flanks, the top of the lowe
 two sides of the greenhouse and its top (windscreen, roof, rear window). Each patch is a function from two
 surface coordinates to points in space, so that the shell is the patch on a grid and every detail (lamp,
 grille, window, door line) is a region of a patch (`cardetails.py`). Axes: x forward, y to the car's left, z
-up, in metres; `t` is the distance behind the foremost point, so x = length / 2 - t.
+up, in meters; `t` is the distance behind the foremost point, so x = length / 2 - t.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TAIL_SHAPES = ("vertical", "wide", "round", "bar", "corner")
 
 @dataclass(frozen=True)
 class CarModel:
-    """The shape of one car: this is the class. Lengths in metres unless said otherwise."""
+    """The shape of one car: this is the class. Lengths in meters unless said otherwise."""
 
     body: str = "sedan"  # one of BODY_TYPES: decides the bed of a pickup, the panels of a van, nothing else
     length: float = 4.5

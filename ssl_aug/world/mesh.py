@@ -17,7 +17,7 @@ Patch = Callable[[np.ndarray, np.ndarray], np.ndarray]
 class Mesh:
     """Quadrilaterals in drawing order."""
 
-    corners: np.ndarray  # (n, 4, 3) float, metres
+    corners: np.ndarray  # (n, 4, 3) float, meters
     normals: np.ndarray  # (n, 3) float, unit length, outwards
     materials: np.ndarray  # (n,) int
     two_sided: np.ndarray  # (n,) bool: drawn whichever way it looks
@@ -74,7 +74,7 @@ def box_faces(low: np.ndarray, high: np.ndarray) -> np.ndarray:
 
 
 def disc_faces(x: float, y: float, z: float, radius: float, steps: int = 9) -> np.ndarray:
-    """A disc of quads around (x, y, z), radius in metres, in the plane of the car's side."""
+    """A disc of quads around (x, y, z), radius in meters, in the plane of the car's side."""
     angle = np.linspace(0, np.pi, steps)
     ring = np.stack([x + radius * np.cos(angle), np.full(steps, y)], axis=-1)
     height = radius * np.sin(angle)

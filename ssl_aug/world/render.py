@@ -40,7 +40,7 @@ GLOW = np.array([0, 0, 0, 0, 0, 0, 0.6, 0.45, 0.3, 0.3, 0, 0], dtype=np.float32)
 class Camera:
     """A pinhole camera; `project` gives pixels of the supersampled picture, x to the right and y down."""
 
-    position: np.ndarray  # (3,) metres
+    position: np.ndarray  # (3,) meters
     axes: np.ndarray  # (3, 3): rows right, up, forward
     focal: float  # pixels
     center: tuple[float, float]  # pixel of the optical axis

@@ -7,8 +7,6 @@ is a function of (class, split, number) and of VERSION alone.
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -86,32 +84,24 @@ def scene(class_index: int, split: str, index: int) -> Scene:
     return sample_scene(rng, RANGES)
 
 
-def materialise(folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
-    """Writes `folder`/{train,test}/<class>/<class>_0000.png ...; the folder appears whole or not at all.
+def materialize(folder: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    """Writes `folder`/{train,test}/<class>/<class>_0000.png ...
 
     Args:
-        folder: must not exist yet.
+        folder: an empty one, or none.
         progress: called with (pictures written, pictures in all) after each one.
 
     Raises:
-        FileExistsError: `folder` is there already.
+        FileExistsError: there are pictures in `folder` already.
     """
-    if folder.exists():
-        raise FileExistsError(f"{folder} exists already: remove it to draw toycars again")
-    part = folder.with_name(folder.name + f".{os.getpid()}.part")
     total = len(CLASS_NAMES) * sum(SPLITS.values())
     written = 0
-    try:
-        for split, count in SPLITS.items():
-            for class_index, name in enumerate(CLASS_NAMES):
-                (part / split / name).mkdir(parents=True, exist_ok=True)
-                for index in range(count):
-                    picture = Image.fromarray(image(class_index, split, index))
-                    picture.save(part / split / name / f"{name}_{index:04d}.png")
-                    written += 1
-                    if progress is not None:
-                        progress(written, total)
-        part.rename(folder)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
+    for split, count in SPLITS.items():
+        for class_index, name in enumerate(CLASS_NAMES):
+            (folder / split / name).mkdir(parents=True)
+            for index in range(count):
+                picture = Image.fromarray(image(class_index, split, index))
+                picture.save(folder / split / name / f"{name}_{index:04d}.png")
+                written += 1
+                if progress is not None:
+                    progress(written, total)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, batch_indices, train_batches
+from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
 from benchmarks.loaders import test_batches as batches_for_test
 from benchmarks.settings import ViewSettings
 from benchmarks.views import TrainViews
@@ -36,23 +36,23 @@ def assert_same(a: Batch, b: Batch) -> None:
 
 def test_a_pass_holds_every_image_once() -> None:
     for first in (0, 4, 8):
-        drawn = [i for step in range(first, first + 4) for i in batch_indices(32, 8, seed=1, step=step)]
+        drawn = [i for step in range(first, first + 4) for i in whole_batches_of_passes(32, 8, seed=1, step=step)]
         assert sorted(drawn) == list(range(32))
-    assert batch_indices(32, 8, 1, 0) != batch_indices(32, 8, 1, 4)  # another pass, another order
-    assert batch_indices(32, 8, 1, 0) != batch_indices(32, 8, 2, 0)
+    assert whole_batches_of_passes(32, 8, 0, 1) != whole_batches_of_passes(32, 8, 4, 1)  # another pass, another order
+    assert whole_batches_of_passes(32, 8, 0, 1) != whole_batches_of_passes(32, 8, 0, 2)
 
 
 def test_an_incomplete_batch_is_dropped() -> None:
-    drawn = [i for step in range(4) for i in batch_indices(35, 8, seed=1, step=step)]
+    drawn = [i for step in range(4) for i in whole_batches_of_passes(35, 8, seed=1, step=step)]
     assert len(drawn) == len(set(drawn)) == 32
-    counts = Counter(i for step in range(4 * 200) for i in batch_indices(35, 8, seed=1, step=step))
+    counts = Counter(i for step in range(4 * 200) for i in whole_batches_of_passes(35, 8, seed=1, step=step))
     assert len(counts) == 35  # what one pass leaves out another takes
 
 
 @pytest.mark.parametrize("num_images", [1, 3, 10, 31])
 def test_fewer_images_than_a_batch_still_fill_it_evenly(num_images: int) -> None:
     for step in range(5):
-        counts = Counter(batch_indices(num_images, 32, seed=1, step=step))
+        counts = Counter(whole_batches_of_passes(num_images, 32, seed=1, step=step))
         assert sum(counts.values()) == 32 and len(counts) == num_images
         assert max(counts.values()) - min(counts.values()) <= 1
 

@@ -11,7 +11,9 @@ from PIL import Image
 
 from ssl_aug.data.build import load_split
 from ssl_aug.export.__main__ import main as export
-from ssl_aug.import_set import ImportSettings, import_set, main
+from ssl_aug.import_set import main
+from ssl_aug.importing.images import import_set
+from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.settings import DataSettings, Settings, SyntheticSettings
 from ssl_aug.synthetic import open_for
 from tests.conftest import write_image_folder

@@ -2,12 +2,14 @@
 
 import copy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
-from generators import ldm
+from generators import anl, ldm
 from generators.conditioning import ClipEncoder
 from tests.conftest import TINY_CLIP
 
@@ -142,3 +144,29 @@ def test_a_null_token_is_kept(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -
     model.null_token.copy_(torch.arange(16.0)[None])
     ldm.save(model, tmp_path)
     assert torch.equal(ldm.load(tmp_path).null_tokens(2, 1)[1, 0], torch.arange(16.0))
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_model_predicts_with_its_network_or_with_what_wraps_it(
+    tiny_model: ldm.LatentDiffusion, wrapped: bool
+) -> None:
+    torch.manual_seed(0)
+    z_t, t, c = torch.randn(2, *tiny_model.latent_shape), torch.tensor([3, 700]), torch.randn(2, 1, 16)
+    expected = tiny_model.unet(z_t, t, c).sample
+    calls: list[Tensor] = []
+
+    def network(latents: Tensor, steps: Tensor, encoder_hidden_states: Tensor) -> SimpleNamespace:
+        calls.append(encoder_hidden_states)
+        return SimpleNamespace(sample=-latents)
+
+    predicted = tiny_model.predict(z_t, t, c, network if wrapped else None)
+    assert torch.equal(predicted, -z_t if wrapped else expected)
+    assert len(calls) == wrapped
+
+
+def test_an_unconditional_model_is_given_no_tokens(tiny_model: ldm.LatentDiffusion) -> None:
+    anl.make_unconditional(tiny_model.unet)
+    tiny_model.is_unconditional = True
+    torch.manual_seed(0)
+    z_t, t = torch.randn(2, *tiny_model.latent_shape), torch.tensor([3, 700])
+    assert torch.equal(tiny_model.predict(z_t, t, torch.randn(2, 1, 16)), tiny_model.predict(z_t, t, None))

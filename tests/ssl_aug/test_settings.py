@@ -10,9 +10,9 @@ import pytest
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, config_folder, overrides_of
 from ssl_aug.evaluation.settings import EvaluateSettings, variants
-from ssl_aug.export.__main__ import ExportSettings
+from ssl_aug.export.settings import ExportSettings
 from ssl_aug.generate import FLAGS, SWITCHES
-from ssl_aug.import_set import ImportSettings
+from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.synthetic import default_folder
 

@@ -15,10 +15,11 @@ import pytest
 from PIL import Image
 
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.export.__main__ import ExportSettings, export_content
 from ssl_aug.export.__main__ import main as export
 from ssl_aug.export.content import Content
 from ssl_aug.export.live import huggingface_dataset
+from ssl_aug.export.settings import ExportSettings
+from ssl_aug.export.writing import export_content
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
 from tests.ssl_aug.export.world import HOSTILE, make_content

@@ -1,6 +1,7 @@
 """Every dataset reader on a tiny layout of its own, and every way in which such a layout can be wrong."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -548,13 +549,13 @@ def test_digits_are_scikit_learns_scans(cache):
 def test_toycars_are_rendered_once_in_the_renderers_class_order(monkeypatch, capsys):
     rendered = []
 
-    def materialise(folder, progress=None):
+    def materialize(folder, progress=None):
         rendered.append(folder)
         for number, path in enumerate(f"{part}/{name}/1.png" for part in ("train", "test") for name in ("z", "a")):
             picture(folder / path)
             progress(number + 1, 4)
 
-    monkeypatch.setattr(toycars, "materialise", materialise)
+    monkeypatch.setattr(toycars, "materialize", materialize)
     monkeypatch.setattr(toycars, "CLASS_NAMES", ("z", "a"))
     monkeypatch.setattr(toycars, "NUM_TRAIN_PER_CLASS", 1)
     monkeypatch.setattr(toycars, "NUM_TEST_PER_CLASS", 1)
@@ -575,6 +576,21 @@ def test_toycars_renderer_writes_what_the_reader_lists(monkeypatch, capsys):
     assert "rendering toycars: 100%" in capsys.readouterr().err
 
 
+def test_a_rendering_that_is_stopped_leaves_nothing(cache, monkeypatch):
+    rendered: list[int] = []
+
+    def stop(class_index, split, number):
+        if len(rendered) == 3:
+            raise KeyboardInterrupt
+        rendered.append(number)
+        return np.zeros((64, 64, 3), np.uint8)
+
+    monkeypatch.setattr(toycars, "image", stop)
+    with pytest.raises(KeyboardInterrupt):
+        load_dataset(DataSettings())
+    assert list(cache.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["digits", "toycars"])
 def test_a_cache_that_cannot_be_written_to_is_named(name, tmp_path, monkeypatch):
     picture(tmp_path / "file.png")
@@ -587,7 +603,6 @@ def test_of_makers_that_start_at_once_one_folder_stays_and_it_is_whole(cache):
 
     def make(folder):
         together.wait(timeout=20)  # all are making: none has found a finished folder
-        folder.mkdir()
         for number in range(20):
             (folder / str(number)).write_text("whole")
 
@@ -605,7 +620,6 @@ def test_of_makers_that_start_at_once_one_folder_stays_and_it_is_whole(cache):
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
 def test_a_maker_that_is_stopped_leaves_nothing(stop, cache):
     def make(folder):
-        folder.mkdir()
         (folder / "half").write_text("half")
         raise stop
 
@@ -616,13 +630,27 @@ def test_a_maker_that_is_stopped_leaves_nothing(stop, cache):
 
 def test_a_full_disk_is_named_with_the_way_out(cache):
     def make(folder):
-        folder.mkdir()
+        (folder / "half").write_text("half")
         raise OSError(28, "No space left on device")
 
     with pytest.raises(ValueError) as error:
         made_once("made", make)
     one_line(error, cache, "no space left", "SSL_AUG_CACHE")
     assert list(cache.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_what_is_made_is_named_and_left_alone(cache):
+    cache.mkdir()
+    (cache / "made").write_text("a file")
+    with pytest.raises(FileExistsError, match=re.escape(f"{cache / 'made'} exists already")):
+        made_once("made", lambda folder: (folder / "0").touch())
+    assert (cache / "made").read_text() == "a file"
+
+
+def test_what_lies_in_a_finished_cache_is_read_without_the_right_to_write(cache, monkeypatch):
+    (cache / "made").mkdir(parents=True)
+    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: pytest.fail("nothing is to be made"))
+    assert made_once("made", lambda _: pytest.fail("it is there")) == cache / "made"
 
 
 # ------------------------------------------------------------------------------------------------------------

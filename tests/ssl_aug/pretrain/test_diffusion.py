@@ -35,3 +35,29 @@ def test_tokens_are_made_of_what_clip_is_shown_and_latents_of_the_whole(
 def test_budgets_without_sense_are_named(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         PretrainSettings(**settings)
+
+
+def test_of_two_that_encode_at_once_the_first_ones_encodings_stay(
+    tiny_model: ldm.LatentDiffusion, tmp_path: Path
+) -> None:
+    images, place = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8), placement("cpu", "fp32")
+    firsts: list[np.ndarray] = []
+
+    def while_another_is_faster(pictures: torch.Tensor, numbers: range) -> torch.Tensor:
+        firsts.append(encode_arrays(images, tiny_model, tmp_path / "encodings", place).tokens.copy())
+        return -pictures
+
+    second = encode_arrays(images, tiny_model, tmp_path / "encodings", place, while_another_is_faster)
+    assert np.array_equal(second.tokens, firsts[0])
+    assert [path.name for path in tmp_path.iterdir()] == ["encodings"]
+
+
+def test_an_encoding_that_is_stopped_leaves_nothing(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
+    def stop(pictures: torch.Tensor, numbers: range) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_arrays(
+            np.zeros((2, 16, 16, 3), np.uint8), tiny_model, tmp_path / "encodings", placement("cpu", "fp32"), stop
+        )
+    assert list(tmp_path.iterdir()) == []

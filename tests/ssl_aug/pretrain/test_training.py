@@ -8,18 +8,18 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_aug.pretrain.training import LoopSettings, batch_indices, learning_rate_at, train
+from ssl_aug.pretrain.training import LoopSettings, learning_rate_at, pass_after_pass, train
 
 
 def test_every_item_comes_once_in_each_pass() -> None:
-    drawn = torch.cat([batch_indices(10, 4, step, seed=3) for step in range(10)]).tolist()
+    drawn = torch.cat([pass_after_pass(10, 4, step, seed=3) for step in range(10)]).tolist()
     for start in range(0, 40, 10):
         assert sorted(drawn[start : start + 10]) == list(range(10))
     assert drawn[:10] != drawn[10:20]
 
 
 def test_a_set_smaller_than_the_batch_is_repeated_evenly() -> None:
-    count = Counter(batch_indices(3, 7, 0, seed=0).tolist())
+    count = Counter(pass_after_pass(3, 7, 0, seed=0).tolist())
     assert len(count) == 3
     assert max(count.values()) - min(count.values()) <= 1
 
@@ -46,7 +46,7 @@ def run(folder: Path, stop_at: int | None = None) -> tuple[list[float], list[tor
     def loss_of_step(step: int) -> torch.Tensor:
         if step == stop_at:
             raise StoppedError
-        return network(data[batch_indices(10, 4, step, 0)]).square().mean()
+        return network(data[pass_after_pass(10, 4, step, 0)]).square().mean()
 
     settings = LoopSettings(20, 1e-2, schedule="cosine", warmup_steps=3, save_every=1)
     losses = train(list(network.parameters()), loss_of_step, settings, folder / "checkpoint.pt", "test")
@@ -116,7 +116,7 @@ def test_running_statistics_go_on_where_the_run_was_stopped(tmp_path: Path) -> N
         def loss_of_step(step: int) -> torch.Tensor:
             if step == stop_at:
                 raise StoppedError
-            return network(data[batch_indices(10, 4, step, 0)]).square().mean()
+            return network(data[pass_after_pass(10, 4, step, 0)]).square().mean()
 
         settings = LoopSettings(8, 1e-2, save_every=1)
         parameters, buffers = list(network.parameters()), list(network.buffers())

@@ -1,0 +1,27 @@
+"""The published checkpoint as a folder of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from generators import compvis, ldm
+from generators.files import written_whole
+from ssl_aug.command_line import refuse_existing
+from ssl_aug.runtime import file_hash
+
+
+def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
+    """Writes `out` whole, or not at all.
+
+    Raises:
+        FileNotFoundError: no such checkpoint, or no CLIP weights.
+        FileExistsError: `out` is there already.
+        ValueError: the file is not the published checkpoint.
+    """
+    refuse_existing(out)
+    with written_whole(out) as part:
+        model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
+        model.facts.source_sha256 = file_hash(checkpoint)
+        ldm.save(model, part, with_clip=clip is not None)
+    count = sum(parameter.numel() for parameter in model.unet.parameters()) / 1e6
+    print(f"{out}: UNet of {count:.2f} M parameters, autoencoder, null token{', CLIP' if clip else ''}")

@@ -1,0 +1,27 @@
+"""Which images are taken in, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ssl_aug.data.copying import LINKS
+from ssl_aug.settings import Settings
+
+
+@dataclass(frozen=True)
+class ImportSettings(Settings):
+    """Where images come from and go to, beside all that names the split."""
+
+    folder: str | None = None  # of the images
+    out: str | None = None  # folder of the set; must not exist
+    made_by: str | None = None  # which generator, in words
+    link: str = "copy"  # copy, hard or symbolic
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.folder is None or self.out is None:
+            raise ValueError("name the folder of the images, and with --out a new one for the set; see --help")
+        if self.made_by is None:
+            raise ValueError("--made-by is missing: say in words which generator made the images, it is kept with them")
+        if self.link not in LINKS:
+            raise ValueError(f"--link {self.link}: choose one of {', '.join(LINKS)}")
