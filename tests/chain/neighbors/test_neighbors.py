@@ -22,7 +22,7 @@ from ssl_aug.export.settings import ExportSettings
 from ssl_aug.export.writing import export_content
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
-from tests.ssl_aug.export.world import HOSTILE, make_content
+from tests.ssl_aug.export.world import HOSTILE, labels, make_content
 
 pytestmark = [pytest.mark.neighbors, pytest.mark.filterwarnings("ignore")]
 
@@ -33,10 +33,6 @@ LIBRARY = Path(sys.prefix) / "neighbors"  # where `make neighbors` puts semilear
 def snippet_of(folder: Path) -> str:
     """The lines that an export's README gives to load it."""
     return (folder / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
-
-
-def labels(content: Content, *parts: str) -> list[int | None]:
-    return [picture.label for picture in content.pictures(*parts)]
 
 
 @pytest.fixture

@@ -27,15 +27,11 @@ from ssl_aug.export.lists import replay
 from ssl_aug.export.settings import TARGETS, ExportSettings
 from ssl_aug.export.writing import MODULES, check, export_content
 from tests.conftest import write_image_folder
-from tests.ssl_aug.export.world import HOSTILE, make_content, save_picture
+from tests.ssl_aug.export.world import HOSTILE, labels, make_content, save_picture
 
 
 def exported(content: Content, to: str, out: Path, **options: Any) -> Path:
     return export_content(content, ExportSettings(to=to, out=str(out), **options))
-
-
-def labels(content: Content, *parts: str) -> list[int | None]:
-    return [picture.label for picture in content.pictures(*parts)]
 
 
 @pytest.mark.parametrize("to", TARGETS)
