@@ -93,19 +93,19 @@ def _backbone(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
 
 
 def _embedded(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
-    card_path, weights_path = EMBEDDED / "backbone.json", EMBEDDED / "backbone.safetensors"
-    for path in (card_path, weights_path):
+    facts_path, weights_path = EMBEDDED / "backbone.json", EMBEDDED / "backbone.safetensors"
+    for path in (facts_path, weights_path):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: python -m ssl_aug.pretrain makes it; or choose another model=")
-    card = read_json(card_path)
-    if file_hash(weights_path) != card["sha256"]:
-        raise ValueError(f"{weights_path} is not the file that {card_path.name} describes: restore it")
-    backbone = _created(ModelSettings(name=card["name"], arguments=card["arguments"]))
+    facts = read_json(facts_path)
+    if file_hash(weights_path) != facts["sha256"]:
+        raise ValueError(f"{weights_path} is not the file that {facts_path.name} describes: restore it")
+    backbone = _created(ModelSettings(name=facts["name"], arguments=facts["arguments"]))
     load_weights(backbone, weights_path)
     return backbone, Inputs(
-        settings.image_size or card["image_size"],
-        tuple(settings.mean or card["mean"]),
-        tuple(settings.std or card["std"]),
+        settings.image_size or facts["image_size"],
+        tuple(settings.mean or facts["mean"]),
+        tuple(settings.std or facts["std"]),
     )
 
 

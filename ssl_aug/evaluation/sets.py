@@ -77,8 +77,8 @@ def default_folder(settings: EvaluateSettings) -> Path:
 
 
 def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
-    card = folder / "evaluation.json"
-    if card.is_file() and not _agree(read_json(card)["settings"], _identity(settings)):
+    written = folder / "evaluation.json"
+    if written.is_file() and not _agree(read_json(written)["settings"], _identity(settings)):
         raise FileExistsError(f"out={folder} holds an evaluation of other settings: name another folder")
 
 

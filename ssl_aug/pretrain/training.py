@@ -1,4 +1,4 @@
-"""One resumable optimisation loop, for tuning a generator and for pretraining the embedded models.
+"""One resumable optimization loop, for tuning a generator and for pretraining the embedded models.
 
 Batches and randomness are functions of (seed, step): a run that was stopped goes on bit for bit, from any checkpoint.
 """
@@ -19,7 +19,7 @@ from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar, wri
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """Optimiser and schedule of one training."""
+    """Optimizer and schedule of one training."""
 
     steps: int
     learning_rate: float  # AdamW's
@@ -64,12 +64,12 @@ def train(
     label: str,
     buffers: Sequence[Tensor] = (),
 ) -> list[float]:
-    """Minimises `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
+    """Minimizes `loss_of_step` with AdamW; goes on from `checkpoint` where there is one.
 
     Args:
         parameters: what is trained, in an order that is the same at every start.
         loss_of_step: step -> scalar; called with PyTorch's seed set from (seed, step).
-        checkpoint: file for the trained weights, the optimiser and the losses so far.
+        checkpoint: file for the trained weights, the optimizer and the losses so far.
         buffers: what else training changes in place, such as the running statistics of BatchNorm.
 
     Returns:

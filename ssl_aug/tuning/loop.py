@@ -138,7 +138,7 @@ def tune_unet(
 def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[str]:
     """Makes the UNet what the approach trains; returns the names of the weights that are given to the optimizer."""
     if options.approach == "scratch":
-        reinitialise(model, options.seed)
+        reinitialize(model, options.seed)
     if options.approach == "anl_unconditional":
         anl.make_unconditional(model.unet)
         model.is_unconditional = True
@@ -147,7 +147,7 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[s
     return anl.trained_names(model.unet, options.approach, model.clip.num_tokens)
 
 
-def reinitialise(model: LatentDiffusion, seed: int) -> None:
+def reinitialize(model: LatentDiffusion, seed: int) -> None:
     """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
     from generators.ldm import zero_initialize
 

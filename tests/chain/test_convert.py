@@ -70,6 +70,9 @@ def test_an_existing_folder_is_left_alone_and_a_wrong_file_leaves_nothing(checkp
     (tmp_path / "there").mkdir()
     with pytest.raises(FileExistsError, match="exists already"):
         main([str(checkpoint), "--out", str(tmp_path / "there")])
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(FileExistsError, match=r"--out .*link exists already: name a new folder"):
+        main([str(checkpoint), "--out", str(tmp_path / "link")])
     torch.save({"a": torch.ones(1)}, tmp_path / "other.ckpt")
     with pytest.raises(ValueError, match="not the published cin256-v2"):
         main([str(tmp_path / "other.ckpt"), "--out", str(tmp_path / "new")])

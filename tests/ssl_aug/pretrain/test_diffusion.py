@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from generators import ldm
-from ssl_aug.pretrain.__main__ import PretrainSettings
+from ssl_aug.pretrain.settings import PretrainSettings
 from ssl_aug.runtime import placement
 from ssl_aug.tuning.encodings import encode_arrays
 

@@ -1,4 +1,4 @@
-"""The optimisation loop: passes over the data, and bit-exact resume from any checkpoint."""
+"""The optimization loop: passes over the data, and bit-exact resume from any checkpoint."""
 
 import signal
 from collections import Counter

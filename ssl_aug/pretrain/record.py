@@ -18,13 +18,13 @@ def done(out: Path) -> dict[str, Any]:
 
 def note(out: Path, stage: str, facts: dict[str, Any]) -> None:
     """Writes a stage down as done. Autoencoder and CLIP are written, in half precision, with the UNet."""
-    card = {**done(out), stage: facts}
-    for part, content in card.items():
+    written = {**done(out), stage: facts}
+    for part, content in written.items():
         weights = out / WEIGHTS.get(part, f"{part}.safetensors")
-        card[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
-    if "decoder" in card:
-        card["autoencoder"].pop("sha256", None)  # its file holds the later decoder
-    write_json(out / NAME, card)
+        written[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
+    if "decoder" in written:
+        written["autoencoder"].pop("sha256", None)  # its file holds the later decoder
+    write_json(out / NAME, written)
 
 
 def forget(out: Path, stage: str) -> None:
