@@ -3,7 +3,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help setup demo test neighbours check wheel clean
+.PHONY: help setup demo test neighbors check wheel clean
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -27,10 +27,10 @@ demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, gen
 test: $(STAMP)  ## set up, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
-neighbours: $(STAMP)  ## install the libraries that read our exports, and read them
-	$(BIN)/python -m pip install -q -e '.[neighbours]'
-	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/neighbours semilearn==0.3.2 progress ruamel.yaml
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m neighbours tests/neighbours
+neighbors: $(STAMP)  ## install the libraries that read our exports, and read them
+	$(BIN)/python -m pip install -q -e '.[neighbors]'
+	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/neighbors semilearn==0.3.2 progress ruamel.yaml
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m neighbors tests/chain/neighbors
 
 check: $(STAMP)  ## style, types
 	$(BIN)/ruff check .
@@ -38,7 +38,7 @@ check: $(STAMP)  ## style, types
 	$(BIN)/mypy
 
 wheel: $(STAMP)  ## build the wheel and try it in a fresh environment, from another folder
-	sh tests/wheel.sh $(abspath $(BIN))
+	sh tests/chain/wheel.sh $(abspath $(BIN))
 
 clean:  ## remove the virtual environment and build leftovers
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -168,6 +168,6 @@ def image_folder(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
     """A split with classes whose names are hard on every reader, and a synthetic set of it."""
-    from tests.export.world import make_content
+    from tests.ssl_aug.export.world import make_content
 
     return make_content(tmp_path_factory.mktemp("world"))

@@ -94,10 +94,10 @@ def test_the_whole_picture_is_tested_where_nothing_is_cut_away() -> None:
     assert not torch.equal(view_for_test(picture, 16), as_tensor(picture))
 
 
-@pytest.mark.parametrize("wrong", [{"test_center_share": 0.0}, {"test_center_share": 1.1}])
-def test_shares_of_the_tested_center_are_checked(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize("share", [0.0, 1.1])
+def test_shares_of_the_tested_center_are_checked(share: float) -> None:
     with pytest.raises(ValueError, match=r"view\.test_center_share="):
-        ViewSettings(**wrong)
+        ViewSettings(test_center_share=share)
 
 
 @pytest.mark.parametrize("wrong", ["rand-q9", "rand-m10-nine", "augmix-m3", "rand-mten", ""])
@@ -106,10 +106,10 @@ def test_a_string_that_timm_would_pass_over_is_named(wrong: str) -> None:
         ViewSettings(randaugment=wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"crop_scale_min": 0.0}, {"crop_scale_max": 1.5}, {"crop_scale_max": 0.1}])
-def test_crop_scales_are_shares_in_order(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(("least", "most"), [(0.0, 1.0), (0.2, 1.5), (0.2, 0.1)])
+def test_crop_scales_are_shares_in_order(least: float, most: float) -> None:
     with pytest.raises(ValueError, match=r"view\.crop_scale_min="):
-        ViewSettings(**wrong)
+        ViewSettings(crop_scale_min=least, crop_scale_max=most)
 
 
 def test_the_rarest_draw_of_posterize_leaves_black_and_does_not_stop_a_run(picture: Image.Image) -> None:

@@ -1,6 +1,7 @@
 """The contract of every registered generator."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,14 @@ def make(name: str, checkpoint: Path, sampling: SamplingSettings | None = None) 
     return build_generator(settings, sampling or SamplingSettings(sampler="dpmpp", steps=3))
 
 
+def made_with_lenders(checkpoint: Path, sampling: SamplingSettings, reference: torch.Tensor) -> ANLLatentDiffusion:
+    """The latent diffusion model, told of the references and their negatives as the labeled images."""
+    generator = make("ldm", checkpoint, sampling)
+    assert isinstance(generator, ANLLatentDiffusion)
+    generator.remember(embedded(generator, reference), (*NAMES, *NAMES))
+    return generator
+
+
 @pytest.fixture
 def reference() -> torch.Tensor:
     return torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
@@ -32,8 +41,8 @@ def embedded(generator: ANLLatentDiffusion, reference: torch.Tensor) -> torch.Te
 def test_borrowed_rows_depend_on_their_own_inputs_and_the_labeled_images(
     tiny_checkpoint: Path, reference: torch.Tensor
 ) -> None:
-    generator = make("ldm", tiny_checkpoint, SamplingSettings(sampler="dpmpp", steps=3, condition="borrowed"))
-    generator.remember(embedded(generator, reference), (*NAMES, *NAMES))
+    sampling = SamplingSettings(sampler="dpmpp", steps=3, condition="borrowed")
+    generator = made_with_lenders(tiny_checkpoint, sampling, reference)
     together = generator(reference, NAMES, SEEDS)
     alone = [generator(reference[i : i + 1], NAMES[i : i + 1], SEEDS[i : i + 1]) for i in range(5)]
     assert torch.allclose(together, torch.cat(alone), atol=1e-4)
@@ -73,7 +82,7 @@ class TestEveryGenerator:
         assert torch.equal(reference, before)
 
 
-SAMPLING_CHANGES = [
+SAMPLING_CHANGES: list[dict[str, Any]] = [
     {"mask_rate": 0.9},
     {"mask_fill": "black"},
     {"sampler": "ddim", "steps": 4},
@@ -88,12 +97,11 @@ SAMPLING_CHANGES = [
 
 @pytest.mark.parametrize("change", SAMPLING_CHANGES, ids=str)
 def test_every_sampling_setting_changes_the_image(
-    change: dict[str, object], tiny_checkpoint: Path, reference: torch.Tensor
+    change: dict[str, Any], tiny_checkpoint: Path, reference: torch.Tensor
 ) -> None:
-    base = {"sampler": "dpmpp", "steps": 4, "mask_rate": 0.5}
+    base: dict[str, Any] = {"sampler": "dpmpp", "steps": 4, "mask_rate": 0.5}
     plain = make("ldm", tiny_checkpoint, SamplingSettings(**base))(reference, NAMES, SEEDS)
-    changed = make("ldm", tiny_checkpoint, SamplingSettings(**{**base, **change}))
-    changed.remember(embedded(changed, reference), (*NAMES, *NAMES))
+    changed = made_with_lenders(tiny_checkpoint, SamplingSettings(**{**base, **change}), reference)
     assert not torch.equal(plain, changed(reference, NAMES, SEEDS))
 
 

@@ -183,8 +183,13 @@ def test_ddim_takes_what_divides_the_models_own_levels(schedule: dict, steps: in
     noise = torch.randn(1, 1, 1, 1)
     if is_allowed:
         check_steps("ddim", steps, schedule)
-        timesteps = []
-        sample(lambda latents, t: timesteps.append(int(t)) or latents, noise, "ddim", steps, schedule)
+        timesteps: list[int] = []
+
+        def noted(latents: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+            timesteps.append(int(timestep))
+            return latents
+
+        sample(noted, noise, "ddim", steps, schedule)
         assert timesteps == [levels // steps * i + 1 for i in reversed(range(steps))]
         return
     for refuses in (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def expected() -> dict[str, list[float]]:
 
 def losses_of_method(method: str, protocol: str) -> list[float]:
     """The sums that are minimized, with thresholds that some images of an untrained network pass."""
-    threshold = ["method.threshold=0.3"] if "threshold" in METHODS[method][1].__dataclass_fields__ else []
+    has_threshold = "threshold" in {field.name for field in fields(METHODS[method][1])}
+    threshold = ["method.threshold=0.3"] if has_threshold else []
     settings = settings_from([f"method={method}", f"protocol={protocol}", *threshold]).method
     model = build_classifier()
     torch.manual_seed(7)

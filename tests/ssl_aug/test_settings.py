@@ -165,7 +165,7 @@ def every_field(schema: type, prefix: str = "") -> Iterator[tuple[str, dataclass
 
 
 @pytest.mark.parametrize("schema", [Settings, EvaluateSettings, ExportSettings, ImportSettings, BenchmarkSettings])
-def test_settings_never_change(schema: type) -> None:
+def test_settings_never_change(schema: type[Any]) -> None:
     for name, field in every_field(schema):
         if dataclasses.is_dataclass(field.default_factory):
             assert field.default_factory.__dataclass_params__.frozen, name

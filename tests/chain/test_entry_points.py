@@ -22,7 +22,7 @@ from ssl_aug.drawing.record import identity
 from ssl_aug.settings import Settings
 from tests.conftest import write_image_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MODULE = '''
 from dataclasses import dataclass
 import torch

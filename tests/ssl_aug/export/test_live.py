@@ -17,10 +17,11 @@ from ssl_aug.export.live import arrays, load, sklearn_arrays, torch_dataset
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_pytorch_loads_pictures_and_labels(content: Content) -> None:
+    assert content.synthetic is not None
     both = content.split.labeled.with_synthetic(content.synthetic)
     dataset = torch_dataset(both, pil_to_tensor)
     assert (dataset.classes, dataset.targets) == (list(both.class_names), list(both.labels))
@@ -72,7 +73,7 @@ def test_losses_need_torch_alone() -> None:
     assert done.stdout == "pseudo_label_loss flexible_thresholds\n", done.stderr
 
 
-def test_adapters_import_no_other_library_before_they_are_called() -> None:
+def test_live_objects_import_no_other_library_before_they_are_asked_for() -> None:
     code = "import sys, ssl_aug.export.live; print({'torch', 'datasets', 'semilearn', 'sklearn'} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout == "set()\n"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Builds the wheel, installs it into a fresh environment, and runs it from a folder that knows nothing of the source.
-# usage: sh tests/wheel.sh BIN     (BIN: the development environment's bin folder, with python and perhaps uv)
+# usage: sh tests/chain/wheel.sh BIN     (BIN: the development environment's bin folder, with python and perhaps uv)
 set -eu
 bin=$1
-source=$(cd "$(dirname "$0")/.." && pwd)
+source=$(cd "$(dirname "$0")/../.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 

@@ -7,8 +7,10 @@ import gc
 import json
 import os
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,15 +27,11 @@ from ssl_aug.export.lists import replay
 from ssl_aug.export.settings import TARGETS, ExportSettings
 from ssl_aug.export.writing import MODULES, check, export_content
 from tests.conftest import write_image_folder
-from tests.export.world import HOSTILE, make_content, save_picture
+from tests.ssl_aug.export.world import HOSTILE, labels, make_content, save_picture
 
 
-def exported(content: Content, to: str, out: Path, **options: object) -> Path:
+def exported(content: Content, to: str, out: Path, **options: Any) -> Path:
     return export_content(content, ExportSettings(to=to, out=str(out), **options))
-
-
-def labels(content: Content, *parts: str) -> list[int | None]:
-    return [picture.label for picture in content.pictures(*parts)]
 
 
 @pytest.mark.parametrize("to", TARGETS)
@@ -45,6 +43,7 @@ def test_what_is_read_back_is_what_was_written(to: str, content: Content, tmp_pa
         rows = list(csv.DictReader(file))
     assert [row["part"] for row in rows] == [p.part for p in content.pictures("real", "synthetic", "unlabeled", "test")]
     drawn = [row for row in rows if row["part"] == "synthetic"]
+    assert content.synthetic is not None
     assert [(row["source"], row["k"], row["seed"]) for row in drawn] == [
         (row["source"], row["k"], row["seed"]) for row in content.synthetic.rows
     ]
@@ -113,7 +112,7 @@ def test_paths_are_safe_for_every_reader(to: str, content: Content, tmp_path: Pa
 def test_torchvision_reads_the_folders_in_the_order_of_the_classes(content: Content, tmp_path: Path) -> None:
     out = exported(content, "folder", tmp_path / "out")
     both, real, test = (ImageFolder(out / name) for name in ("labeled", "labeled_real", "test"))
-    assert sorted(both.targets) == sorted(labels(content, "real", "synthetic"))
+    assert Counter(both.targets) == Counter(labels(content, "real", "synthetic"))
     assert real.targets == labels(content, "real")
     assert test.targets == labels(content, "test")
     for (path, _), picture in zip(real.samples, content.pictures("real"), strict=True):
@@ -140,7 +139,8 @@ def test_links_lead_to_the_files_and_others_are_written_anew(link: str, content:
     out = exported(content, "folder", tmp_path / "out", link=link, check=True)
     linked = 0
     for picture in content.pictures("test"):
-        place = out / "test" / folder_name(int(picture.label), content.class_names) / f"{picture.stem}.png"
+        assert picture.label is not None
+        place = out / "test" / folder_name(picture.label, content.class_names) / f"{picture.stem}.png"
         with Image.open(picture.path) as image:
             plain = image.mode == "RGB"
         is_link = place.is_symlink() if link == "symbolic" else place.stat().st_nlink > 1
@@ -247,6 +247,7 @@ def test_usb_refuses_a_folder_with_a_blank_in_its_path(content: Content, tmp_pat
 
 def test_the_arrays_say_which_image_each_was_drawn_from(content: Content, tmp_path: Path) -> None:
     out = exported(content, "numpy", tmp_path / "out", size=8)
+    assert content.synthetic is not None
     with np.load(out / "data.npz") as data:
         assert data["x_lb"].shape == (160, 8, 8, 3) and data["x_lb"].dtype == np.uint8
         assert data["y_lb"].tolist() == labels(content, "real", "synthetic")

@@ -12,9 +12,9 @@ from ssl_aug.world.scene import sample_scene
 
 def test_hue_saturation_and_value_are_those_of_the_standard_library() -> None:
     colors = np.random.default_rng(0).random((200, 3))
-    colors[:3] = [[0, 0, 0], [0.5, 0.5, 0.5], [1, 0, 0]]
+    colors[:3] = np.array([[0, 0, 0], [0.5, 0.5, 0.5], [1, 0, 0]])
     ours = np.stack(_hsv(colors), axis=-1) / [360, 1, 1]
-    assert ours == pytest.approx(np.array([colorsys.rgb_to_hsv(*color) for color in colors]), abs=1e-9)
+    assert ours == pytest.approx(np.array([colorsys.rgb_to_hsv(*color) for color in colors.tolist()]), abs=1e-9)
 
 
 def test_red_and_blue_cars_are_found_and_others_are_not() -> None:

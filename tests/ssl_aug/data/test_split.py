@@ -109,6 +109,7 @@ def test_a_subset_that_cannot_be_is_named(num_images):
 def test_validation_images_leave_the_unlabeled_set_and_move_no_label():
     plain, held = few_label_split(dataset_of(SIZES, 5), 4, 0), few_label_split(dataset_of(SIZES, 5), 4, 0, 3)
     assert (plain.validation, held.labeled) == (None, plain.labeled)
+    assert held.validation is not None
     assert [held.validation.labels.count(label) for label in range(4)] == [3, 3, 3, 3]
     taken = set(held.validation.paths)
     assert not taken & set(held.labeled.paths)

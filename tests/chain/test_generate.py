@@ -125,7 +125,8 @@ def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], t
 def test_an_interrupted_run_goes_on_to_the_same_folder(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_before: int
 ) -> None:
-    write, written = SetWriter.write, []
+    write = SetWriter.write
+    written: list[int] = []
 
     def stops(self: SetWriter, *arguments) -> None:
         if len(written) == chunks_before:

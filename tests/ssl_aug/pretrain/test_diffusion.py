@@ -1,6 +1,7 @@
 """What the embedded UNet is trained on."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def test_tokens_are_made_of_what_clip_is_shown_and_latents_of_the_whole(
         ({"stages": "unets"}, "choose all, or of"),
     ],
 )
-def test_budgets_without_sense_are_named(settings: dict[str, object], said: str) -> None:
+def test_budgets_without_sense_are_named(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         PretrainSettings(**settings)
 

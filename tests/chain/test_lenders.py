@@ -67,7 +67,7 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
     images = plan_tuning(settings, dataset, split).images
     others = [path for path in images if path not in split.labeled.paths]
     assert 3 < len(others) == len(images) - len(set(images) & set(split.labeled.paths))
-    assert torch.allclose(unlabeled, embedded(others), atol=1e-4)
+    assert unlabeled is not None and torch.allclose(unlabeled, embedded(others), atol=1e-4)
     by_name = sorted(split.labeled.examples, key=lambda example: (example.label, example.path.name))
     # labeled images are embedded as those that are drawn from, in the run's precision; the numbers are about 1
     expected = embedded([example.path for example in by_name])
@@ -82,7 +82,9 @@ def test_links_and_copies_of_labeled_images_are_no_further_ones(
 ) -> None:
     put(tmp_path / "photos/unlabeled", tmp_path / "photos/train/cat")
     generate_module.main(words)
-    assert len(told[0][2]) == 15 + 5 - 9 - 3  # of five cats that come a second time, three are labeled
+    [(_, _, unlabeled)] = told
+    assert unlabeled is not None
+    assert len(unlabeled) == 15 + 5 - 9 - 3  # of five cats that come a second time, three are labeled
 
 
 def test_class_means_of_the_labeled_images_are_of_no_others(words: list[str], told: list[Told]) -> None:
@@ -94,5 +96,6 @@ def test_where_all_tuning_images_are_labeled_it_is_said(
     words: list[str], told: list[Told], capsys: pytest.CaptureFixture[str]
 ) -> None:
     generate_module.main([*words, "data.labels_per_class=5"])
-    assert len(told[0][2]) == 0
+    [(_, _, unlabeled)] = told
+    assert unlabeled is not None and len(unlabeled) == 0
     assert "class_means=train: every tuning image is labeled" in capsys.readouterr().err

@@ -71,10 +71,10 @@ def test_a_caption_tells_time_and_surroundings_as_they_are_and_never_the_view() 
         for time, words in TIME_WORDS.items():
             if any(word in caption for word in words):
                 assert sample.scene.time == time
-        for backdrop, words in BACKDROP_WORDS.items():
-            assert words not in caption or sample.scene.backdrop == backdrop
-        for occluder, words in OCCLUDER_WORDS.items():
-            assert words not in caption or sample.scene.occluder == occluder
+        for backdrop, place in BACKDROP_WORDS.items():
+            assert place not in caption or sample.scene.backdrop == backdrop
+        for occluder, place in OCCLUDER_WORDS.items():
+            assert place not in caption or sample.scene.occluder == occluder
 
 
 def test_lamps_and_grille_are_named_only_where_the_front_is_in_view() -> None:

@@ -36,8 +36,8 @@ def made(root: Path, per_class: int = 5) -> Path:
     return root
 
 
-def imported(folder: Path, out: Path, data: DataSettings, **options: object) -> ImportSettings:
-    return ImportSettings(data=data, folder=str(folder), out=str(out), made_by="a test", **options)
+def imported(folder: Path, out: Path, data: DataSettings) -> ImportSettings:
+    return ImportSettings(data=data, folder=str(folder), out=str(out), made_by="a test")
 
 
 def test_a_run_is_given_the_imported_images_as_labeled_ones(

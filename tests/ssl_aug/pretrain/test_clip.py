@@ -26,7 +26,7 @@ def test_the_reversed_gradient_is_the_identity_forwards_and_turns_the_gradient_r
     passed = reversed_gradient(values, 3.0)
     assert torch.equal(passed, values)
     passed.square().sum().backward()
-    assert torch.equal(values.grad, -3.0 * 2 * values.detach())  # type: ignore[arg-type]
+    assert torch.equal(values.grad, -3.0 * 2 * values.detach())
 
 
 def test_an_embedding_that_shows_the_view_covaries_with_it() -> None:

@@ -54,3 +54,8 @@ def make_content(root: Path, names: tuple[str, ...] = HOSTILE, per_sample: int =
     synthetic = writer.finish(requests, "card", {})
     assert isinstance(synthetic, SyntheticSet)
     return Content(split, synthetic)
+
+
+def labels(content: Content, *parts: str) -> list[int | None]:
+    """The labels of these parts, one part after the other."""
+    return [picture.label for picture in content.pictures(*parts)]

@@ -1,4 +1,4 @@
-"""Other libraries read our exports and live objects. `make neighbours` installs them and runs these tests."""
+"""Other libraries read our exports and live objects. `make neighbors` installs them and runs these tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,21 +22,17 @@ from ssl_aug.export.settings import ExportSettings
 from ssl_aug.export.writing import export_content
 from ssl_aug.import_set import main as import_set
 from tests.conftest import write_image_folder
-from tests.export.world import HOSTILE, make_content
+from tests.ssl_aug.export.world import HOSTILE, labels, make_content
 
-pytestmark = [pytest.mark.neighbours, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.neighbors, pytest.mark.filterwarnings("ignore")]
 
-ROOT = Path(__file__).resolve().parents[2]
-LIBRARY = Path(sys.prefix) / "neighbours"  # where `make neighbours` puts semilearn, which no resolver would take
+ROOT = Path(__file__).resolve().parents[3]
+LIBRARY = Path(sys.prefix) / "neighbors"  # where `make neighbors` puts semilearn, which no resolver would take
 
 
 def snippet_of(folder: Path) -> str:
     """The lines that an export's README gives to load it."""
     return (folder / "README.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
-
-
-def labels(content: Content, *parts: str) -> list[int | None]:
-    return [picture.label for picture in content.pictures(*parts)]
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_hugging_face_reads_labels_in_the_order_of_the_classes(content: Content, tmp_path: Path, offline: None) -> None:
     out = export_content(content, ExportSettings(to="hf", out=str(tmp_path / "out")))
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(snippet_of(out), names)
     both, unlabeled, test, real = (names[name] for name in ("labeled", "unlabeled", "test", "real"))
     assert both.features["label"].names == list(HOSTILE)
@@ -56,6 +54,7 @@ def test_hugging_face_reads_labels_in_the_order_of_the_classes(content: Content,
     assert test["label"] == labels(content, "test")
     assert real["label"] == labels(content, "real")
     assert unlabeled["label"] == [-1] * 17
+    assert content.synthetic is not None
     assert both["seed"][40:] == [int(row["seed"]) for row in content.synthetic.rows]
     for row, picture in zip(both, content.pictures("real", "synthetic"), strict=True):
         assert np.array_equal(np.asarray(row["image"]), np.asarray(read_rgb(picture.path)))
@@ -72,7 +71,7 @@ def test_hugging_face_takes_a_labeled_set_live(content: Content, offline: None) 
 
 def test_webdataset_reads_the_shards(content: Content, tmp_path: Path) -> None:
     out = export_content(content, ExportSettings(to="webdataset", out=str(tmp_path / "out")))
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(snippet_of(out), names)
     found = list(names["labeled"])
     assert [label for _, label in found] == labels(content, "real", "synthetic")
@@ -126,10 +125,10 @@ def test_the_lines_of_the_documentation_run(
     chapter = (ROOT / "docs" / "plug_in.md").read_text(encoding="utf-8").partition(f"## {heading}\n")[2]
     code = chapter.partition("```python\n")[2].partition("```")[0]
     assert "/tmp/cars" in code
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(code.replace("/tmp/cars", str(out)), names)
     if to == "folder":
-        assert sorted(names["labeled"].targets) == sorted(labels(content, "real", "synthetic"))
+        assert Counter(names["labeled"].targets) == Counter(labels(content, "real", "synthetic"))
     elif to == "numpy":
         assert names["model"].classes_.tolist() == [0, 1, 2]
     elif to == "hf":
@@ -142,7 +141,7 @@ def test_the_class_folders_export_needs_no_library_of_ours(tmp_path: Path) -> No
     root = write_image_folder(tmp_path / "photos", ("train", "test pilot", "ü"))
     words = ["--real-only", "data=image_folder", f"data.root={root}", "data.labels_per_class=2"]
     export(["--to", "folder", "--out", str(tmp_path / "out"), *words])
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(snippet_of(tmp_path / "out"), names)
     assert names["labeled"].targets == [0, 0, 1, 1, 2, 2]
     assert names["class_names"] == ["test pilot", "train", "ü"]

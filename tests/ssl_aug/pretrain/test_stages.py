@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from ssl_aug.runtime import file_hash, read_json
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Settings of a pretraining of seconds."""
     for module in (settings, stages):
         monkeypatch.setattr(module, "HELD_OUT", 16)
@@ -26,7 +27,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_all_stages_leave_a_model_and_what_was_done(
-    small: dict[str, object], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stages.pretrain(PretrainSettings(**small))
     out = tmp_path / "out"
@@ -49,7 +50,7 @@ def test_all_stages_leave_a_model_and_what_was_done(
     ("asked", "said"),
     [("unet", "the unet needs the autoencoder first"), ("decoder", "the decoder is trained after the unet")],
 )
-def test_a_stage_without_those_before_it_is_refused(small: dict[str, object], asked: str, said: str) -> None:
+def test_a_stage_without_those_before_it_is_refused(small: dict[str, Any], asked: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         stages.pretrain(PretrainSettings(**{**small, "stages": asked}))
 

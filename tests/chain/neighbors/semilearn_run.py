@@ -1,4 +1,4 @@
-"""Run by test_neighbours.py in a process of its own: USB's library on one of our exports and on live objects.
+"""Run by test_neighbors.py in a process of its own: USB's library on one of our exports and on live objects.
 
 The library's release does not import beside today's packages: what it never uses here is replaced by empty modules,
 and .cuda(), which it calls whatever the device, by nothing.
