@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
-from ssl_aug.runtime import file_hash, read_json
+from ssl_aug.files import file_hash, read_json
 from ssl_aug.settings import EMBEDDED
 
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"

@@ -11,7 +11,7 @@ from benchmarks.run_folder import comparable_settings, settings_text, weights_id
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_split
-from ssl_aug.runtime import read_json
+from ssl_aug.files import read_json
 from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for
 
 

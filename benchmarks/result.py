@@ -6,7 +6,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.runtime import read_json, write_json
+from ssl_aug.files import read_json, write_json
 
 RESULT = "result.json"
 

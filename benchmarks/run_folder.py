@@ -14,7 +14,8 @@ from benchmarks.methods import known_methods, method_name
 from benchmarks.result import RESULT, RunResult
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.command_line import writable
-from ssl_aug.runtime import error_line, file_hash
+from ssl_aug.files import file_hash
+from ssl_aug.runtime import error_line
 from ssl_aug.settings import AUGMENTATION, EMBEDDED, TRAINING, VARIANT, deciding, deciding_pictures
 
 STATE = "last.safetensors"  # what a run goes on from

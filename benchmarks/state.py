@@ -21,7 +21,7 @@ from benchmarks.methods.base import Classifier, Method
 from benchmarks.optim import build_optimizer
 from benchmarks.run_folder import STATE
 from benchmarks.settings import TrainSettings
-from ssl_aug.runtime import write_json, written_atomically
+from ssl_aug.files import write_json, written_atomically
 
 
 @dataclass

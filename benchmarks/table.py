@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.accuracies import METRICS, build_report, read_runs
-from ssl_aug.runtime import command, written_atomically
+from ssl_aug.files import written_atomically
+from ssl_aug.runtime import command
 
 FORMATS = ("terminal", "markdown", "csv", "latex")
 

@@ -15,7 +15,7 @@ from generators.base import Generator
 from generators.build import build_generator
 from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.drawing.lenders import lenders_of, tell
+from ssl_aug.drawing.lenders import lenders_of, tell_of_labeled
 from ssl_aug.drawing.scores import Scorer
 from ssl_aug.runtime import Placement, shard
 from ssl_aug.settings import Settings
@@ -44,7 +44,7 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
     )
     if sampling.condition == "borrowed":
         assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
-        tell(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)
+        tell_of_labeled(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)
     return generator
 
 

@@ -6,16 +6,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from generators.anl_ldm import ANLLatentDiffusion
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.runtime import file_hash
+from ssl_aug.files import file_hash
+from ssl_aug.runtime import Placement
 from ssl_aug.tuning.adapter import encodings_of
+from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import TuningPlan
-
-if TYPE_CHECKING:
-    from generators.anl_ldm import ANLLatentDiffusion
-    from ssl_aug.runtime import Placement
 
 
 def lenders_of(labeled: LabeledSet) -> list[Example]:
@@ -32,7 +32,7 @@ def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:
     return [size in by_size and file_hash(path) in by_size[size] for path, size in zip(paths, sizes, strict=True)]
 
 
-def tell(
+def tell_of_labeled(
     generator: ANLLatentDiffusion,
     labeled: LabeledSet,
     plan: TuningPlan,
@@ -48,10 +48,6 @@ def tell(
         flip: whether the tuning images were encoded mirrored as well.
         batch_size: labeled images embedded at once.
     """
-    import torch
-
-    from ssl_aug.tuning.encodings import read_batch
-
     lenders, tokens = lenders_of(labeled), []
     with torch.no_grad(), place.autocast():
         for first in range(0, len(lenders), batch_size):

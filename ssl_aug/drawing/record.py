@@ -8,7 +8,7 @@ from typing import Any
 
 from generators.settings import ENTRY_POINTS, TUNED
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.runtime import file_hash
+from ssl_aug.files import file_hash
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.tuning.plan import TuningPlan
 

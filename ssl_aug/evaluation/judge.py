@@ -16,10 +16,12 @@ from torch.nn import functional as F
 from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
+from ssl_aug.files import file_hash, write_json
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
-from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
-from ssl_aug.runtime import Placement, derived_seed, file_hash, write_json
+from ssl_aug.pretrain.training import LoopSettings, train
+from ssl_aug.runtime import Placement, derived_seed
 from ssl_aug.settings import short_hash
+from ssl_aug.tuning.batches import pass_after_pass
 
 BATCH_SIZE = 250  # images that the trained judge sees at once
 

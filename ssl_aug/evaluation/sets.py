@@ -11,7 +11,8 @@ from ssl_aug.data.build import load_split
 from ssl_aug.drawing.draw import generate
 from ssl_aug.evaluation.ruler import Row, Ruler
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
-from ssl_aug.runtime import placement, read_json, versions, write_json, written_atomically
+from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.runtime import placement, versions
 from ssl_aug.settings import MEASURES, deciding, deciding_pictures, short_hash
 
 COLUMNS = {

@@ -18,7 +18,8 @@ from ssl_aug.export import hf, lists, usb, webdataset
 from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
-from ssl_aug.runtime import file_hash, progress_bar, read_json, versions, write_json
+from ssl_aug.files import file_hash, read_json, write_json
+from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import SyntheticSet, open_for
 
 SMALL = 32  # labeled images, the other codebases' usual batch

@@ -7,7 +7,7 @@ from pathlib import Path
 from generators import compvis, ldm
 from generators.files import written_whole
 from ssl_aug.command_line import refuse_existing
-from ssl_aug.runtime import file_hash
+from ssl_aug.files import file_hash
 
 
 def convert(checkpoint: Path, out: Path, clip: str | None) -> None:

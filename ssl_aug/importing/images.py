@@ -16,8 +16,9 @@ from ssl_aug.data.build import load_split
 from ssl_aug.data.copying import put
 from ssl_aug.data.image_folder import images_below
 from ssl_aug.data.reading import read_square
+from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
-from ssl_aug.runtime import progress_bar, versions, write_json
+from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import SyntheticSet, class_folder, write_manifest
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion
-from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
+from ssl_aug.pretrain.training import LoopSettings, train
 from ssl_aug.runtime import Placement
+from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import images_to_tensor
 
 PIXEL_FOLD = 4  # all 16x16 convolutions: narrow layers at full resolution are slow on CPUs

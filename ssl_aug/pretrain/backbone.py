@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from generators.weights import fill, read_weights
-from ssl_aug.runtime import read_json
+from ssl_aug.files import read_json
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INPUT_SIZE_PX = 64

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ssl_aug import runtime
+from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, MEAN, STD, build_backbone, normalized, random_views
-from ssl_aug.pretrain.training import LoopSettings, learning_rate_at, pass_after_pass
+from ssl_aug.pretrain.training import LoopSettings, learning_rate_at
+from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.world.carmodel import GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES
 from ssl_aug.world.scene import PAINTS, TIMES, VIEWS
 from ssl_aug.world.source_bank import SourceBank
@@ -157,7 +158,7 @@ def pretrain_backbone(
         if (step + 1) % settings.checkpoint_steps == 0:
             state = {"step": step + 1, "seconds": clock() - began, "settings": asdict(settings)}
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
-            with runtime.written_atomically(checkpoint) as part_path:
+            with files.written_atomically(checkpoint) as part_path:
                 torch.save(state, part_path)
             if progress is not None:
                 progress(step + 1, settings.steps, losses)
@@ -223,7 +224,7 @@ def _write(
         if value.is_floating_point()
     }
     weights = out / "backbone.safetensors"
-    with runtime.written_atomically(weights) as part:
+    with files.written_atomically(weights) as part:
         save_file(state, part)
     facts = {
         "name": settings.timm_name,
@@ -238,7 +239,7 @@ def _write(
         "losses": {task: round(value, 4) for task, value in losses.items()},
         "held_out_accuracy": accuracy,
         "seconds": round(seconds, 1),
-        "sha256": runtime.file_hash(weights),
+        "sha256": files.file_hash(weights),
     }
-    runtime.write_json(out / "backbone.json", facts)
+    files.write_json(out / "backbone.json", facts)
     return facts

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder
 from generators.masks import erase, mask_box
-from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
+from ssl_aug.pretrain.training import LoopSettings, train
 from ssl_aug.runtime import Placement, derived_seed
+from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import images_to_tensor
 from ssl_aug.world.scene import VIEWS
 

@@ -15,8 +15,9 @@ from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
 from ssl_aug.pretrain.clip import CONFIG
-from ssl_aug.pretrain.training import LoopSettings, pass_after_pass, train
+from ssl_aug.pretrain.training import LoopSettings, train
 from ssl_aug.runtime import Placement
+from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import Encodings
 
 IMAGE_SIZE = 64  # pixels

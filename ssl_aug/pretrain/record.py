@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.runtime import file_hash, read_json, write_json
+from ssl_aug.files import file_hash, read_json, write_json
 
 NAME = "pretraining.json"
 WEIGHTS = {"decoder": "autoencoder.safetensors"}  # files that are not named after their stage

@@ -17,21 +17,14 @@ from torch.nn import functional as F
 from generators import ldm
 from generators.conditioning import ClipEncoder
 from generators.weights import load_weights
+from ssl_aug.files import file_hash, written_atomically
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
 from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half, pretrain_clip
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
-from ssl_aug.runtime import (
-    Placement,
-    derived_seed,
-    file_hash,
-    placement,
-    progress_bar,
-    versions,
-    written_atomically,
-)
+from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
 from ssl_aug.world.carbodies import VARIATION, deviations_of
 from ssl_aug.world.source_bank import SourceBank, draw_bank

@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar, written_atomically
+from ssl_aug.files import written_atomically
+from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
 
 
 @dataclass(frozen=True)
@@ -39,21 +40,6 @@ def learning_rate_at(step: int, settings: LoopSettings) -> float:
         return settings.learning_rate
     share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def pass_after_pass(num_items: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """(batch_size,) positions of step's batch: pass after pass over all items, each pass in an order of its own.
-
-    A function of (seed, step) alone. A set smaller than the batch is repeated within it.
-    """
-    start = step * batch_size
-    passes = range(start // num_items, (start + batch_size - 1) // num_items + 1)
-    orders = [
-        torch.randperm(num_items, generator=torch.Generator().manual_seed(derived_seed("pass", seed, one)))
-        for one in passes
-    ]
-    offset = start - passes[0] * num_items
-    return torch.cat(orders)[offset : offset + batch_size]
 
 
 def train(

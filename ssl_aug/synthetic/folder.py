@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.runtime import read_json, written_atomically
+from ssl_aug.files import read_json, written_atomically
 from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)

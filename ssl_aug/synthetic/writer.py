@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.runtime import read_json, write_json, written_atomically
+from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.synthetic.folder import Row, SyntheticSet, read_rows, write_manifest
 from ssl_aug.synthetic.requests import Request
 

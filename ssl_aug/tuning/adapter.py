@@ -16,16 +16,8 @@ from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
 from generators.settings import TUNED
 from ssl_aug.data.build import load_split
-from ssl_aug.runtime import (
-    Placement,
-    accelerator_of,
-    placement,
-    read_json,
-    shard,
-    versions,
-    write_json,
-    written_atomically,
-)
+from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch
 from ssl_aug.tuning.loop import steps_done, tune_unet

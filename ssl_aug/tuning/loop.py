@@ -14,32 +14,24 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl
+from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.weights import OF_DAMAGED_FILES
-from ssl_aug.pretrain.training import pass_after_pass
-from ssl_aug.runtime import (
-    derived_seed,
-    interrupts_deferred,
-    progress_bar,
-    written_atomically,
-)
-from ssl_aug.settings import TUNING, deciding
+from ssl_aug.files import written_atomically
+from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
+from ssl_aug.settings import TUNING, TuneSettings, deciding
+from ssl_aug.tuning.batches import pass_after_pass
+from ssl_aug.tuning.encodings import Encodings
 from ssl_aug.tuning.reports import write_rows
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from generators.ldm import LatentDiffusion
-    from ssl_aug.settings import TuneSettings
-    from ssl_aug.tuning.encodings import Encodings
 
 
 @dataclass
@@ -149,8 +141,6 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[s
 
 def reinitialize(model: LatentDiffusion, seed: int) -> None:
     """Random UNet weights, zero where CompVis starts from zero (ScratchDiff)."""
-    from generators.ldm import zero_initialize
-
     torch.manual_seed(derived_seed("scratch", seed))
     for module in model.unet.modules():
         if isinstance(module, nn.Conv2d | nn.Linear | nn.GroupNorm | nn.LayerNorm):

@@ -7,23 +7,23 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from accelerate import Accelerator
+from PIL import Image
 from torch import Tensor
 
+from generators.anl_ldm import ANLLatentDiffusion
+from generators.ldm import LatentDiffusion
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
+from generators.settings import SamplingSettings
 from ssl_aug.evaluation.measures import near_copy_rate
-from ssl_aug.runtime import derived_seed, written_atomically
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from generators.ldm import LatentDiffusion
-    from generators.settings import SamplingSettings
-    from ssl_aug.settings import TuneSettings
-    from ssl_aug.tuning.encodings import Encodings
+from ssl_aug.files import written_atomically
+from ssl_aug.runtime import derived_seed
+from ssl_aug.settings import TuneSettings
+from ssl_aug.tuning.encodings import Encodings
 
 REPORT_BATCH = 8  # images at once: a report must fit beside the training's memory
 COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed
@@ -45,8 +45,6 @@ def report(
     The training loss says little: most of its variance is the timesteps'. Drawn images that lie nearer to a training
     image than training images to each other say that the tuning copies.
     """
-    from generators.anl_ldm import ANLLatentDiffusion
-
     model.eval()
     row = {"step": float(step), "fixed_noise_loss": fixed_noise_loss(model, encodings, accelerator)}
     generator = ANLLatentDiffusion(model, sampling, references.shape[-1])
@@ -100,8 +98,6 @@ def _pooled(model: LatentDiffusion, images: Tensor, accelerator: Accelerator) ->
 
 def save_grid(images: Tensor, path: Path) -> None:
     """(rows, columns, 3, s, s) images in [-1, 1] as one PNG."""
-    from PIL import Image
-
     rows, columns, channels, height, width = images.shape
     pixels = ((images + 1) * 127.5).round().clamp(0, 255).byte()
     sheet = pixels.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, channels)

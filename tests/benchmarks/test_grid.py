@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks import trainer
 from benchmarks.run import main
-from ssl_aug.runtime import read_json
+from ssl_aug.files import read_json
 from tests.conftest import stop_after
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from benchmarks.result import RunResult
-from ssl_aug.runtime import read_json
+from ssl_aug.files import read_json
 
 KEYS = (
     "status", "method", "augment", "mix", "protocol", "data", "labels_per_class", "split_seed", "seed", "model",

@@ -16,7 +16,8 @@ from benchmarks import trainer
 from benchmarks.methods import METHODS
 from benchmarks.result import RunResult
 from benchmarks.run import settings_from
-from ssl_aug.runtime import interrupts_deferred, read_json
+from ssl_aug.files import read_json
+from ssl_aug.runtime import interrupts_deferred
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after
 

@@ -18,7 +18,7 @@ from benchmarks.methods import METHODS
 from benchmarks.run import main, settings_from
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
-from ssl_aug.runtime import file_hash, read_json
+from ssl_aug.files import file_hash, read_json
 from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 

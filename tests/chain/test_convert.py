@@ -12,7 +12,7 @@ from generators.checkpoints import open_checkpoint
 from generators.conditioning import ClipEncoder, load_clip
 from ssl_aug import generate as generate_module
 from ssl_aug.convert import main
-from ssl_aug.runtime import read_json
+from ssl_aug.files import read_json
 from ssl_aug.synthetic import SyntheticSet
 from tests.conftest import TINY_CLIP, write_image_folder
 from tests.generators.test_compvis import random_checkpoint

@@ -1,7 +1,6 @@
-"""Seeds, files, run folders and exit codes."""
+"""Seeds, shards, precision and exit codes."""
 
 import errno
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,33 +15,6 @@ def test_derived_seeds_are_fixed_for_all_time() -> None:
         == int.from_bytes(__import__("hashlib").sha256(b"0|c0/1.jpg|3").digest()[:8], "big") // 2
     )
     assert 0 <= runtime.derived_seed("x") < 2**63
-
-
-def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "file.txt"
-    with pytest.raises(RuntimeError), runtime.written_atomically(target) as part:
-        part.write_text("half")
-        raise RuntimeError
-    assert list(target.parent.iterdir()) == []
-    with runtime.written_atomically(target) as part:
-        part.write_text("whole")
-    assert target.read_text() == "whole"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_failed_write_says_where(tmp_path: Path) -> None:
-    target = tmp_path / "file.txt"
-    with pytest.raises(OSError, match="full") as caught, runtime.written_atomically(target):
-        raise OSError(errno.ENOSPC, "full")  # as write() raises it, without a name
-    assert runtime.error_line(caught.value).startswith(f"no space left on the disk of {target}")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
-    names = [runtime.new_run_folder(tmp_path / "runs", "erm").name for _ in range(3)]
-    (tmp_path / "runs" / "0002-erm").rmdir()
-    names.append(runtime.new_run_folder(tmp_path / "runs", "uda").name)
-    assert names == ["0001-erm", "0002-erm", "0003-erm", "0004-uda"]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +107,3 @@ def test_precisions_that_a_cpu_does_not_compute_in_are_refused() -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="sees no GPU"):
         runtime.placement("cuda", "auto")
-
-
-def test_broken_json_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.json").write_text("{")
-    with pytest.raises(ValueError, match=r"x\.json is not readable"):
-        runtime.read_json(tmp_path / "x.json")

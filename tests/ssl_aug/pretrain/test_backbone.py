@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from ssl_aug import runtime
+from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import load_backbone, normalized, random_views
 from ssl_aug.pretrain.backbone_training import IGNORED, BackboneSettings, labels_of, pretrain_backbone
 from ssl_aug.world.scene import VIEWS
@@ -55,22 +55,22 @@ def test_what_is_written_loads_and_its_hash_is_written_beside(tmp_path: Path, ba
     facts = pretrain_backbone(TINY, bank, tmp_path, PLACE, count().__next__)
     network = load_backbone(tmp_path).eval()
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, facts["num_features"])
-    assert facts["sha256"] == runtime.file_hash(tmp_path / "backbone.safetensors")
+    assert facts["sha256"] == files.file_hash(tmp_path / "backbone.safetensors")
     assert {"kind", "paint", "time", "model"} <= set(facts["held_out_accuracy"]) <= set(TINY.tasks)
-    written = runtime.read_json(tmp_path / "backbone.json")
+    written = files.read_json(tmp_path / "backbone.json")
     assert (written["sha256"], written["losses"]) == (facts["sha256"], facts["losses"])
 
 
 def test_weights_of_another_network_are_named(tmp_path: Path, bank: SourceBank) -> None:
     facts = pretrain_backbone(TINY, bank, tmp_path, PLACE, count().__next__)
     wider = {**facts["arguments"], "channels": [16, 8, 8, 8]}
-    runtime.write_json(tmp_path / "backbone.json", {**facts, "arguments": wider})
+    files.write_json(tmp_path / "backbone.json", {**facts, "arguments": wider})
     with pytest.raises(ValueError, match=r"backbone\.safetensors does not fit backbone\.json: .* of another shape"):
         load_backbone(tmp_path)
     weights = load_file(tmp_path / "backbone.safetensors")
     save_file({name: tensor for name, tensor in weights.items() if name != "layer1.0.conv1.weight"},
               tmp_path / "backbone.safetensors")  # fmt: skip
-    runtime.write_json(tmp_path / "backbone.json", facts)
+    files.write_json(tmp_path / "backbone.json", facts)
     with pytest.raises(ValueError, match=r"1 missing \(layer1\.0\.conv1\.weight\)"):
         load_backbone(tmp_path)
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from generators import ldm
+from ssl_aug.files import file_hash, read_json
 from ssl_aug.pretrain import record, settings, stages
 from ssl_aug.pretrain.settings import STAGES, PretrainSettings
-from ssl_aug.runtime import file_hash, read_json
 
 
 @pytest.fixture

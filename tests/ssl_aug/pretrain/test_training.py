@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from ssl_aug.pretrain.training import LoopSettings, learning_rate_at, pass_after_pass, train
+from ssl_aug.pretrain.training import LoopSettings, learning_rate_at, train
+from ssl_aug.tuning.batches import pass_after_pass
 
 
 def test_every_item_comes_once_in_each_pass() -> None:

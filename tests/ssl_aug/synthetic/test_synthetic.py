@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.runtime import read_json, write_json
+from ssl_aug.files import read_json, write_json
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
 from tests.conftest import contents

@@ -1,0 +1,64 @@
+"""Files and folders that are whole or not there at all, their hashes, and JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def written_atomically(path: Path) -> Iterator[Path]:
+    """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.touch()
+    mode = part.stat().st_mode  # some libraries write files that only their owner may read
+    try:
+        yield part
+        part.chmod(mode)
+        part.replace(path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a failed write does not say where
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    with written_atomically(path) as part:
+        part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Raises ValueError, naming the file, where it is not JSON."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_run_folder(root: Path, name: str) -> Path:
+    """Makes `root/0001-name`, `root/0002-name`, ...: never a folder that exists."""
+    root.mkdir(parents=True, exist_ok=True)
+    number = 1 + max((int(f.name[:4]) for f in root.iterdir() if f.name[:4].isdigit()), default=0)
+    while True:
+        try:
+            folder = root / f"{number:04d}-{name}"
+            if not any(root.glob(f"{number:04d}-*")):
+                folder.mkdir()
+                return folder
+        except FileExistsError:
+            pass  # another process took it
+        number += 1

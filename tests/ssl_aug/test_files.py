@@ -1,0 +1,41 @@
+"""Files that are whole or not there at all, and folders of runs."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from ssl_aug import files, runtime
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.txt"
+    with pytest.raises(RuntimeError), files.written_atomically(target) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert list(target.parent.iterdir()) == []
+    with files.written_atomically(target) as part:
+        part.write_text("whole")
+    assert target.read_text() == "whole"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_failed_write_says_where(tmp_path: Path) -> None:
+    target = tmp_path / "file.txt"
+    with pytest.raises(OSError, match="full") as caught, files.written_atomically(target):
+        raise OSError(errno.ENOSPC, "full")  # as write() raises it, without a name
+    assert runtime.error_line(caught.value).startswith(f"no space left on the disk of {target}")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
+    names = [files.new_run_folder(tmp_path / "runs", "erm").name for _ in range(3)]
+    (tmp_path / "runs" / "0002-erm").rmdir()
+    names.append(files.new_run_folder(tmp_path / "runs", "uda").name)
+    assert names == ["0001-erm", "0002-erm", "0003-erm", "0004-uda"]
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match=r"x\.json is not readable"):
+        files.read_json(tmp_path / "x.json")
