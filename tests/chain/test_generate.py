@@ -1,7 +1,9 @@
 """The generate command from end to end, on a tiny model with random weights and a folder of little pictures."""
 
+import copy
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,11 @@ from PIL import Image
 
 from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
+from ssl_aug.command_line import compose
 from ssl_aug.drawing import generator
+from ssl_aug.drawing.draw import generate
 from ssl_aug.runtime import command
-from ssl_aug.settings import PICTURES, TUNING, TuneSettings, deciding
+from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, TuneSettings, deciding
 from ssl_aug.synthetic import SetWriter, SyntheticSet
 from ssl_aug.tuning import plan
 from tests.conftest import IN_BOTH_PRECISIONS, contents, write_image_folder
@@ -173,6 +177,18 @@ def test_two_shards_make_the_set_of_one_process(
         monkeypatch.setenv("RANK", rank)
         command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
     assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("name", ["ldm", "embedded"])
+def test_one_settings_object_draws_twice_and_stays_as_it_was(words: list[str], tmp_path: Path, name: str) -> None:
+    if name == "embedded":  # its checkpoint is not named: a call that wrote it down would be refused the next time
+        words = [*(word for word in words if not word.startswith("generator")), "tune.steps=1", "steps=1"]
+    asked = compose("generate", [*words, "per_sample=1"], Settings)
+    before = copy.deepcopy(asked)
+    for folder in ("one", "two"):
+        generate(replace(asked, synthetic=SyntheticSettings(str(tmp_path / folder))))
+    assert asked == before
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
 def test_a_dry_run_says_how_much_and_writes_nothing(

@@ -107,8 +107,13 @@ def compare(before: Path, after: Path) -> bool:
     return not different and files(before) == files(after)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """`make FOLDER`, or `compare BEFORE AFTER`, which ends in exit code 1 where something differs."""
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]))
-    else:
-        sys.exit(not compare(Path(sys.argv[2]), Path(sys.argv[3])))
+    elif not compare(Path(sys.argv[2]), Path(sys.argv[3])):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
