@@ -28,7 +28,10 @@ VARIANT = "variant"  # the row of a table: what tells a training from others of 
 
 
 def decides(*results: str) -> Mapping[str, Any]:
-    """A field's metadata: the results that it decides; none for what only says where and how the work is done."""
+    """A field's metadata: the results that it decides; none for what only says where and how the work is done.
+
+    A path of weights decides nothing either: what the file holds does, and stands in the records as `model_id`.
+    """
     return {"decides": frozenset(results)}
 
 
@@ -60,7 +63,7 @@ class GeneratorSettings:
 
     name: str = "embedded"  # one of GENERATORS, or of those that other packages register
     # folder of a latent diffusion model, or the published file; null: the embedded one
-    checkpoint: str | None = field(default=None, metadata=decides())  # the set's `model_id` says what is in it
+    checkpoint: str | None = field(default=None, metadata=decides())
     image_size: int | None = None  # pixels; null: the size the weights were trained at
     tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings
     fold: bool = True  # leave out of the cross-attention what one condition token cannot use; exact

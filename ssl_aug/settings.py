@@ -128,6 +128,7 @@ class Settings(SolverSettings):
     mask_rate: float | None = None
     # images drawn together: the unit of work and of resume; moves results by rounding alone
     batch_size: int = field(default=32, metadata=decides())
+    # of the drawings, and of a training's batches and new layers
     seed: int = field(default=0, metadata=decides(TRAINING, MEASURES))
     device: str = field(default="auto", metadata=decides())  # auto, cpu or cuda
     precision: str = field(default="auto", metadata=decides(TRAINING, VARIANT))  # auto, fp32, bf16 or fp16
