@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from generators import ldm
-from generators.weights import check_fit, fill, load_weights, read_weights
+from generators.weights import check_fit, fill, load_weights, read_shapes, read_weights
 
 
 class Payload:
@@ -69,6 +69,26 @@ def test_files_that_hold_no_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "torn.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match="damaged"):
         read_weights(tmp_path / "torn.safetensors")
+
+
+def test_gits_stand_in_for_a_large_file_is_named(tmp_path: Path) -> None:
+    for name, read in (("a.safetensors", read_weights), ("a.safetensors", read_shapes), ("a.bin", read_weights)):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 3438167536\n")
+        with pytest.raises(ValueError, match=rf"{name} is a Git LFS pointer, not the weights: run git lfs pull"):
+            read(tmp_path / name)
+
+
+def test_shapes_are_read_from_the_head_of_a_file_that_is_all_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"weight": torch.ones(2, 3), "scale": torch.ones(())}, path)
+    shapes = read_shapes(path)
+    assert {name: tuple(tensor.shape) for name, tensor in shapes.items()} == {"weight": (2, 3), "scale": ()}
+    assert all(tensor.is_meta for tensor in shapes.values())
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"a\.safetensors is damaged or not all there"):
+        read_shapes(path)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        read_shapes(tmp_path / "none.safetensors")
 
 
 def test_a_program_in_torchs_own_format_is_refused(tmp_path: Path) -> None:
