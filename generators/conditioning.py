@@ -13,8 +13,10 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators.weights import fill, read_weights
+from generators.image_encoder import ImageTower
+from generators.weights import check_fit, fill, read_shapes, read_weights
 
+_DEFAULT_TAGS = {"ViT-H-14": "laion2b_s32b_b79k"}  # Stable Diffusion 2.x was trained with it; of all others: openai
 CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -31,7 +33,7 @@ class ClipEncoder(nn.Module):
     def __init__(self, config: dict[str, Any], image_norm: float | None):
         """
         Args:
-            config: open_clip's model config: embed_dim, vision_cfg, text_cfg.
+            config: open_clip's model config: embed_dim, vision_cfg, text_cfg; without text_cfg it takes images alone.
             image_norm: mean norm of image embeddings, the length that text embeddings are given; None: not known yet,
                 tuning measures it.
         """
@@ -39,9 +41,10 @@ class ClipEncoder(nn.Module):
         self.config = config
         self.image_norm = image_norm
         self.tokens = "pooled"  # or patches: the embeddings of the image's patches as well
-        self.model = open_clip.CLIP(**config)
+        self.model: nn.Module = open_clip.CLIP(**config) if "text_cfg" in config else ImageTower(config)
         self.model.requires_grad_(False).eval()
-        self.tokenizer = open_clip.SimpleTokenizer(context_length=config["text_cfg"]["context_length"])
+        context_length = config["text_cfg"]["context_length"] if "text_cfg" in config else 0
+        self.tokenizer = open_clip.SimpleTokenizer(context_length=context_length)
         self.register_buffer("mean", torch.tensor(open_clip.OPENAI_DATASET_MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(open_clip.OPENAI_DATASET_STD), persistent=False)
 
@@ -104,8 +107,10 @@ class ClipEncoder(nn.Module):
         """Prompts -> (b, 1, d) tokens of the images' mean norm.
 
         Raises:
-            ValueError: that norm is not known.
+            ValueError: that norm is not known, or there is no text tower.
         """
+        if "text_cfg" not in self.config:
+            raise ValueError(f"prompt={prompts[0]!r}: this model embeds images alone; leave the prompt out")
         if self.image_norm is None:
             raise ValueError("a prompt needs the mean norm of image embeddings, which tuning measures: tune first")
         embedding = self.model.encode_text(self.tokenizer(list(prompts)).to(self.mean.device)).float()
@@ -124,19 +129,40 @@ def load_clip(module: nn.Module, source: str | None, name: str) -> None:
     """Fills a CLIP model with weights: every tensor, nothing left over.
 
     Args:
-        source: a file or a folder that holds one of CLIP_FILES, or a tag of open_clip ("openai", the default).
+        source: a file or a folder that holds one of CLIP_FILES, or a tag of open_clip; None: "openai", or where
+            OpenAI has no such model, LAION's.
 
     Raises:
         FileNotFoundError: no such file, or weights of a tag that are not on this machine, with where to get them.
         ValueError: an unknown tag, or weights of another model.
     """
     path = clip_file(source, name)
-    weights = _read_clip(path)
-    wanted = module.state_dict()
-    for key in ("input_resolution", "context_length", "vocab_size", "attn_mask"):  # numbers, not weights
-        if key not in wanted:
-            weights.pop(key, None)
-    fill(module, weights, f"generator.clip_checkpoint={path} does not hold {name} in open_clip's names")
+    weights = _only_weights(_read_clip(path, name), module)
+    fill(module, weights, _complaint(path, name))
+
+
+def check_clip(path: Path, name: str, config: dict[str, Any]) -> None:
+    """Says whether a file can be of this CLIP, by its names and shapes; of PyTorch's files only reading tells.
+
+    Raises:
+        ValueError: weights of another model, or a damaged file.
+    """
+    if path.suffix != ".safetensors":
+        return
+    with torch.device("meta"):
+        module = open_clip.CLIP(**config)
+    shapes = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
+    check_fit(_only_weights(read_shapes(path), module), shapes, _complaint(path, name))
+
+
+def _complaint(path: Path, name: str) -> str:
+    return f"generator.clip_checkpoint={path} does not hold {name} in open_clip's names"
+
+
+def _only_weights(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    numbers = {"input_resolution", "context_length", "vocab_size", "attn_mask"} - module.state_dict().keys()
+    named = {key.removeprefix("module."): tensor for key, tensor in weights.items()}
+    return {key: tensor for key, tensor in named.items() if key not in numbers}
 
 
 def clip_file(source: str | None, name: str) -> Path:
@@ -151,7 +177,7 @@ def clip_file(source: str | None, name: str) -> Path:
         if not path.is_file():
             raise FileNotFoundError(f"generator.clip_checkpoint={path}: there is no such file")
         return path
-    tag = source or "openai"
+    tag = source or _DEFAULT_TAGS.get(name, "openai")
     tags = open_clip.list_pretrained_tags_by_model(name)
     if tag not in tags:
         raise ValueError(
@@ -161,7 +187,7 @@ def clip_file(source: str | None, name: str) -> Path:
 
 
 def _from_hub(tag: str, name: str) -> Path:
-    repository = str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
+    repository = _repository(tag, name)
     file = CLIP_FILES[0]
     known = try_to_load_from_cache(repository, file) if repository else None
     if isinstance(known, str):
@@ -175,12 +201,16 @@ def _from_hub(tag: str, name: str) -> Path:
     )
 
 
-def _read_clip(path: Path) -> dict[str, Tensor]:
+def _repository(tag: str, name: str) -> str:
+    return str(open_clip.get_pretrained_cfg(name, tag).get("hf_hub") or "").strip("/")
+
+
+def _read_clip(path: Path, name: str) -> dict[str, Tensor]:
     try:
-        weights = read_weights(path)
+        return read_weights(path)
     except ValueError as error:
+        published = _repository(_DEFAULT_TAGS.get(name, "openai"), name) or "its publisher"
         raise ValueError(
             f"generator.clip_checkpoint: {error}; OpenAI's own .pt files hold a program: take {CLIP_FILES[0]} of "
-            "timm/vit_base_patch32_clip_224.openai"
+            f"{published}"
         ) from error
-    return {key.removeprefix("module."): tensor for key, tensor in weights.items()}

@@ -47,6 +47,7 @@ class ModelFacts:
     schedule: dict[str, Any] = field(default_factory=lambda: dict(SCHEDULE))  # of the training, as diffusers takes it
     clip_name: str | None = None  # open_clip's name, where CLIP's weights are a published model's
     source_sha256: str | None = None  # of the published file that the weights were converted from
+    latent_shift: float = 0.0  # subtracted from the latents before they are scaled; 0 in most models
     format: int = FORMAT
 
 
@@ -107,12 +108,12 @@ class LatentDiffusion(nn.Module):
         encoded = self.autoencoder.encode(folded)
         # a VQ model's latents are those before quantization: its decoder quantizes
         latents = encoded.latents if isinstance(self.autoencoder, VQModel) else encoded.latent_dist.mode()
-        return latents.float() * self.facts.latent_scale
+        return (latents.float() - self.facts.latent_shift) * self.facts.latent_scale
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """(b, c, h, w) latents -> (b, 3, s, s) images in [-1, 1]."""
-        decoded = self.autoencoder.decode(latents / self.facts.latent_scale).sample
+        decoded = self.autoencoder.decode(latents / self.facts.latent_scale + self.facts.latent_shift).sample
         return F.pixel_shuffle(decoded.float(), self.facts.pixel_fold).clamp(-1, 1)
 
 
