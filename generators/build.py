@@ -29,7 +29,7 @@ def build_latent_diffusion(
     if settings.checkpoint is None:
         raise ValueError(
             f"generator={settings.name} needs generator.checkpoint=FOLDER: "
-            "a latent diffusion model's folder, or the published model.ckpt"
+            "a latent diffusion model's folder, a diffusers pipeline's, or the published model.ckpt"
         )
     model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint)
     model.clip.tokens = settings.tokens

@@ -1,15 +1,22 @@
-"""Opens a checkpoint of any kind and says what it is: a model's folder of ours, or the published file of CompVis."""
+"""Opens a checkpoint of any kind and says what it is.
+
+A model's folder of ours, a diffusers pipeline's folder, or the published file of CompVis.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators import compvis, ldm
-from generators.conditioning import clip_file
+from generators import compvis, diffusers_pipeline, ldm
+from generators.conditioning import check_clip, clip_file
+from generators.pipeline_files import INDEX_FILE
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -19,6 +26,7 @@ class Checkpoint:
     path: Path
     files: tuple[Path, ...]  # all that the model is made of, without a CLIP whose weights come from elsewhere
     clip_name: str | None  # open_clip's name of the CLIP whose weights come from elsewhere; None: its own are in it
+    clip: dict[str, Any]  # open_clip's config of its CLIP; without text_cfg no prompt can be embedded
     schedule: dict[str, Any]  # noise levels of the training and what the network predicts, as diffusers takes them
     load: Callable[[Path, str | None], ldm.LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
 
@@ -31,17 +39,37 @@ def describe(path: Path) -> Checkpoint:
         ValueError: a model's folder of another format.
     """
     if path.is_file():
-        return Checkpoint(path, (path,), compvis.CLIP_NAME, dict(ldm.SCHEDULE), compvis.load)
+        clip = compvis.clip_config(compvis.CLIP_NAME)
+        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), compvis.load)
     if (path / ldm.FACTS_FILE).is_file():
         facts = ldm.read_facts(path)
         files = tuple(ldm.files_of(path, facts))
         clip_name = None if path / ldm.CLIP_FILE in files else facts.clip_name
-        return Checkpoint(path, files, clip_name, facts.schedule, ldm.load)
-    what = f"a folder without {ldm.FACTS_FILE}" if path.is_dir() else "there is no such file or folder"
-    raise FileNotFoundError(
-        f"generator.checkpoint={path}: {what}; give the folder of a model ({', '.join(ldm.NEEDED_FILES)}), "
-        "or the published checkpoint's file (model.ckpt of cin256-v2)"
+        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, ldm.load)
+    if (path / INDEX_FILE).is_file():
+        pipeline = diffusers_pipeline.read_pipeline(path)
+        facts = pipeline.facts
+        return Checkpoint(path, pipeline.files, facts.clip_name, facts.clip, facts.schedule, diffusers_pipeline.load)
+    raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
+
+
+def _what_is_missing(path: Path) -> str:
+    wanted = (
+        f"give the folder of a model ({', '.join(ldm.NEEDED_FILES)}), of a diffusers pipeline ({INDEX_FILE}), or the "
+        "published checkpoint's file (model.ckpt of cin256-v2)"
     )
+    if path.is_dir():
+        return f"a folder without {ldm.FACTS_FILE} or {INDEX_FILE}; {wanted}"
+    if _HUB_ID.fullmatch(str(path)):
+        name, _, revision = str(path).partition("@")
+        pinned = f", revision={revision!r}" if revision else ""
+        return (
+            "there is no such file or folder, and nothing is fetched from the hub: call huggingface_hub."
+            f"snapshot_download({name!r}{pinned}, local_dir='FOLDER', allow_patterns=['*.json', "
+            "'*/diffusion_pytorch_model.safetensors', 'image_encoder/model.safetensors']) and give "
+            "generator.checkpoint=FOLDER"
+        )
+    return f"there is no such file or folder; {wanted}"
 
 
 def open_checkpoint(path: Path, clip_checkpoint: str | None = None) -> ldm.LatentDiffusion:
@@ -70,14 +98,18 @@ def weights_hash(path: Path, clip_checkpoint: str | None = None) -> str:
     """12 hex digits of all that a model is loaded from, CLIP's file included.
 
     Raises:
-        FileNotFoundError: as `open_checkpoint`.
+        FileNotFoundError, ValueError: as `open_checkpoint`.
     """
     checkpoint = describe(path)
     files = list(checkpoint.files)
     if checkpoint.clip_name is not None:
-        files.append(clip_file(clip_checkpoint, checkpoint.clip_name))
+        file = clip_file(clip_checkpoint, checkpoint.clip_name)
+        check_clip(file, checkpoint.clip_name, checkpoint.clip)
+        files.append(file)
+    elif clip_checkpoint is not None:
+        raise ValueError(f"generator.clip_checkpoint has no effect: {path} holds its own CLIP")
     digest = hashlib.sha256()
     for one in sorted(files):
-        with one.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        with one.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()[:12]

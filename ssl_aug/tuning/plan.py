@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from generators.checkpoints import schedule_of, weights_hash
+from generators.checkpoints import describe, weights_hash
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.data.base import Dataset, Split, file_list_id
@@ -35,10 +35,13 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
 
     Raises:
         FileNotFoundError: the generator's weights are not there.
-        ValueError: steps that the sampler cannot take with this model.
+        ValueError: steps that the sampler cannot take with this model, or a prompt that it cannot embed.
     """
     checkpoint = checkpoint_path(settings.generator)
-    check_steps(settings.sampler, settings.steps, schedule_of(checkpoint))
+    described = describe(checkpoint)
+    check_steps(settings.sampler, settings.steps, described.schedule)
+    if settings.prompt is not None and "text_cfg" not in described.clip:
+        raise ValueError(f"prompt={settings.prompt!r}: {checkpoint} embeds images alone; leave the prompt out")
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
@@ -54,7 +57,7 @@ def checkpoint_path(generator: GeneratorSettings) -> Path:
 
     Raises:
         ValueError: no checkpoint is named, or one that has no effect.
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the embedded weights are not there; what else is missing `describe` says.
     """
     if generator.name == "embedded":
         if generator.checkpoint is not None:
@@ -68,9 +71,8 @@ def checkpoint_path(generator: GeneratorSettings) -> Path:
         return EMBEDDED
     if generator.checkpoint is None:
         raise ValueError(
-            f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), or a "
-            "folder that python -m ssl_aug.convert made of it"
+            f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), a "
+            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline's folder (Stable Diffusion 1.x "
+            "or 2.x)"
         )
-    if not Path(generator.checkpoint).exists():
-        raise FileNotFoundError(f"generator.checkpoint={generator.checkpoint}: there is no such file or folder")
     return Path(generator.checkpoint)

@@ -81,7 +81,10 @@ def slow_hash(*paths: Path) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in paths)).hexdigest()[:12]
 
 
-def test_the_hash_is_of_all_that_is_loaded(folder: Path, clip: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:
+def test_the_hash_is_of_all_that_is_loaded(
+    folder: Path, clip: Path, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compvis, "clip_config", lambda name: TINY_CLIP)
     (folder / "README.md").write_text("no part of the model")
     assert weights_hash(folder, str(clip)) == slow_hash(
         clip, *(folder / name for name in (
@@ -89,6 +92,8 @@ def test_the_hash_is_of_all_that_is_loaded(folder: Path, clip: Path, tiny_checkp
             "unet.safetensors",
         )),
     )  # fmt: skip
+    with pytest.raises(ValueError, match="clip_checkpoint has no effect"):
+        weights_hash(tiny_checkpoint, str(clip))
     own = sorted(tiny_checkpoint.iterdir())
     assert "clip.safetensors" in [path.name for path in own]
     assert weights_hash(tiny_checkpoint) == slow_hash(*own)

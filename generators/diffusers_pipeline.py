@@ -1,0 +1,253 @@
+"""A diffusers pipeline's folder as our model: Stable Diffusion 1.x and 2.x, and its image variations.
+
+Everything but the tensors themselves is checked before any weights are read: which pipeline it is, that all parts are
+there, and every tensor's name and shape, which stand in the head of a safetensors file. No pickle is opened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import Tensor, nn
+
+from generators.conditioning import clip_config, clip_file, load_clip
+from generators.image_encoder import ImageTower, open_clip_config, open_clip_weights
+from generators.ldm import LatentDiffusion, ModelFacts
+from generators.pipeline_files import (
+    AUTOENCODER,
+    IMAGE,
+    IMAGE_ENCODER,
+    INDEX_FILE,
+    UNET,
+    kind_of,
+    not_whole,
+    read_json,
+    weight_files,
+)
+from generators.weights import check_fit, read_shapes, read_weights
+
+# open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
+# states that the UNet was trained with are of the same models.
+CLIP_OF_WIDTH = {768: "ViT-L-14-quickgelu", 1024: "ViT-H-14"}
+SCHEDULER = "scheduler/scheduler_config.json"
+# Settings with which a UNet wants more than noisy latents, a timestep and tokens, or attends to them otherwise.
+_MORE_CONDITIONS = (
+    "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "encoder_hid_dim",
+    "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
+)  # fmt: skip
+_SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+_PREDICTIONS = ("epsilon", "v_prediction")
+_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A folder that was checked, weights not yet read."""
+
+    folder: Path
+    facts: ModelFacts
+    unet: dict[str, Any]  # settings of the networks, as diffusers takes them
+    autoencoder: dict[str, Any]
+    weights: dict[str, tuple[Path, ...]]  # of each part; several files where they are sharded
+    files: tuple[Path, ...]  # all that the model is made of, without a CLIP whose weights come from elsewhere
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# checking
+
+
+def read_pipeline(folder: Path) -> Pipeline:
+    """Says what the pipeline of a folder is made of; reads JSON and the heads of the weights' files.
+
+    Raises:
+        FileNotFoundError: parts of it are not there.
+        ValueError: another pipeline, a damaged file, a pickle, or networks of another kind.
+    """
+    kind = kind_of(folder)
+    parts = (UNET, AUTOENCODER, IMAGE_ENCODER) if kind == IMAGE else (UNET, AUTOENCODER)
+    configs = [*(f"{part}/config.json" for part in parts), SCHEDULER]
+    missing = [name for name in configs if not (folder / name).is_file()]
+    if missing:
+        raise FileNotFoundError(not_whole(folder, missing))
+    weights = {part: weight_files(folder, part) for part in parts}
+    settings = {part: read_json(folder / part / "config.json") for part in parts}
+    unet = _settings(settings[UNET], "UNet2DConditionModel", folder / UNET)
+    autoencoder = _settings(settings[AUTOENCODER], "AutoencoderKL", folder / AUTOENCODER)
+    with torch.device("meta"):
+        networks = _networks(folder, unet, autoencoder)
+    _check_unet(networks[UNET].config, networks[AUTOENCODER].config, folder)
+    facts = _facts(folder, networks, settings.get(IMAGE_ENCODER))
+    if IMAGE_ENCODER in parts:
+        with torch.device("meta"):
+            networks[IMAGE_ENCODER] = ImageTower(facts.clip)
+    for part, network in networks.items():
+        _check_weights(folder / part, network, weights[part], _RENAMED[part])
+    files = [folder / INDEX_FILE, *(folder / name for name in configs), *(f for each in weights.values() for f in each)]
+    return Pipeline(folder, facts, unet, autoencoder, weights, tuple(files))
+
+
+def _settings(config: Mapping[str, Any], kind: str, folder: Path) -> dict[str, Any]:
+    if config.get("_class_name") != kind:
+        raise ValueError(f"{folder / 'config.json'}: _class_name {config.get('_class_name')}, this reads {kind}")
+    return {key: value for key, value in config.items() if not key.startswith("_")}
+
+
+def _networks(folder: Path, unet: dict[str, Any], autoencoder: dict[str, Any]) -> dict[str, Any]:
+    networks = {}
+    for part, kind, settings in ((UNET, UNet2DConditionModel, unet), (AUTOENCODER, AutoencoderKL, autoencoder)):
+        try:
+            networks[part] = kind(**settings)
+        except (TypeError, ValueError, LookupError) as error:  # a setting that diffusers does not know, or no network
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{folder / part / 'config.json'} makes no {kind.__name__}: {reason}") from error
+    return networks
+
+
+def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder: Path) -> None:
+    path = folder / UNET / "config.json"
+    more = [name for name in _MORE_CONDITIONS if unet.get(name)]
+    if more:
+        raise ValueError(
+            f"{path}: {more[0]}={unet[more[0]]} asks for conditions beside tokens, which are not known here; draw with "
+            "diffusers and bring the pictures in: python -m ssl_aug.import_set"
+        )
+    channels = int(autoencoder["latent_channels"])
+    if (unet["in_channels"], unet["out_channels"]) != (channels, channels):
+        raise ValueError(
+            f"{path}: {unet['in_channels']} channels in and {unet['out_channels']} out, latents have {channels}; a "
+            "UNet for inpainting, depth or editing is not read here"
+        )
+    for name in ("sample_size", "cross_attention_dim"):
+        if not isinstance(unet[name], int):
+            raise ValueError(f"{path}: {name}={unet[name]}, one number is wanted")
+
+
+def _check_weights(
+    part: Path,
+    network: nn.Module,
+    files: tuple[Path, ...],
+    renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
+) -> None:
+    found: dict[str, Tensor] = {}
+    for file in files:
+        found |= read_shapes(file)
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    check_fit(renamed(found), shapes, f"{part} does not fit its config.json")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# facts
+
+
+def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, Any] | None) -> ModelFacts:
+    unet, autoencoder = networks[UNET].config, networks[AUTOENCODER].config
+    width = int(unet["cross_attention_dim"])
+    if image_encoder is not None:
+        path = folder / IMAGE_ENCODER / "config.json"
+        clip, clip_name = open_clip_config(image_encoder, path), None
+        if clip["embed_dim"] != width:
+            raise ValueError(
+                f"{path}: embeddings of {clip['embed_dim']} values, the UNet takes tokens of {width}: the two "
+                "parts are not of one pipeline"
+            )
+    elif width in CLIP_OF_WIDTH:
+        clip_name = CLIP_OF_WIDTH[width]
+        clip = clip_config(clip_name)
+    else:
+        known = ", ".join(f"{size} ({name})" for size, name in CLIP_OF_WIDTH.items())
+        raise ValueError(
+            f"{folder / UNET / 'config.json'}: tokens of {width} values, and no CLIP is known that gives them: {known}"
+        )
+    return ModelFacts(
+        image_size=unet["sample_size"] * 2 ** (len(autoencoder["block_out_channels"]) - 1),
+        clip=clip,
+        clip_image_norm=None,
+        latent_scale=float(autoencoder["scaling_factor"]),
+        latent_shift=float(autoencoder["shift_factor"] or 0.0),
+        schedule=read_schedule(folder / SCHEDULER),
+        clip_name=clip_name,
+    )
+
+
+def read_schedule(path: Path) -> dict[str, Any]:
+    """The noise levels of the training and what the network predicts. Which solver it names is no matter: ours draws.
+
+    Raises:
+        ValueError: noise levels or a prediction that are not known here.
+    """
+    config = read_json(path)
+    lacking = [name for name in _SCHEDULE if name not in config]
+    if lacking:
+        raise ValueError(f"{path}: {', '.join(lacking)} not named, so its noise levels are not known")
+    for name in ("trained_betas", "rescale_betas_zero_snr"):
+        if config.get(name):
+            raise ValueError(f"{path}: {name} is set, which is not known here")
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in _PREDICTIONS:
+        raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
+    schedule = {name: config[name] for name in _SCHEDULE}
+    return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# loading
+
+
+def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
+    """The pipeline's model, in float32 on the CPU.
+
+    Args:
+        clip_checkpoint: CLIP's weights where the pipeline has no image encoder (`generators.conditioning.load_clip`).
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_pipeline`, or CLIP's weights are not there or have no effect.
+    """
+    pipeline = read_pipeline(folder)
+    facts = pipeline.facts
+    if facts.clip_name is not None:
+        clip_file(clip_checkpoint, facts.clip_name)  # what is missing is said before gigabytes are read
+    elif clip_checkpoint is not None:
+        raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own CLIP")
+    with torch.device("meta"):
+        networks = _networks(folder, pipeline.unet, pipeline.autoencoder)
+    for part, network in networks.items():
+        _fill(network, pipeline.weights[part], _RENAMED[part])
+    model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER])
+    if facts.clip_name is None:
+        _fill(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
+        model.clip.requires_grad_(False)
+    else:
+        load_clip(model.clip.model, clip_checkpoint, facts.clip_name)
+    return model.eval()
+
+
+def _fill(
+    network: nn.Module, files: tuple[Path, ...], renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
+) -> None:
+    weights: dict[str, Tensor] = {}
+    for file in files:
+        weights |= read_weights(file)
+    # copies, in memory of their own: within a file tensors lie at any place, and where they lie moves the last digits
+    copies = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in renamed(weights).items()}
+    network.load_state_dict(copies, strict=True, assign=True)
+
+
+def _vae_weights(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors under today's names: the attention's were others when Stable Diffusion 1 was published."""
+    old = re.compile(rf"(\.mid_block\.attentions\.0\.)({'|'.join(_VAE_ATTENTION)})\.")
+    return {
+        old.sub(lambda found: f"{found[1]}{_VAE_ATTENTION[found[2]]}.", name): tensor for name, tensor in theirs.items()
+    }
+
+
+_RENAMED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+    UNET: dict,
+    AUTOENCODER: _vae_weights,
+    IMAGE_ENCODER: open_clip_weights,
+}

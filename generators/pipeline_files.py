@@ -1,0 +1,94 @@
+"""The files of a diffusers pipeline: which one it is, and where each part's weights lie. Opens no weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+INDEX_FILE = "model_index.json"
+TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+# What the first letters of other pipelines' names stand for: their networks are not what ANL tunes.
+OTHERS = {
+    "StableDiffusionXL": "Stable Diffusion XL, whose UNet takes two text encoders and sizes",
+    "StableDiffusion3": "a transformer",
+    "Flux": "a transformer",
+    "PixArt": "a transformer",
+    "Sana": "a transformer",
+    "QwenImage": "a transformer",
+    "StableCascade": "a cascade of its own conditions",
+    "Wuerstchen": "a cascade of its own conditions",
+    "UnCLIP": "a cascade of its own conditions",
+    "Kandinsky": "a model of its own conditions",
+    "LDMTextToImage": "a model with a text encoder of its own",
+    "DDPM": "a model without a condition",
+    "LDMPipeline": "a model without a condition",
+}
+UNET, AUTOENCODER, IMAGE_ENCODER = "unet", "vae", "image_encoder"
+_WEIGHTS = {UNET: "diffusion_pytorch_model", AUTOENCODER: "diffusion_pytorch_model", IMAGE_ENCODER: "model"}
+
+
+def kind_of(folder: Path) -> str:
+    """The class that `model_index.json` names.
+
+    Raises:
+        ValueError: one that is not read here, or a damaged file.
+    """
+    kind = str(read_json(folder / INDEX_FILE).get("_class_name"))
+    if kind in (TEXT, IMAGE):
+        return kind
+    what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
+    raise ValueError(
+        f"generator.checkpoint={folder}: a {kind} is {what}; give a {TEXT} or {IMAGE}, or draw with diffusers and "
+        "bring the pictures in: python -m ssl_aug.import_set"
+    )
+
+
+def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
+    """The safetensors of a part: one file, or its shards; those of half precision where there are no others.
+
+    Raises:
+        FileNotFoundError: there are none, or a shard is missing.
+        ValueError: there are only pickles.
+    """
+    stem = _WEIGHTS[part]
+    for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
+        if (folder / part / name).is_file():
+            return (folder / part / name,)
+        index = folder / part / f"{name}.index.json"
+        if index.is_file():
+            shards = read_json(index).get("weight_map")
+            if not isinstance(shards, dict) or not shards:
+                raise ValueError(f"{index} is damaged (no weight_map): fetch it again")
+            names = sorted({str(shard) for shard in shards.values()})
+            missing = [f"{part}/{shard}" for shard in names if not (folder / part / shard).is_file()]
+            if missing:
+                raise FileNotFoundError(not_whole(folder, missing))
+            return tuple(folder / part / shard for shard in names)
+    pickles = [path.name for path in sorted((folder / part).iterdir()) if path.suffix in (".bin", ".ckpt", ".pt")]
+    if pickles:
+        raise ValueError(
+            f"generator.checkpoint={folder}: {part} holds its weights as a pickle ({pickles[0]}), which can run code "
+            f"and is not opened: fetch {part}/{stem}.safetensors, or save the pipeline with safe_serialization=True"
+        )
+    raise FileNotFoundError(not_whole(folder, [f"{part}/{stem}.safetensors"]))
+
+
+def not_whole(folder: Path, missing: list[str]) -> str:
+    """What is said of a folder that lacks files."""
+    return f"generator.checkpoint={folder}: {', '.join(missing)} missing; the folder is not whole, fetch the rest"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: a damaged file.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): fetch it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no JSON object): fetch it again")
+    return content

@@ -1,0 +1,102 @@
+"""Tiny diffusers pipelines with random weights, as folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+WIDTH = 16  # of a token, as conftest's TINY_CLIP gives
+VISION = {
+    "architectures": ["CLIPVisionModelWithProjection"],
+    "hidden_size": 16,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 16,
+    "patch_size": 8,
+    "projection_dim": WIDTH,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5,
+}
+UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
+VAE_WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
+ENCODER_WEIGHTS = "image_encoder/model.safetensors"
+
+
+def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon", **unet: Any) -> Path:
+    """A pipeline of 16x16 images, always the same; `unet` has settings that differ."""
+    torch.manual_seed(3)
+    settings = {
+        "sample_size": 8,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
+        "cross_attention_dim": WIDTH,
+        "attention_head_dim": [2, 4],
+        "use_linear_projection": prediction == "v_prediction",
+        **unet,
+    }
+    UNet2DConditionModel(**settings).save_pretrained(folder / "unet")
+    AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(32, 32),
+        sample_size=16,
+    ).save_pretrained(folder / "vae")
+    PNDMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1,
+        prediction_type=prediction,
+    ).save_pretrained(folder / "scheduler")  # fmt: skip
+    parts = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    if kind == IMAGE:
+        parts["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
+        (folder / "image_encoder").mkdir()
+        (folder / "image_encoder/config.json").write_text(json.dumps(VISION))
+        save_file(vision_weights(), folder / ENCODER_WEIGHTS)
+    index = {"_class_name": kind, "_diffusers_version": "0.42.1", **parts, "scheduler": ["diffusers", "PNDMScheduler"]}
+    (folder / "model_index.json").write_text(json.dumps(index))
+    return folder
+
+
+def vision_weights(prefix: str = "vision_model.") -> dict[str, Tensor]:
+    """Random weights under transformers' names; `prefix` is that of versions before 5."""
+    width, hidden = VISION["hidden_size"], VISION["intermediate_size"]
+    patches = (VISION["image_size"] // VISION["patch_size"]) ** 2
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.class_embedding": (width,),
+        "embeddings.patch_embedding.weight": (width, 3, VISION["patch_size"], VISION["patch_size"]),
+        "embeddings.position_embedding.weight": (1 + patches, width),
+    }
+    for name in ("pre_layrnorm", "post_layernorm"):
+        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    for number in range(VISION["num_hidden_layers"]):
+        layer = f"encoder.layers.{number}."
+        for name in ("layer_norm1", "layer_norm2"):
+            shapes |= {f"{layer}{name}.weight": (width,), f"{layer}{name}.bias": (width,)}
+        for name in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            shapes |= {f"{layer}self_attn.{name}.weight": (width, width), f"{layer}self_attn.{name}.bias": (width,)}
+        shapes |= {f"{layer}mlp.fc1.weight": (hidden, width), f"{layer}mlp.fc1.bias": (hidden,)}
+        shapes |= {f"{layer}mlp.fc2.weight": (width, hidden), f"{layer}mlp.fc2.bias": (width,)}
+    generator = torch.Generator().manual_seed(4)
+    drawn = {prefix + name: torch.randn(shape, generator=generator) / 4 for name, shape in shapes.items()}
+    return {**drawn, "visual_projection.weight": torch.randn(WIDTH, width, generator=generator)}
+
+
+def rewrite(path: Path, change: Any) -> None:
+    """Changes the JSON object or the tensors of a file."""
+    if path.suffix == ".json":
+        content = json.loads(path.read_text())
+        content.update(change)
+        path.write_text(json.dumps(content))
+    else:
+        tensors = load_file(path)
+        path.unlink()
+        save_file(change(tensors), path)
