@@ -13,7 +13,7 @@ from torch import Tensor
 
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
 WIDTH = 16  # of a token, as conftest's TINY_CLIP gives
-VISION = {
+VISION: dict[str, Any] = {
     "architectures": ["CLIPVisionModelWithProjection"],
     "hidden_size": 16,
     "intermediate_size": 48,

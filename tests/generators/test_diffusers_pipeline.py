@@ -205,7 +205,8 @@ def shard(path: Path) -> list[Path]:
     tensors = load_file(path)
     path.unlink()
     names = sorted(tensors)
-    parts, weight_map = [], {}
+    parts: list[Path] = []
+    weight_map: dict[str, str] = {}
     for number, chosen in enumerate((names[:20], names[20:]), 1):
         part = path.with_name(f"{path.stem}-0000{number}-of-00002.safetensors")
         save_file({name: tensors[name] for name in chosen}, part)
