@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,9 @@ import torch
 from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
+# Of the scores, which an image encoder's files lack: CLIP's training lets it grow up to 100 (Radford et al.,
+# arXiv:2103.00020, section 2.5).
+_TEMPERATURE = 100.0
 _ACTIVATIONS = {"quick_gelu": True, "gelu": False}  # transformers' name, and whether it is QuickGELU
 _NAMES = {
     "embeddings.class_embedding": "class_embedding",
@@ -31,6 +35,8 @@ _LAYERS = {
 class ImageTower(nn.Module):
     """What `ClipEncoder` uses of open_clip.CLIP where there is no text."""
 
+    logit_scale: Tensor
+
     def __init__(self, config: dict[str, Any]):
         """
         Args:
@@ -48,6 +54,7 @@ class ImageTower(nn.Module):
             output_dim=config["embed_dim"],
             act_layer=QuickGELU if config["quick_gelu"] else nn.GELU,
         )
+        self.register_buffer("logit_scale", torch.tensor(math.log(_TEMPERATURE)), persistent=False)
 
     def encode_image(self, pixels: Tensor) -> Tensor:
         """(b, 3, s, s) normalized pixels -> (b, d)."""

@@ -16,8 +16,12 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
     Raises:
         FileNotFoundError: no such checkpoint, or no CLIP weights.
         FileExistsError: `out` is there already.
-        ValueError: the file is not the published checkpoint.
+        ValueError: not the published checkpoint's file.
     """
+    if checkpoint.is_dir():
+        raise ValueError(
+            f"{checkpoint} is a folder: give it as generator.checkpoint={checkpoint}; convert takes model.ckpt"
+        )
     refuse_existing(out)
     with written_whole(out) as part:
         model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)

@@ -34,6 +34,7 @@ from tests.generators.pipelines import (
     VISION,
     rewrite,
     vision_weights,
+    write_head,
     write_pipeline,
 )  # fmt: skip
 
@@ -259,7 +260,7 @@ def test_the_hash_is_of_all_that_is_loaded(folder: Path, name: str) -> None:
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-# the sizes of the published models
+# the sizes of the published models: shapes on the meta device, without memory
 
 SD_1 = {"sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8}
 SD_2 = {
@@ -272,12 +273,40 @@ SD_2 = {
     ("settings", "counts"), [(SD_1, (859.52, 267.24, 245.24)), (SD_2, (865.91, 273.63, 248.43))], ids=["1.5", "2.1"]
 )
 def test_the_counts_at_full_size(settings: dict, counts: tuple[float, float, float]) -> None:
-    with torch.device("meta"):  # shapes without memory
+    with torch.device("meta"):
         unet = UNet2DConditionModel(**settings)
     sizes = {name: parameter.numel() for name, parameter in unet.named_parameters()}
     tuned, live = anl.anl_names(unet), anl.trained_names(unet, "anl")
     found = [sum(sizes[name] for name in names) / 1e6 for names in (sizes, tuned, live)]
     assert found == [pytest.approx(count, abs=0.005) for count in counts]
+
+
+@pytest.mark.parametrize(
+    ("settings", "prediction", "clip_name", "image_size"),
+    [(SD_1, "epsilon", "ViT-L-14-quickgelu", 512), (SD_2, "v_prediction", "ViT-H-14", 768)],
+    ids=["1.5", "2.1"],
+)
+def test_a_folder_of_full_size_is_described_from_the_heads_of_its_files(
+    tmp_path: Path, settings: dict, prediction: str, clip_name: str, image_size: int
+) -> None:
+    folder = write_pipeline(tmp_path / "pipeline", TEXT, prediction)
+    blocks = {"block_out_channels": (128, 256, 512, 512), "layers_per_block": 2, "sample_size": image_size}
+    kinds = {"down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4}
+    with torch.device("meta"):
+        networks = {UNET_WEIGHTS: UNet2DConditionModel(**settings), VAE_WEIGHTS: AutoencoderKL(**blocks, **kinds)}
+    for name, network in networks.items():
+        network.save_config((folder / name).parent)
+        write_head(folder / name, {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()})
+    found = describe(folder)
+    assert found.clip_name == clip_name
+    assert found.clip["embed_dim"] == settings["cross_attention_dim"]
+    assert found.schedule.get("prediction_type", "epsilon") == prediction
+    assert diffusers_pipeline.read_pipeline(folder).facts.image_size == image_size
+    assert sum(path.stat().st_size for path in found.files) > 1.8e9
+    small = tmp_path / "open_clip_model.safetensors"  # of another model: said before any of it is hashed
+    write_head(small, {"positional_embedding": (77, 512), "logit_scale": ()})
+    with pytest.raises(ValueError, match=rf"does not hold {clip_name} in open_clip's names: .*\[77, 512\] for"):
+        weights_hash(folder, str(small))
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,169 @@
+"""The chain on diffusers pipelines, from the command line: tuning, drawing, going on, benchmarks, evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from benchmarks.run import main as benchmark
+from generators import diffusers_pipeline
+from generators.conditioning import ClipEncoder
+from ssl_aug import convert as convert_module
+from ssl_aug import generate as generate_module
+from ssl_aug import tune as tune_module
+from ssl_aug.files import read_json
+from ssl_aug.runtime import command
+from ssl_aug.synthetic import SetWriter, SyntheticSet
+from ssl_aug.tuning import loop
+from tests.conftest import IN_BOTH_PRECISIONS, TINY_CLIP, contents, stop_after, write_image_folder
+from tests.generators.pipelines import IMAGE, TEXT, write_pipeline
+
+# kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
+KINDS = pytest.mark.parametrize(
+    "words",
+    [(IMAGE, "epsilon", "image"), (IMAGE, "epsilon", "borrowed"), (TEXT, "v_prediction", "image")],
+    indirect=True,
+    ids=["variations", "variations, borrowed", "text, v"],
+)
+
+
+@pytest.fixture
+def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[str]:
+    """A command line of a second on 15 photos, 9 of them labeled, in a working folder of its own."""
+    kind, prediction, condition = getattr(request, "param", (IMAGE, "epsilon", "image"))
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos")
+    write_pipeline(tmp_path / "pipeline", kind, prediction)
+    clip = []
+    if kind == TEXT:
+        monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {16: "ViT-L-14-quickgelu"})
+        monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: TINY_CLIP)
+        torch.manual_seed(5)
+        save_file(ClipEncoder(TINY_CLIP, None).model.state_dict(), tmp_path / "open_clip_model.safetensors")
+        clip = ["generator.clip_checkpoint=open_clip_model.safetensors"]
+    return [
+        *("data=image_folder", "data.root=photos", "data.labels_per_class=3", "device=cpu", f"condition={condition}"),
+        *("generator=ldm", "generator.checkpoint=pipeline", *clip, "tune.steps=4", "tune.batch_size=4"),
+        *("tune.base_learning_rate=1e-3", "steps=4", "batch_size=4", "per_sample=2", f"precision={precision}"),
+    ]
+
+
+@IN_BOTH_PRECISIONS
+@KINDS
+def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_module.main([*words, "--out", "plain"])
+    assert len(SyntheticSet.open(tmp_path / "plain")) == 3 * 3 * 2
+    words = [*words, "tune.root=stopped_tuning"]
+    with stop_after(2, loop):
+        tune_module.main(words)
+    write = SetWriter.write
+    written: list[int] = []
+
+    def stops(self: SetWriter, *arguments: Any) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(1)
+        write(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SetWriter, "write", stops)
+        with pytest.raises(KeyboardInterrupt):
+            generate_module.main([*words, "--out", "stopped"])
+    generate_module.main([*words, "--out", "stopped"])
+    assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
+
+
+@IN_BOTH_PRECISIONS
+@KINDS
+def test_batch_sizes_agree_within_rounding(words: list[str], tmp_path: Path, precision: str) -> None:
+    sets = []
+    for size in (1, 7, 32):
+        generate_module.main([*words, f"batch_size={size}", "--out", f"set{size}"])
+        examples = SyntheticSet.open(tmp_path / f"set{size}").examples
+        sets.append(np.stack([np.asarray(Image.open(example.path), dtype=int) for example in examples]))
+    most = {"fp32": 1, "bf16": 4}[precision]  # of 256 grey levels
+    assert max(np.abs(sets[0] - other).max() for other in sets[1:]) <= most
+
+
+@KINDS
+def test_a_benchmark_is_run_on_what_was_drawn(words: list[str], tmp_path: Path) -> None:
+    generate_module.main(words)
+    train = ["method=erm", "augment=true", "model=tiny", "train.steps=3", "train.batch_size=4", "runs=runs"]
+    of_benchmark = [word for word in words if not word.startswith("batch_size")]
+    benchmark([*of_benchmark, *train])
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    assert read_json(result)["num_synthetic"] == 18
+
+
+def test_only_the_spatial_transformers_are_tuned_and_the_record_names_the_weights(
+    words: list[str], tmp_path: Path
+) -> None:
+    generate_module.main([*words, "--out", "set"])
+    (path,) = (tmp_path / "outputs" / "adapters").glob("*/adapter_000004.safetensors")
+    adapter, base = load_file(path), load_file(tmp_path / "pipeline/unet/diffusion_pytorch_model.safetensors")
+    assert all(".attentions." in name for name in adapter)
+    assert any(not torch.equal(adapter[name], base[name]) for name in adapter)
+    facts, record = read_json(path.with_suffix(".json")), read_json(tmp_path / "set/generator.json")
+    assert facts["model_id"] == record["model_id"]
+    assert facts["clip_image_norm"] > 0  # the pipeline does not know it: tuning measured it
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# refusals: exit code 2 and one line, nothing written
+
+
+def refused(
+    main: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> str:
+    before = contents(tmp_path)
+    monkeypatch.setattr("sys.argv", ["command", *words])
+    with pytest.raises(SystemExit) as caught:
+        command(main)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert caught.value.code == 2
+    assert contents(tmp_path) == before
+    return line
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("generator.checkpoint=owner/name", "snapshot_download('owner/name', local_dir='FOLDER'"),
+        ("generator.clip_checkpoint=openai", "generator.clip_checkpoint has no effect"),
+        ("prompt=car", "prompt='car': pipeline embeds images alone; leave the prompt out"),
+        ("steps=300 sampler=ddim", "sampler=ddim takes divisors of this model's 1000 noise levels"),
+        ("generator.image_size=18", "multiples of 4"),
+    ],
+)
+def test_settings_that_do_not_fit(
+    words: list[str],
+    more: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert said in refused(generate_module.main, [*words, *more.split(), "--dry-run"], tmp_path, monkeypatch, capsys)
+
+
+def test_a_pipeline_of_another_kind_is_refused(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pipeline/model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    line = refused(generate_module.main, words, tmp_path, monkeypatch, capsys)
+    assert line.startswith("error: generator.checkpoint=pipeline: a FluxPipeline is a transformer; give a ")
+
+
+def test_convert_says_that_a_pipeline_is_used_as_it_is(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(convert_module.main, ["pipeline", "--out", "new"], tmp_path, monkeypatch, capsys)
+    assert line.endswith("pipeline is a folder: give it as generator.checkpoint=pipeline; convert takes model.ckpt")
