@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from ssl_aug.tuning import loop
 from tests.conftest import IN_BOTH_PRECISIONS, TINY_CLIP, contents, stop_after, write_image_folder
 from tests.generators.pipelines import IMAGE, TEXT, write_pipeline
 
+WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 # kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
 KINDS = pytest.mark.parametrize(
     "words",
@@ -101,6 +104,17 @@ def test_a_benchmark_is_run_on_what_was_drawn(words: list[str], tmp_path: Path) 
     benchmark([*of_benchmark, *train])
     (result,) = (tmp_path / "runs").rglob("result.json")
     assert read_json(result)["num_synthetic"] == 18
+
+
+@pytest.mark.parametrize("words", [(TEXT, "epsilon", "image")], indirect=True)
+def test_the_documents_command_is_understood(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (command_line,) = re.findall(r"python -m ssl_aug\.generate ((?:.*\\\n)*.*)\n", WEIGHTS_PAGE.read_text())
+    (tmp_path / "pipeline").rename("sd15")
+    asked = shlex.split(command_line.replace("\\\n", " "))
+    generate_module.main([*asked, "device=cpu", "precision=fp32", "--dry-run"])
+    assert "would draw 120 images (10 for each of 12 labeled ones)" in capsys.readouterr().out
 
 
 def test_only_the_spatial_transformers_are_tuned_and_the_record_names_the_weights(
