@@ -15,6 +15,7 @@ from typing import Any
 from generators import compvis, diffusers_pipeline, ldm
 from generators.conditioning import check_clip, clip_file
 from generators.pipeline_files import INDEX_FILE
+from generators.weights import read_shapes
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
@@ -36,9 +37,10 @@ def describe(path: Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: there is nothing, or a folder that lacks files of a model.
-        ValueError: a model's folder of another format.
+        ValueError: a model's folder of another format, or a file of another model.
     """
     if path.is_file():
+        _check_single_file(path)
         clip = compvis.clip_config(compvis.CLIP_NAME)
         return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), compvis.load)
     if (path / ldm.FACTS_FILE).is_file():
@@ -51,6 +53,15 @@ def describe(path: Path) -> Checkpoint:
         facts = pipeline.facts
         return Checkpoint(path, pipeline.files, facts.clip_name, facts.clip, facts.schedule, diffusers_pipeline.load)
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
+
+
+def _check_single_file(path: Path) -> None:
+    # a file of PyTorch's has no head that tells as much: it is read first
+    if path.suffix == ".safetensors" and compvis.CLASS_EMBEDDING not in read_shapes(path):
+        raise ValueError(
+            f"generator.checkpoint={path} is not the published cin256-v2 checkpoint; Stable Diffusion is taken as the "
+            f"folder of a diffusers pipeline ({INDEX_FILE}, unet/, vae/, scheduler/), not as one file"
+        )
 
 
 def _what_is_missing(path: Path) -> str:

@@ -24,10 +24,12 @@ from generators.pipeline_files import (
     IMAGE,
     IMAGE_ENCODER,
     INDEX_FILE,
+    SCHEDULER,
     UNET,
     kind_of,
     not_whole,
     read_json,
+    read_schedule,
     weight_files,
 )
 from generators.weights import check_fit, read_shapes, read_weights
@@ -35,14 +37,11 @@ from generators.weights import check_fit, read_shapes, read_weights
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
 # states that the UNet was trained with are of the same models.
 CLIP_OF_WIDTH = {768: "ViT-L-14-quickgelu", 1024: "ViT-H-14"}
-SCHEDULER = "scheduler/scheduler_config.json"
 # Settings with which a UNet wants more than noisy latents, a timestep and tokens, or attends to them otherwise.
 _MORE_CONDITIONS = (
     "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "encoder_hid_dim",
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
 )  # fmt: skip
-_SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
-_PREDICTIONS = ("epsilon", "v_prediction")
 _VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -173,26 +172,6 @@ def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, A
         schedule=read_schedule(folder / SCHEDULER),
         clip_name=clip_name,
     )
-
-
-def read_schedule(path: Path) -> dict[str, Any]:
-    """The noise levels of the training and what the network predicts. Which solver it names is no matter: ours draws.
-
-    Raises:
-        ValueError: noise levels or a prediction that are not known here.
-    """
-    config = read_json(path)
-    lacking = [name for name in _SCHEDULE if name not in config]
-    if lacking:
-        raise ValueError(f"{path}: {', '.join(lacking)} not named, so its noise levels are not known")
-    for name in ("trained_betas", "rescale_betas_zero_snr"):
-        if config.get(name):
-            raise ValueError(f"{path}: {name} is set, which is not known here")
-    prediction = config.get("prediction_type", "epsilon")
-    if prediction not in _PREDICTIONS:
-        raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
-    schedule = {name: config[name] for name in _SCHEDULE}
-    return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The files of a diffusers pipeline: which one it is, and where each part's weights lie. Opens no weights."""
+"""What the files of a diffusers pipeline say: which one it is, where its weights lie, its noise levels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ OTHERS = {
     "LDMPipeline": "a model without a condition",
 }
 UNET, AUTOENCODER, IMAGE_ENCODER = "unet", "vae", "image_encoder"
+SCHEDULER = "scheduler/scheduler_config.json"
 _WEIGHTS = {UNET: "diffusion_pytorch_model", AUTOENCODER: "diffusion_pytorch_model", IMAGE_ENCODER: "model"}
+_SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+_PREDICTIONS = ("epsilon", "v_prediction")
 
 
 def kind_of(folder: Path) -> str:
@@ -77,6 +80,26 @@ def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
 def not_whole(folder: Path, missing: list[str]) -> str:
     """What is said of a folder that lacks files."""
     return f"generator.checkpoint={folder}: {', '.join(missing)} missing; the folder is not whole, fetch the rest"
+
+
+def read_schedule(path: Path) -> dict[str, Any]:
+    """The noise levels of the training and what the network predicts. Which solver it names is no matter: ours draws.
+
+    Raises:
+        ValueError: noise levels or a prediction that are not known here.
+    """
+    config = read_json(path)
+    lacking = [name for name in _SCHEDULE if name not in config]
+    if lacking:
+        raise ValueError(f"{path}: {', '.join(lacking)} not named, so its noise levels are not known")
+    for name in ("trained_betas", "rescale_betas_zero_snr"):
+        if config.get(name):
+            raise ValueError(f"{path}: {name} is set, which is not known here")
+    prediction = config.get("prediction_type", "epsilon")
+    if prediction not in _PREDICTIONS:
+        raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
+    schedule = {name: config[name] for name in _SCHEDULE}
+    return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
 
 
 def read_json(path: Path) -> dict[str, Any]:

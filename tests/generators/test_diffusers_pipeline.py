@@ -325,6 +325,16 @@ def refused(path: Path | str, clip_checkpoint: str | None = None) -> str:
     return line
 
 
+def test_one_file_in_the_original_format_is_refused(tmp_path: Path, no_weights_are_read: None) -> None:
+    path = tmp_path / "v1-5-pruned.safetensors"
+    write_head(path, {"model.diffusion_model.out.2.bias": (4,), "cond_stage_model.transformer.text_model.x": (768,)})
+    assert "folder of a diffusers pipeline (model_index.json, unet/, vae/, scheduler/), not as one file" in refused(
+        path
+    )
+    with pytest.raises(ValueError, match="not as one file"):
+        schedule_of(path)
+
+
 @pytest.mark.parametrize(
     ("kind", "what"),
     [
