@@ -451,6 +451,20 @@ def test_tokens_that_no_known_clip_gives(tmp_path: Path, no_weights_are_read: No
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "repository"),
+    [
+        ("ViT-L-14-quickgelu", "timm/vit_large_patch14_clip_224.openai"),
+        ("ViT-H-14", "laion/CLIP-ViT-H-14-laion2B-s32B-b79K"),
+    ],
+)
+def test_a_clip_that_is_not_there_says_where_it_is_published(name: str, repository: str) -> None:
+    assert name in diffusers_pipeline.CLIP_OF_WIDTH.values()
+    address = f"https://huggingface.co/{repository}/resolve/main/open_clip_model.safetensors"
+    with pytest.raises(FileNotFoundError, match=re.escape(f"download {address} and give generator.clip_checkpoint=")):
+        conditioning.clip_file(None, name)
+
+
 def test_a_clip_of_another_width_or_without_effect(
     folder: Path, clip: Path, tmp_path: Path, no_weights_are_read: None
 ) -> None:
