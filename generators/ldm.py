@@ -130,7 +130,10 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
         (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
-    (folder / FACTS_FILE).write_text(json.dumps(asdict(model.facts), indent=2) + "\n")
+    facts = asdict(model.facts)
+    if not model.facts.latent_shift:
+        del facts["latent_shift"]  # the id of a model without one stays what it was before there were any
+    (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n")
 
 
 def read_facts(folder: Path) -> ModelFacts:

@@ -170,3 +170,15 @@ def test_an_unconditional_model_is_given_no_tokens(tiny_model: ldm.LatentDiffusi
     torch.manual_seed(0)
     z_t, t = torch.randn(2, *tiny_model.latent_shape), torch.tensor([3, 700])
     assert torch.equal(tiny_model.predict(z_t, t, torch.randn(2, 1, 16)), tiny_model.predict(z_t, t, None))
+
+
+def test_a_shift_of_the_latents_is_kept_and_none_leaves_the_models_id(
+    tiny_model: ldm.LatentDiffusion, tmp_path: Path
+) -> None:
+    shifted = copy.deepcopy(tiny_model)
+    shifted.facts.latent_shift = 0.25
+    for name, model in (("plain", tiny_model), ("shifted", shifted)):
+        ldm.save(model, tmp_path / name)
+    assert ldm.read_facts(tmp_path / "shifted").latent_shift == 0.25
+    assert ldm.read_facts(tmp_path / "plain").latent_shift == 0
+    assert "latent_shift" not in (tmp_path / "plain" / "model.json").read_text()
