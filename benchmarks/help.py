@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
+from benchmarks.method_files import settings_fields
 from ssl_aug.help import SETTINGS as SHARED
 from ssl_aug.help import fields_of, options_of, rows
 
-ROOT = Path(__file__).resolve().parent
-OURS = ROOT / "settings.py"
+OURS = Path(__file__).resolve().parent / "settings.py"
 
 
 def help_text() -> str:
@@ -42,12 +41,5 @@ def help_text() -> str:
         "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant.",
     ]
     for name in options["method"]:
-        path = ROOT / "methods" / f"{name}.py"
-        lines += ["", f"method={name}, its paper's defaults:", *rows("method.", fields_of(path, _schema_in(path)))]
+        lines += ["", f"method={name}, its paper's defaults:", *rows("method.", settings_fields(name))]
     return "\n".join(lines)
-
-
-def _schema_in(path: Path) -> str:
-    """The name of the settings class in a method's file."""
-    classes = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.ClassDef)]
-    return next(node.name for node in classes if node.name.endswith("Settings"))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.methods import known_methods, method_name
+from benchmarks.description import comparable_settings, settings_text, weights_id
+from benchmarks.method_files import MethodFacts
 from benchmarks.result import RunResult
-from benchmarks.run_folder import comparable_settings, settings_text, weights_id
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_split
@@ -31,7 +31,7 @@ class Plan:
         return self.split.labeled.with_synthetic(self.synthetic) if self.synthetic else self.split.labeled
 
 
-def plan_run(settings: BenchmarkSettings) -> Plan:
+def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
     """Finds the images that the settings name.
 
     Raises:
@@ -43,29 +43,28 @@ def plan_run(settings: BenchmarkSettings) -> Plan:
         settings = replace(settings, synthetic=replace(settings.synthetic, root=str(synthetic.folder)))
         if settings.mix.keep_share is not None:
             synthetic = best_of_each_class(synthetic, settings.mix.keep_share)
-    method, _ = known_methods()[method_name(settings.method)]
     if method.uses_unlabeled and not split.unlabeled:
         raise ValueError(
-            f"method={method_name(settings.method)} learns from unlabeled images and data={settings.data.name} leaves "
+            f"method={method.name} learns from unlabeled images and data={settings.data.name} leaves "
             "none: lower data.labels_per_class, add unlabeled images, or use method=erm"
         )
     if not split.test.examples:
         raise ValueError(f"data={settings.data.name} has no test images, so that no accuracy can be told: add some")
     unlabeled = split.unlabeled if method.uses_unlabeled else None
-    return Plan(settings, split, synthetic, unlabeled, describe(settings, split, synthetic))
+    return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
 
 
 def plan_text(plan: Plan) -> str:
     """What a dry run prints: the resolved settings and the numbers of images."""
-    counts = {name: value for name, value in asdict(plan.result).items() if name.startswith("num_")}
-    return "\n".join([settings_text(plan.settings), *(f"{name}: {value}" for name, value in counts.items())])
+    counts = [f"{name}: {value}" for name, value in asdict(plan.result).items() if name.startswith("num_")]
+    return "\n".join([settings_text(plan.settings, plan.result.method), *counts])
 
 
-def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet | None) -> RunResult:
+def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: SyntheticSet | None) -> RunResult:
     """What can be said of a run before it has begun."""
     return RunResult(
         status="running",
-        method=method_name(settings.method),
+        method=method,
         augment=settings.augment,
         mix=settings.mix.name,
         protocol=settings.protocol,
@@ -86,6 +85,8 @@ def describe(settings: BenchmarkSettings, split: Split, synthetic: SyntheticSet 
         unlabeled_id=file_list_id(split.unlabeled),
         synthetic_set_id=synthetic.id if synthetic else None,
         steps=settings.train.steps,
-        settings=comparable_settings(settings, read_json(synthetic.folder / "generator.json") if synthetic else None),
+        settings=comparable_settings(
+            settings, method, read_json(synthetic.folder / "generator.json") if synthetic else None
+        ),
         accuracy_last=None,
     )

@@ -4,8 +4,10 @@ settings.
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 
+from benchmarks.method_files import METHOD_ENTRY_POINTS, MethodFacts, facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, writable
 from ssl_aug.runtime import command
@@ -28,19 +30,40 @@ def main(words: list[str]) -> None:
 
         sweep(of_each_run, settings_from)
         return
+    if is_plain_dry_run(words):
+        settings = settings_from(words, from_files=True)
+        print_plan(settings, facts_in_file(settings.method["name"]))
+        return
     settings = settings_from(words)
     if settings.dry_run:
-        from benchmarks.plan import plan_run, plan_text
+        from benchmarks.methods import facts_of
 
-        print(plan_text(plan_run(settings)))
+        print_plan(settings, facts_of(settings.method))
     else:
         from benchmarks.single_run import run
 
         run(settings)
 
 
-def settings_from(words: list[str]) -> BenchmarkSettings:
+def print_plan(settings: BenchmarkSettings, method: MethodFacts) -> None:
+    """What a dry run shows."""
+    from benchmarks.plan import plan_run, plan_text
+
+    print(plan_text(plan_run(settings, method)))
+
+
+def is_plain_dry_run(words: list[str]) -> bool:
+    """Whether a dry run says nothing that only a method's own class can check, which takes torch to import."""
+    own = any(word.startswith(("method.", "resume=")) for word in words)
+    return "dry_run=true" in words and not own and not entry_points(group=METHOD_ENTRY_POINTS)
+
+
+def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettings:
     """The settings that a command line asks for; those of the stopped run if it says `resume=`.
+
+    Args:
+        from_files: take the methods' settings from what their files say; they are then a dictionary with the
+            method's name, its values not checked.
 
     Raises:
         ValueError: an unknown option, name or value.
@@ -49,7 +72,7 @@ def settings_from(words: list[str]) -> BenchmarkSettings:
     if option:
         raise ValueError(f"{option}: there is no such option; settings are written name=value, see --help")
     _refuse_generation_words(words)
-    _register_methods()
+    _register_from_files() if from_files else _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
     if folder in ("null", ""):
         return compose("benchmark", words, BenchmarkSettings)
@@ -85,6 +108,17 @@ def _register_methods() -> None:
         own = f"{name}_schema" if name in METHODS else name  # a method of another package has no YAML here
         store.store(group="method", name=own, node=writable(schema), package="method")
         store.store(group="protocol/values", name=f"paper_{name}", node=writable(schema), package="method")
+
+
+def _register_from_files() -> None:
+    """The same of this package's methods, without their classes."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for name in method_names():
+        values = paper_values(name)
+        store.store(group="method", name=f"{name}_schema", node={"name": name, **values}, package="method")
+        store.store(group="protocol/values", name=f"paper_{name}", node=values, package="method")
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.description import settings_text
 from benchmarks.loaders import TestBatches, TrainBatches
-from benchmarks.methods import build_method
+from benchmarks.methods import build_method, facts_of
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
 from benchmarks.result import RunResult
-from benchmarks.run_folder import earlier_run, refuse_other_data, settings_text
+from benchmarks.run_folder import earlier_run, refuse_other_data
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.state import TrainState, load_state, new_state
 from benchmarks.trainer import train
@@ -36,7 +37,7 @@ def run(settings: BenchmarkSettings, anew: bool = True) -> Path:
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
     assert not settings.dry_run
-    plan = plan_run(settings)
+    plan = plan_run(settings, facts_of(settings.method))
     resumed = Path(settings.resume) if settings.resume else None
     earlier = None if anew or resumed else earlier_run(plan.settings, plan.result)
     if earlier is not None:
@@ -107,7 +108,7 @@ def new_folder(plan: Plan) -> Path:
     """A folder that no run has had, with the config.yaml from which this one can be resumed."""
     name = f"{plan.result.method}{'-augment' if plan.result.augment else ''}"
     folder = new_run_folder(Path(plan.settings.runs), name)
-    (folder / "config.yaml").write_text(settings_text(plan.settings), encoding="utf-8")
+    (folder / "config.yaml").write_text(settings_text(plan.settings, plan.result.method), encoding="utf-8")
     return folder
 
 

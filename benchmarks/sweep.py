@@ -14,6 +14,7 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
@@ -49,7 +50,7 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
             try:
                 settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
                 if settings.dry_run:
-                    print(plan_text(plan_run(settings)))
+                    print(plan_text(plan_run(settings, facts_of(settings.method))))
                 else:
                     run(settings, anew=False)
             except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep

@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from benchmarks.classifier import Classifier
+from benchmarks.method_files import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.methods.base import Method
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
 from benchmarks.methods.dst import DST, DSTSettings
@@ -35,9 +36,6 @@ METHODS: dict[str, tuple[type[Method], type]] = {
 }
 
 
-ENTRY_POINTS = "ssl_aug.methods"  # group in which other packages register a pair like those above
-
-
 @cache
 def known_methods() -> dict[str, tuple[type[Method], type]]:
     """`METHODS`, and those that installed packages register.
@@ -46,7 +44,7 @@ def known_methods() -> dict[str, tuple[type[Method], type]]:
         ValueError: a package registers a name of ours, or something that is no such pair.
     """
     known = dict(METHODS)
-    for point in entry_points(group=ENTRY_POINTS):
+    for point in entry_points(group=METHOD_ENTRY_POINTS):
         package = point.dist.name if point.dist else "another package"
         try:
             pair = point.load()
@@ -63,6 +61,12 @@ def known_methods() -> dict[str, tuple[type[Method], type]]:
 def method_name(settings: Any) -> str:
     """The name under which these settings' method is registered."""
     return next(name for name, (_, schema) in known_methods().items() if type(settings) is schema)
+
+
+def facts_of(settings: Any) -> MethodFacts:
+    """What a plan needs to know of the method whose settings these are."""
+    name = method_name(settings)
+    return MethodFacts(name, known_methods()[name][0].uses_unlabeled)
 
 
 def build_method(settings: Any, model: Classifier, num_unlabeled: int) -> Method:

@@ -11,7 +11,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from benchmarks.help import help_text
-from benchmarks.methods import METHODS
+from benchmarks.method_files import facts_in_file, paper_values
+from benchmarks.methods import METHODS, facts_of
 from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.runtime import command
@@ -110,14 +111,42 @@ def test_python_m_trains_and_help_needs_no_torch(words: list[str], tmp_path: Pat
     assert asked.returncode == 0, asked.stderr
 
 
+HEAVY = "{'torch', 'timm', 'torchvision', 'tensorboard', 'diffusers', 'open_clip'}"
+
+
 def test_a_dry_run_imports_nothing_that_only_training_needs(words: list[str]) -> None:
-    """torch comes with the methods' files, which hold their settings too."""
     script = (
         "import sys; from benchmarks.run import main; main([*sys.argv[1:], '--dry-run']);"
-        "sys.exit(str({'timm', 'torchvision', 'tensorboard', 'diffusers', 'open_clip'} & sys.modules.keys() or ''))"
+        f"sys.exit(str({HEAVY} & sys.modules.keys() or ''))"
     )
     asked = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True)
     assert asked.stderr.strip() == "" and "num_labeled: 8" in asked.stdout
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_methods_file_says_what_its_classes_hold(method: str) -> None:
+    settings = METHODS[method][1]()
+    assert paper_values(method) == dataclasses.asdict(settings)
+    assert facts_in_file(method) == facts_of(settings)
+
+
+@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_dry_run_from_files_shows_what_the_classes_would(
+    method: str, protocol: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [*words, f"method={method}", f"protocol={protocol}", "--dry-run"]
+    main(asked)
+    from_files = capsys.readouterr().out
+    main([*asked, "resume=null"])  # with resume= the classes are asked
+    assert from_files == capsys.readouterr().out
+
+
+def test_a_dry_run_checks_what_is_said_of_a_method(words: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"method\.threshold=2\.0: a confidence, give 0 to 1"):
+        main([*words, "method=fixmatch", "method.threshold=2", "--dry-run"])
+    with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of debiasmatch, dst"):
+        main([*words, "method=fixmach", "--dry-run"])
 
 
 def test_compiled_grouped_passes_are_refused(words: list[str]) -> None:

@@ -1,0 +1,61 @@
+"""The settings of a run as it describes them: in config.yaml, and in result.json for tables to compare."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from benchmarks.settings import BenchmarkSettings, ModelSettings
+from ssl_aug.files import file_hash
+from ssl_aug.settings import EMBEDDED, VARIANT, deciding
+
+# of a set's generator.json: facts of this very set, not of how it was made
+OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
+
+
+def settings_text(settings: BenchmarkSettings, method: str) -> str:
+    """config.yaml: the resolved settings; the method's carry its name, so that the file says all."""
+    content = {**asdict(settings), **asdict(settings.sampling())}
+    content["method"] = {"name": method} | content["method"]
+    return str(OmegaConf.to_yaml(OmegaConf.create(content)))
+
+
+def comparable_settings(
+    settings: BenchmarkSettings, method: str, generator_json: dict[str, Any] | None
+) -> dict[str, Any]:
+    """All settings by dotted name that a run shares with its repetitions, which differ in seed and split alone.
+
+    Args:
+        method: its name.
+        generator_json: that of the synthetic set, whose settings stand for the run's own on generating; None for a
+            plain run, which they do not concern.
+    """
+    kept = {"method.name": method, **_flat(deciding(settings, VARIANT))}
+    if generator_json is not None:
+        of_set = {name: value for name, value in _flat(generator_json).items() if not name.startswith(OF_ONE_SET)}
+        kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
+    return kept
+
+
+def weights_id(settings: ModelSettings) -> str:
+    """What identifies the weights that a backbone starts from: a file's hash, whatever its path."""
+    if settings.name == "embedded":
+        return file_id(EMBEDDED / "backbone.safetensors")
+    if settings.checkpoint:
+        return file_id(Path(settings.checkpoint))
+    return "timm's" if settings.pretrained else "random"
+
+
+def file_id(path: Path) -> str:
+    """12 hex digits of a file's content; "missing" where there is none, which whoever reads it will refuse."""
+    return file_hash(path)[:12] if path.is_file() else "missing"
+
+
+def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
