@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.method_facts import MethodFacts
 from ssl_aug.help import Field, fields_of, options_of
 
-METHOD_ENTRY_POINTS = "ssl_aug.methods"  # group in which other packages register a (Method, settings dataclass) pair
 FOLDER = Path(__file__).resolve().parent / "methods"
-
-
-@dataclass(frozen=True)
-class MethodFacts:
-    """What a run's plan needs to know of its method."""
-
-    name: str
-    uses_unlabeled: bool
 
 
 def method_names() -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from benchmarks.description import comparable_settings, settings_text, weights_id
-from benchmarks.method_files import MethodFacts
+from benchmarks.method_facts import MethodFacts
 from benchmarks.result import RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id

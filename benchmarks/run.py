@@ -7,7 +7,8 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from benchmarks.method_files import METHOD_ENTRY_POINTS, MethodFacts, facts_in_file, method_names, paper_values
+from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
+from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, writable
 from ssl_aug.runtime import command

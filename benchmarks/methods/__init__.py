@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from benchmarks.classifier import Classifier
-from benchmarks.method_files import METHOD_ENTRY_POINTS, MethodFacts
+from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.methods.base import Method
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
 from benchmarks.methods.dst import DST, DSTSettings
