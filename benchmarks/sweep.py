@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -21,6 +22,17 @@ from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.runtime import error_line
 
+LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
+
+
+def refuse_missing_launcher(words: list[str]) -> None:
+    """Raises ValueError where a launcher is asked for whose package is not installed."""
+    for word in words:
+        name, _, value = word.partition("=")
+        package = LAUNCHERS.get(value.partition("_")[0])
+        if name == "hydra/launcher" and package and find_spec(f"hydra_plugins.{package}") is None:
+            raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
+
 
 def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
@@ -36,6 +48,7 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
     """
     if any(word.startswith("resume=") for word in words):
         raise ValueError("resume= goes on with one run: leave out --multirun")
+    refuse_missing_launcher(words)
     ours = [word for word in words if not word.startswith("hydra")]
     combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
     wanted = [settings_from(list(combination)) for combination in combinations]

@@ -49,7 +49,7 @@ def estimate(
     lines = [
         f"would draw {total} images ({settings.per_sample} for each of {len(labeled)} labeled ones) into {folder}",
         f"disk: about {size * total / 1e6:.1f} MB",
-        f"time to draw on {place.device}: about {_duration(seconds)}",
+        f"time to draw on {place.device}: about {_duration(seconds)}, as fast as the machine is now",
     ]
     if plan is not None and not plan.adapter.is_file():
         # forward and backward cost about three evaluations

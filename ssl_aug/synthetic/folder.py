@@ -43,7 +43,9 @@ class SyntheticSet:
         """
         folder = Path(folder)
         if not (folder / "generator.json").is_file():
-            raise FileNotFoundError(f"{folder} holds no synthetic set: draw one with python -m ssl_aug.generate")
+            raise FileNotFoundError(
+                f"{folder} holds no synthetic set: draw one with python -m ssl_aug.generate and the same settings"
+            )
         if not (folder / "manifest.csv").is_file():
             raise FileNotFoundError(
                 f"{folder} is not finished: run the same python -m ssl_aug.generate again, it goes on where it stopped"
@@ -122,7 +124,8 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     if len(wanted) < settings.per_sample * len(labeled) and not identity.get("imported"):
         raise ValueError(
             f"{folder} holds {len(synthetic)} images, per_sample={settings.per_sample} of {len(labeled)} labeled ones "
-            f"asks for {settings.per_sample * len(labeled)}: draw more with python -m ssl_aug.generate "
+            f"asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
+            "python -m ssl_aug.generate "
             f"--per-sample {settings.per_sample}, or ask for fewer"
         )
     return wanted

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from benchmarks import sweep as sweep_module
 from benchmarks import trainer
 from benchmarks.run import main
 from ssl_aug.files import read_json
@@ -59,3 +60,14 @@ def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str
     statuses = [read_json(path)["status"] for path in sorted((tmp_path / "runs").glob("*/result.json"))]
     assert statuses[0].startswith("failed") and statuses[1] == "done"
     assert not list((tmp_path / "runs").glob(".grid-*"))
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_slurm"])
+def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
+    launcher: str, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sweep_module, "find_spec", lambda package: None)
+    said = rf"hydra/launcher={launcher} needs a package that is not installed here: pip install '\.\[cluster\]'"
+    with pytest.raises(ValueError, match=said):
+        main(["--multirun", *words, "seed=0,1", f"hydra/launcher={launcher}"])
+    assert not (tmp_path / "runs").exists()
