@@ -17,10 +17,12 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 
 from generators.conditioning import clip_config, clip_file, load_clip
+from generators.files import read_json
 from generators.image_encoder import ImageTower, open_clip_config, open_clip_weights
 from generators.ldm import LatentDiffusion, ModelFacts
 from generators.pipeline_files import (
     AUTOENCODER,
+    FETCH_AGAIN,
     IMAGE,
     IMAGE_ENCODER,
     INDEX_FILE,
@@ -28,7 +30,6 @@ from generators.pipeline_files import (
     UNET,
     kind_of,
     not_whole,
-    read_json,
     read_schedule,
     weight_files,
 )
@@ -75,7 +76,7 @@ def read_pipeline(folder: Path) -> Pipeline:
     if missing:
         raise FileNotFoundError(not_whole(folder, missing))
     weights = {part: weight_files(folder, part) for part in parts}
-    settings = {part: read_json(folder / part / "config.json") for part in parts}
+    settings = {part: read_json(folder / part / "config.json", FETCH_AGAIN) for part in parts}
     unet = _settings(settings[UNET], "UNet2DConditionModel", folder / UNET)
     autoencoder = _settings(settings[AUTOENCODER], "AutoencoderKL", folder / AUTOENCODER)
     with torch.device("meta"):

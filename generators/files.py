@@ -1,13 +1,15 @@
-"""A folder whole or not at all."""
+"""Folders that are whole or not there at all, and JSON."""
 
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -37,3 +39,21 @@ def _rename(part: Path, folder: Path) -> None:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
             raise
         raise FileExistsError(f"{folder} was made by another process meanwhile: it is left as it is") from error
+
+
+def read_json(path: Path, way_out: str) -> dict[str, Any]:
+    """A JSON object.
+
+    Args:
+        way_out: what a person can do where the file is damaged.
+
+    Raises:
+        ValueError: a damaged file, named with the way out.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is damaged ({error}): {way_out}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged (no JSON object): {way_out}")
+    return content

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder, load_clip
+from generators.files import read_json
 from generators.weights import check_fit, load_weights, read_weights
 
 FORMAT = 1
@@ -143,7 +144,7 @@ def read_facts(folder: Path) -> ModelFacts:
         ValueError: a damaged file, or another format.
     """
     path = folder / FACTS_FILE
-    written = _read_json(path)
+    written = read_json(path, "restore it")
     if written.get("format") != FORMAT:
         raise ValueError(f"{path}: format {written.get('format')}, this version reads {FORMAT}")
     try:
@@ -200,28 +201,18 @@ def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
 
 
 def _build_unet(folder: Path) -> UNet2DConditionModel:
-    config = _read_json(folder / "unet.json")
+    config = read_json(folder / "unet.json", "restore it")
     config.pop("_class_name", None)
     return UNet2DConditionModel(**config)
 
 
 def _build_autoencoder(folder: Path) -> AutoencoderKL | VQModel:
     path = folder / "autoencoder.json"
-    config = _read_json(path)
+    config = read_json(path, "restore it")
     kind = config.pop("_class_name", None)
     if kind not in AUTOENCODERS:
         raise ValueError(f"{path}: _class_name {kind}, known are {', '.join(AUTOENCODERS)}")
     return AUTOENCODERS[kind](**config)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): restore it") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): restore it")
-    return content
 
 
 def zero_initialize(unet: UNet2DConditionModel) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from generators.files import read_json
+
+FETCH_AGAIN = "fetch it again"  # the way out where a file is damaged
 INDEX_FILE = "model_index.json"
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
 # What the first letters of other pipelines' names stand for: their networks are not what ANL tunes.
@@ -37,7 +39,7 @@ def kind_of(folder: Path) -> str:
     Raises:
         ValueError: one that is not read here, or a damaged file.
     """
-    kind = str(read_json(folder / INDEX_FILE).get("_class_name"))
+    kind = str(read_json(folder / INDEX_FILE, FETCH_AGAIN).get("_class_name"))
     if kind in (TEXT, IMAGE):
         return kind
     what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
@@ -60,7 +62,7 @@ def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
             return (folder / part / name,)
         index = folder / part / f"{name}.index.json"
         if index.is_file():
-            shards = read_json(index).get("weight_map")
+            shards = read_json(index, FETCH_AGAIN).get("weight_map")
             if not isinstance(shards, dict) or not shards:
                 raise ValueError(f"{index} is damaged (no weight_map): fetch it again")
             names = sorted({str(shard) for shard in shards.values()})
@@ -88,7 +90,7 @@ def read_schedule(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: noise levels or a prediction that are not known here.
     """
-    config = read_json(path)
+    config = read_json(path, FETCH_AGAIN)
     lacking = [name for name in _SCHEDULE if name not in config]
     if lacking:
         raise ValueError(f"{path}: {', '.join(lacking)} not named, so its noise levels are not known")
@@ -100,18 +102,3 @@ def read_schedule(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
     schedule = {name: config[name] for name in _SCHEDULE}
     return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        ValueError: a damaged file.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): fetch it again") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): fetch it again")
-    return content

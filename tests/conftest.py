@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from generators import ldm
 from generators.conditioning import ClipEncoder
 from ssl_aug import runtime
 from ssl_aug.export.content import Content
+from ssl_aug.synthetic import SetWriter
 
 torch.set_num_threads(1)
 
@@ -84,6 +86,23 @@ def stop_after(num_steps: int, loop: ModuleType) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "interrupts_deferred", interrupts)
+        yield
+
+
+@contextmanager
+def stop_drawing_after(num_chunks: int) -> Iterator[None]:
+    """Ctrl-C comes when this many chunks are written and another one is about to be, and ends the block."""
+    write = SetWriter.write
+    written: list[int] = []
+
+    def stops(self: SetWriter, *arguments: Any) -> None:
+        if len(written) == num_chunks:
+            raise KeyboardInterrupt
+        written.append(1)
+        write(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(SetWriter, "write", stops)
         yield
 
 

@@ -18,9 +18,9 @@ from ssl_aug.drawing import generator
 from ssl_aug.drawing.draw import generate
 from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, TuneSettings, deciding
-from ssl_aug.synthetic import SetWriter, SyntheticSet
+from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import plan
-from tests.conftest import IN_BOTH_PRECISIONS, contents, write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_drawing_after, write_image_folder
 
 
 @pytest.fixture
@@ -126,22 +126,9 @@ def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], t
 @IN_BOTH_PRECISIONS
 @EITHER
 @pytest.mark.parametrize("chunks_before", [0, 2])
-def test_an_interrupted_run_goes_on_to_the_same_folder(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunks_before: int
-) -> None:
-    write = SetWriter.write
-    written: list[int] = []
-
-    def stops(self: SetWriter, *arguments) -> None:
-        if len(written) == chunks_before:
-            raise KeyboardInterrupt
-        written.append(1)
-        write(self, *arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(SetWriter, "write", stops)
-        with pytest.raises(KeyboardInterrupt):
-            command_module.main([*words, "--per-sample", "2", "--out", "stopped"])
+def test_an_interrupted_run_goes_on_to_the_same_folder(words: list[str], tmp_path: Path, chunks_before: int) -> None:
+    with stop_drawing_after(chunks_before):
+        command_module.main([*words, "--per-sample", "2", "--out", "stopped"])
     command_module.main([*words, "--per-sample", "2", "--out", "stopped"])
     command_module.main([*words, "--per-sample", "2", "--out", "plain"])
     assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")

@@ -21,9 +21,9 @@ from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.files import read_json
 from ssl_aug.runtime import command
-from ssl_aug.synthetic import SetWriter, SyntheticSet
+from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import loop
-from tests.conftest import IN_BOTH_PRECISIONS, TINY_CLIP, contents, stop_after, write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, TINY_CLIP, contents, stop_after, stop_drawing_after, write_image_folder
 from tests.generators.pipelines import IMAGE, TEXT, write_pipeline
 
 WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
@@ -59,27 +59,14 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
 
 @IN_BOTH_PRECISIONS
 @KINDS
-def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(words: list[str], tmp_path: Path) -> None:
     generate_module.main([*words, "--out", "plain"])
     assert len(SyntheticSet.open(tmp_path / "plain")) == 3 * 3 * 2
     words = [*words, "tune.root=stopped_tuning"]
     with stop_after(2, loop):
         tune_module.main(words)
-    write = SetWriter.write
-    written: list[int] = []
-
-    def stops(self: SetWriter, *arguments: Any) -> None:
-        if written:
-            raise KeyboardInterrupt
-        written.append(1)
-        write(self, *arguments)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(SetWriter, "write", stops)
-        with pytest.raises(KeyboardInterrupt):
-            generate_module.main([*words, "--out", "stopped"])
+    with stop_drawing_after(1):
+        generate_module.main([*words, "--out", "stopped"])
     generate_module.main([*words, "--out", "stopped"])
     assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
 
