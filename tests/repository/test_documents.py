@@ -82,8 +82,9 @@ def test_what_the_checks_are_made_to_find_is_found(tmp_path: Path) -> None:
     assert broken_links(page) == ["gone.md", "page.md#gone"]
     text = "python -m ssl_aug.tune, torchrun -m ssl_aug.gone, python -m benchmarks.also_gone.\npython -m generators"
     assert missing_modules(text) == {"ssl_aug.gone", "benchmarks.also_gone", "generators"}
-    paths = "/tmp/cars/test.txt /tmp/mine /work/main data/work/x https://example.org/work (/root/x)"
-    assert OWN_MACHINE.findall(paths) == ["/tmp/mine", "/work/main", "/root/x"]
+    own = [str(Path("/", *parts)) for parts in (("tmp", "mine"), ("work", "mine"), ("root", "x"))]
+    text = f"{EXAMPLE_FOLDER}/test.txt {own[0]} {own[1]} data/work/x https://example.org/work ({own[2]})"
+    assert OWN_MACHINE.findall(text) == own
 
 
 def test_the_index_of_the_results_fits_one_screen() -> None:
