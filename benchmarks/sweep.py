@@ -25,12 +25,20 @@ from ssl_aug.runtime import error_line
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
 
+def is_installed(module: str) -> bool:
+    """Whether a module can be imported; where the package around it is missing, `find_spec` raises."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 def refuse_missing_launcher(words: list[str]) -> None:
     """Raises ValueError where a launcher is asked for whose package is not installed."""
     for word in words:
         name, _, value = word.partition("=")
         package = LAUNCHERS.get(value.partition("_")[0])
-        if name == "hydra/launcher" and package and find_spec(f"hydra_plugins.{package}") is None:
+        if name == "hydra/launcher" and package and not is_installed(f"hydra_plugins.{package}"):
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
 
 

@@ -66,8 +66,14 @@ def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     launcher: str, words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sweep_module, "find_spec", lambda package: None)
+    monkeypatch.setattr(sweep_module, "is_installed", lambda module: False)
     said = rf"hydra/launcher={launcher} needs a package that is not installed here: pip install '\.\[cluster\]'"
     with pytest.raises(ValueError, match=said):
         main(["--multirun", *words, "seed=0,1", f"hydra/launcher={launcher}"])
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_module_is_installed_or_not_also_where_the_package_around_it_is_missing() -> None:
+    assert sweep_module.is_installed("benchmarks.sweep")
+    assert not sweep_module.is_installed("benchmarks.nothing")
+    assert not sweep_module.is_installed("no_such_package.launcher")
