@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,23 +11,17 @@ import torch
 from open_clip.transformer import QuickGELU, VisionTransformer
 from torch import Tensor, nn
 
+from generators.clip_names import ACTIVATIONS, LAYER_NORM_EPS, open_clip_names
+
 # Of the scores, which an image encoder's files lack: CLIP's training lets it grow up to 100 (Radford et al.,
 # arXiv:2103.00020, section 2.5).
 _TEMPERATURE = 100.0
-_ACTIVATIONS = {"quick_gelu": True, "gelu": False}  # transformers' name, and whether it is QuickGELU
 _NAMES = {
     "embeddings.class_embedding": "class_embedding",
     "embeddings.patch_embedding.weight": "conv1.weight",
     "embeddings.position_embedding.weight": "positional_embedding",
-}
-_LAYERS = {
     "pre_layrnorm": "ln_pre",  # transformers' spelling
     "post_layernorm": "ln_post",
-    "layer_norm1": "ln_1",
-    "layer_norm2": "ln_2",
-    "self_attn.out_proj": "attn.out_proj",
-    "mlp.fc1": "mlp.c_fc",
-    "mlp.fc2": "mlp.c_proj",
 }
 
 
@@ -72,7 +65,7 @@ def open_clip_config(theirs: dict[str, Any], path: Path) -> dict[str, Any]:
         width, heads = int(theirs["hidden_size"]), int(theirs["num_attention_heads"])
         found = {
             "embed_dim": int(theirs["projection_dim"]),
-            "quick_gelu": _ACTIVATIONS[theirs["hidden_act"]],
+            "quick_gelu": ACTIVATIONS[theirs["hidden_act"]],
             "vision_cfg": {
                 "image_size": int(theirs["image_size"]),
                 "patch_size": int(theirs["patch_size"]),
@@ -84,35 +77,14 @@ def open_clip_config(theirs: dict[str, Any], path: Path) -> dict[str, Any]:
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: no CLIP image tower that is known here ({error})") from error
-    if theirs.get("layer_norm_eps", 1e-5) != 1e-5:
-        raise ValueError(f"{path}: layer_norm_eps {theirs['layer_norm_eps']}, open_clip's towers have 1e-5")
+    if theirs.get("layer_norm_eps", LAYER_NORM_EPS) != LAYER_NORM_EPS:
+        raise ValueError(f"{path}: layer_norm_eps {theirs['layer_norm_eps']}, open_clip's towers have {LAYER_NORM_EPS}")
     return found
 
 
 def open_clip_weights(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """transformers' tensors under `ImageTower`'s names; what has no counterpart keeps its name."""
-    weights = {name.removeprefix("vision_model."): tensor for name, tensor in theirs.items()}
-    weights.pop("embeddings.position_ids", None)  # numbers 0, 1, 2, ... of older versions
-    ours = {}
-    for name, tensor in weights.items():
-        if name == "visual_projection.weight":
-            ours["visual.proj"] = tensor.T
-        elif not re.search(r"\.self_attn\.[qkv]_proj\.", name):
-            ours[_our_name(name)] = tensor
-    for name in weights:
-        found = re.fullmatch(r"encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weight|bias)", name)
-        parts = [name.replace(".q_proj.", f".{part}_proj.") for part in "qkv"]
-        if found and all(part in weights for part in parts):
-            stacked = torch.cat([weights[part] for part in parts])
-            ours[f"visual.transformer.resblocks.{found[1]}.attn.in_proj_{found[2]}"] = stacked
-    return ours
-
-
-def _our_name(name: str) -> str:
-    if name in _NAMES:
-        return f"visual.{_NAMES[name]}"
-    block = re.fullmatch(r"encoder\.layers\.(\d+)\.(.+)\.(weight|bias)", name)
-    if block and block[2] in _LAYERS:
-        return f"visual.transformer.resblocks.{block[1]}.{_LAYERS[block[2]]}.{block[3]}"
-    layer, _, tensor = name.rpartition(".")
-    return f"visual.{_LAYERS[layer]}.{tensor}" if layer in _LAYERS else name
+    tower = dict(theirs)
+    projection = tower.pop("visual_projection.weight", None)
+    ours = {f"visual.{name}": tensor for name, tensor in open_clip_names(tower, "vision_model", _NAMES).items()}
+    return ours if projection is None else {**ours, "visual.proj": projection.T}
