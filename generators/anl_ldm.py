@@ -14,6 +14,7 @@ from generators.masks import Box, erase, mask_box
 from generators.sampling import guided, sample
 from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
+from generators.text_encoder import class_prompt_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class ANLLatentDiffusion:
             ValueError: condition=borrowed before `remember`.
         """
         settings = self.settings
-        if self.model.is_unconditional or settings.condition == "none" or settings.prompt is not None:
+        if self.model.is_unconditional or not settings.sees_image:
             return Draw()
         box = mask_box(seed, settings.mask_rate, self.image_size)
         if settings.condition != "borrowed":
@@ -74,11 +75,11 @@ class ANLLatentDiffusion:
         """One image per row of `reference`; see `generators.base.Generator`."""
         settings, model = self.settings, self.model
         tokens = self._tokens(reference, class_names, seeds)
-        null_tokens = model.null_tokens(len(seeds), 1 if tokens is None else tokens.shape[1])
+        null_tokens = self._null_tokens(len(seeds)) if settings.guidance != 1 else None
 
         def guided_prediction(latents: Tensor, timestep: Tensor) -> Tensor:
             conditional = model.predict(latents, timestep, tokens)
-            if settings.guidance == 1:
+            if null_tokens is None:
                 return conditional
             return guided(conditional, model.predict(latents, timestep, null_tokens), settings.guidance)
 
@@ -90,19 +91,29 @@ class ANLLatentDiffusion:
         return model.decode(latents)
 
     def _tokens(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor | None:
-        """(b, n, d) conditions: the prompt's embedding, or that of the reference without its rectangle.
-
-        With condition=borrowed, what that tells beside the class is another labeled image's.
+        """(b, n, d) conditions: a prompt's embedding, or the states of the class's prompt, the reference's tokens, or
+        the one behind the other.
 
         None for a model that was tuned without a condition.
         """
-        settings, clip = self.settings, self.model.clip
+        settings = self.settings
         if self.model.is_unconditional:
             return None
         if settings.condition == "none":
-            return self.model.null_tokens(len(seeds), clip.num_tokens)
+            return self.model.null_tokens(len(seeds), self.model.clip.num_tokens)
         if settings.prompt is not None:
-            return clip.embed_texts([settings.prompt] * len(seeds))
+            return self.model.clip.embed_texts([settings.prompt] * len(seeds))
+        if not settings.names_class:
+            return self._image_tokens(reference, class_names, seeds)
+        prompts = [class_prompt_of(settings.class_prompt or "", name) for name in class_names]
+        states = self.model.prompt_states(prompts)
+        if not settings.sees_image:
+            return states
+        return torch.cat([states, self._image_tokens(reference, class_names, seeds)], dim=1)
+
+    def _image_tokens(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """(b, n, d) of the reference without its rectangle; borrowed: what it tells beside the class is another's."""
+        settings, clip = self.settings, self.model.clip
         draws = [self.draw_of(seed) for seed in seeds]
         boxes = [draw.mask_box for draw in draws if draw.mask_box is not None]
         tokens = clip.embed_images(erase(reference, boxes, clip.fill(settings.mask_fill)))
@@ -110,3 +121,11 @@ class ANLLatentDiffusion:
             return tokens
         lenders = [draw.lender for draw in draws if draw.lender is not None]
         return borrow(tokens, clip.embed_images(reference), class_names, lenders, self._known())
+
+    def _null_tokens(self, num_images: int) -> Tensor:
+        """(b, n, d) as `_tokens`, for guidance: the null token, the empty prompt's states, or both."""
+        settings, clip = self.settings, self.model.clip
+        num_tokens = clip.num_tokens if settings.prompt is None else 1
+        return self.model.null_tokens(
+            num_images, num_tokens if settings.condition != "class" else 0, settings.names_class
+        )

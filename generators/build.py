@@ -31,7 +31,7 @@ def build_latent_diffusion(
             f"generator={settings.name} needs generator.checkpoint=FOLDER: "
             "a latent diffusion model's folder, a diffusers pipeline's, or the published model.ckpt"
         )
-    model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint)
+    model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint, sampling.names_class)
     model.clip.tokens = settings.tokens
     if adapter is not None:
         if adapter.is_unconditional:
@@ -40,7 +40,8 @@ def build_latent_diffusion(
         load_adapter(model.unet, adapter.weights)
         if model.clip.image_norm is None:
             model.clip.image_norm = adapter.clip_image_norm
-    if settings.fold and settings.tokens == "pooled" and not model.is_unconditional:
+    has_one_token = settings.tokens == "pooled" and not sampling.names_class
+    if settings.fold and has_one_token and not model.is_unconditional:
         fold_single_token(model.unet)
     to_device(model)
     return ANLLatentDiffusion(model, sampling, settings.image_size or model.facts.image_size)

@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,16 @@ class Checkpoint:
     clip_name: str | None  # open_clip's name of the CLIP whose weights come from elsewhere; None: its own are in it
     clip: dict[str, Any]  # open_clip's config of its CLIP; without text_cfg no prompt can be embedded
     schedule: dict[str, Any]  # noise levels of the training and what the network predicts, as diffusers takes them
+    image_norm: float | None  # mean norm of image embeddings; None: tuning measures it
+    follows_images: bool  # whether its network was trained with CLIP's embeddings of images
     load: Callable[[Path, str | None], ldm.LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
 
 
-def describe(path: Path) -> Checkpoint:
+def describe(path: Path, with_text: bool = False) -> Checkpoint:
     """Says of which kind the checkpoint at `path` is.
+
+    Args:
+        with_text: whether a text encoder of its own is wanted as well, for conditions of class names.
 
     Raises:
         FileNotFoundError: there is nothing, or a folder that lacks files of a model.
@@ -41,17 +47,22 @@ def describe(path: Path) -> Checkpoint:
     """
     if path.is_file():
         _check_single_file(path)
+        _refuse_text(path, with_text)
         clip = compvis.clip_config(compvis.CLIP_NAME)
-        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), compvis.load)
+        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), None, False, compvis.load)
     if (path / ldm.FACTS_FILE).is_file():
+        _refuse_text(path, with_text)
         facts = ldm.read_facts(path)
         files = tuple(ldm.files_of(path, facts))
         clip_name = None if path / ldm.CLIP_FILE in files else facts.clip_name
-        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, ldm.load)
+        norm, is_ours = facts.clip_image_norm, facts.source_sha256 is None
+        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, ldm.load)
     if (path / INDEX_FILE).is_file():
-        pipeline = diffusers_pipeline.read_pipeline(path)
-        facts = pipeline.facts
-        return Checkpoint(path, pipeline.files, facts.clip_name, facts.clip, facts.schedule, diffusers_pipeline.load)
+        pipeline = diffusers_pipeline.read_pipeline(path, with_text)
+        facts, load = pipeline.facts, partial(diffusers_pipeline.load, with_text=with_text)
+        own_clip = facts.clip_name is None
+        files, name = pipeline.files, facts.clip_name
+        return Checkpoint(path, files, name, facts.clip, facts.schedule, facts.clip_image_norm, own_clip, load)
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
 
 
@@ -61,6 +72,14 @@ def _check_single_file(path: Path) -> None:
         raise ValueError(
             f"generator.checkpoint={path} is not the published cin256-v2 checkpoint; Stable Diffusion is taken as the "
             f"folder of a diffusers pipeline ({INDEX_FILE}, unet/, vae/, scheduler/), not as one file"
+        )
+
+
+def _refuse_text(path: Path, with_text: bool) -> None:
+    if with_text:
+        raise ValueError(
+            f"{path} has no text encoder for class names, which its network was not trained with: use condition=image "
+            "or borrowed, or the weights of a text-to-image pipeline"
         )
 
 
@@ -83,17 +102,18 @@ def _what_is_missing(path: Path) -> str:
     return f"there is no such file or folder; {wanted}"
 
 
-def open_checkpoint(path: Path, clip_checkpoint: str | None = None) -> ldm.LatentDiffusion:
+def open_checkpoint(path: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> ldm.LatentDiffusion:
     """The model at `path`, in float32 on the CPU.
 
     Args:
         clip_checkpoint: CLIP's weights where the checkpoint has none (`generators.conditioning.load_clip`).
+        with_text: whether its own text encoder is wanted as well.
 
     Raises:
         FileNotFoundError: the checkpoint, one of its files or CLIP's weights are not there.
         ValueError: another format, or weights that do not fit.
     """
-    return describe(path).load(path, clip_checkpoint)
+    return describe(path, with_text).load(path, clip_checkpoint)
 
 
 def schedule_of(path: Path) -> dict[str, Any]:
@@ -105,13 +125,13 @@ def schedule_of(path: Path) -> dict[str, Any]:
     return describe(path).schedule
 
 
-def weights_hash(path: Path, clip_checkpoint: str | None = None) -> str:
-    """12 hex digits of all that a model is loaded from, CLIP's file included.
+def weights_hash(path: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> str:
+    """12 hex digits of all that a model is loaded from, CLIP's file and a text encoder's included; as `describe`.
 
     Raises:
         FileNotFoundError, ValueError: as `open_checkpoint`.
     """
-    checkpoint = describe(path)
+    checkpoint = describe(path, with_text)
     files = list(checkpoint.files)
     if checkpoint.clip_name is not None:
         file = clip_file(clip_checkpoint, checkpoint.clip_name)

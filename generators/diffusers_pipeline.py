@@ -27,12 +27,15 @@ from generators.pipeline_files import (
     IMAGE_ENCODER,
     INDEX_FILE,
     SCHEDULER,
+    TEXT_ENCODER,
+    TOKENIZER,
     UNET,
     kind_of,
     not_whole,
     read_schedule,
     weight_files,
 )
+from generators.text_encoder import PAD_FILES, TextEncoder, TextSettings, open_clip_text_weights, read_text_settings
 from generators.weights import check_fit, read_shapes, read_weights
 
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
@@ -54,6 +57,7 @@ class Pipeline:
     facts: ModelFacts
     unet: dict[str, Any]  # settings of the networks, as diffusers takes them
     autoencoder: dict[str, Any]
+    text: TextSettings | None  # of its text encoder, where that is wanted
     weights: dict[str, tuple[Path, ...]]  # of each part; several files where they are sharded
     files: tuple[Path, ...]  # all that the model is made of, without a CLIP whose weights come from elsewhere
 
@@ -62,15 +66,20 @@ class Pipeline:
 # checking
 
 
-def read_pipeline(folder: Path) -> Pipeline:
+def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
     """Says what the pipeline of a folder is made of; reads JSON and the heads of the weights' files.
+
+    Args:
+        with_text: whether its text encoder is wanted as well.
 
     Raises:
         FileNotFoundError: parts of it are not there.
         ValueError: another pipeline, a damaged file, a pickle, or networks of another kind.
     """
     kind = kind_of(folder)
-    parts = (UNET, AUTOENCODER, IMAGE_ENCODER) if kind == IMAGE else (UNET, AUTOENCODER)
+    if with_text and kind == IMAGE:
+        raise ValueError(f"{folder}: a {IMAGE} has no text encoder for class names; use condition=image")
+    parts = [UNET, AUTOENCODER, *([IMAGE_ENCODER] if kind == IMAGE else []), *([TEXT_ENCODER] if with_text else [])]
     configs = [*(f"{part}/config.json" for part in parts), SCHEDULER]
     missing = [name for name in configs if not (folder / name).is_file()]
     if missing:
@@ -86,10 +95,19 @@ def read_pipeline(folder: Path) -> Pipeline:
     if IMAGE_ENCODER in parts:
         with torch.device("meta"):
             networks[IMAGE_ENCODER] = ImageTower(facts.clip)
+    text = None
+    if with_text:
+        text = read_text_settings(folder / TEXT_ENCODER, folder / TOKENIZER, FETCH_AGAIN)
+        _check_token_width(folder / TEXT_ENCODER / "config.json", text.width, unet)
+        with torch.device("meta"):
+            networks[TEXT_ENCODER] = TextEncoder(text)
     for part, network in networks.items():
         _check_weights(folder / part, network, weights[part], _RENAMED[part])
     files = [folder / INDEX_FILE, *(folder / name for name in configs), *(f for each in weights.values() for f in each)]
-    return Pipeline(folder, facts, unet, autoencoder, weights, tuple(files))
+    if with_text:
+        tokenizer = (folder / TOKENIZER / name for name in PAD_FILES)
+        files += [path for path in tokenizer if path.is_file()]
+    return Pipeline(folder, facts, unet, autoencoder, text, weights, tuple(files))
 
 
 def _settings(config: Mapping[str, Any], kind: str, folder: Path) -> dict[str, Any]:
@@ -128,6 +146,14 @@ def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder:
             raise ValueError(f"{path}: {name}={unet[name]}, one number is wanted")
 
 
+def _check_token_width(path: Path, width: int, unet: Mapping[str, Any]) -> None:
+    if width != unet["cross_attention_dim"]:
+        raise ValueError(
+            f"{path}: embeddings of {width} values, the UNet takes tokens of {unet['cross_attention_dim']}: the two "
+            "parts are not of one pipeline"
+        )
+
+
 def _check_weights(
     part: Path,
     network: nn.Module,
@@ -151,11 +177,7 @@ def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, A
     if image_encoder is not None:
         path = folder / IMAGE_ENCODER / "config.json"
         clip, clip_name = open_clip_config(image_encoder, path), None
-        if clip["embed_dim"] != width:
-            raise ValueError(
-                f"{path}: embeddings of {clip['embed_dim']} values, the UNet takes tokens of {width}: the two "
-                "parts are not of one pipeline"
-            )
+        _check_token_width(path, clip["embed_dim"], unet)
     elif width in CLIP_OF_WIDTH:
         clip_name = CLIP_OF_WIDTH[width]
         clip = clip_config(clip_name)
@@ -179,16 +201,17 @@ def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, A
 # loading
 
 
-def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
+def load(folder: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> LatentDiffusion:
     """The pipeline's model, in float32 on the CPU.
 
     Args:
         clip_checkpoint: CLIP's weights where the pipeline has no image encoder (`generators.conditioning.load_clip`).
+        with_text: whether its text encoder is wanted as well.
 
     Raises:
         FileNotFoundError, ValueError: as `read_pipeline`, or CLIP's weights are not there or have no effect.
     """
-    pipeline = read_pipeline(folder)
+    pipeline = read_pipeline(folder, with_text)
     facts = pipeline.facts
     if facts.clip_name is not None:
         clip_file(clip_checkpoint, facts.clip_name)  # what is missing is said before gigabytes are read
@@ -196,9 +219,11 @@ def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
         raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own CLIP")
     with torch.device("meta"):
         networks = _networks(folder, pipeline.unet, pipeline.autoencoder)
+        if pipeline.text is not None:
+            networks[TEXT_ENCODER] = TextEncoder(pipeline.text)
     for part, network in networks.items():
         _fill(network, pipeline.weights[part], _RENAMED[part])
-    model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER])
+    model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER], networks.get(TEXT_ENCODER))
     if facts.clip_name is None:
         _fill(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
         model.clip.requires_grad_(False)
@@ -230,4 +255,5 @@ _RENAMED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
     UNET: dict,
     AUTOENCODER: _vae_weights,
     IMAGE_ENCODER: open_clip_weights,
+    TEXT_ENCODER: open_clip_text_weights,
 }

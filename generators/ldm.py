@@ -9,7 +9,7 @@ no condition is not zero.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from generators.conditioning import ClipEncoder, load_clip
 from generators.files import read_json
+from generators.text_encoder import TextEncoder
 from generators.weights import check_fit, load_weights, read_weights
 
 FORMAT = 1
@@ -57,7 +58,13 @@ class LatentDiffusion(nn.Module):
 
     null_token: Tensor
 
-    def __init__(self, facts: ModelFacts, unet: UNet2DConditionModel, autoencoder: AutoencoderKL | VQModel):
+    def __init__(
+        self,
+        facts: ModelFacts,
+        unet: UNet2DConditionModel,
+        autoencoder: AutoencoderKL | VQModel,
+        text: TextEncoder | None = None,
+    ):
         super().__init__()
         self.facts = facts
         self.unet = unet
@@ -69,6 +76,8 @@ class LatentDiffusion(nn.Module):
                 "the two parts are not from one model"
             )
         self.register_buffer("null_token", torch.zeros(1, self.clip.width), persistent=False)
+        self.text = None if text is None else text.requires_grad_(False).eval()  # of class names, beside CLIP's
+        self._states: dict[str, Tensor] = {}
         self.is_unconditional = False  # whether the UNet takes no condition at all (`anl.make_unconditional`)
 
     def predict(self, z_t: Tensor, t: Tensor, c: Tensor | None, unet: Callable[..., Any] | None = None) -> Tensor:
@@ -84,9 +93,29 @@ class LatentDiffusion(nn.Module):
         predicted: Tensor = network(z_t, t, encoder_hidden_states=None if self.is_unconditional else c).sample
         return predicted
 
-    def null_tokens(self, num_images: int, num_tokens: int) -> Tensor:
-        """(b, n, d) conditions that stand for no condition."""
-        return self.null_token.expand(num_images, num_tokens, -1)
+    def null_tokens(self, num_images: int, num_tokens: int, with_text: bool = False) -> Tensor:
+        """(b, n, d) conditions that stand for no condition.
+
+        Args:
+            num_tokens: of an image.
+            with_text: whether conditions begin with a prompt's states; without a condition the empty prompt's.
+        """
+        of_image = self.null_token.expand(num_images, num_tokens, -1)
+        return torch.cat([self.prompt_states([""] * num_images), of_image], dim=1) if with_text else of_image
+
+    @torch.no_grad()
+    def prompt_states(self, prompts: Sequence[str]) -> Tensor:
+        """(b, n, d) states of prompts by the pipeline's own text encoder, each encoded once and alone.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.text is None:
+            raise ValueError("this model was opened without a text encoder: a prompt of it has no states")
+        for prompt in dict.fromkeys(prompts):
+            if prompt not in self._states:
+                self._states[prompt] = self.text(prompt)[0].float()
+        return torch.stack([self._states[prompt] for prompt in prompts])
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

@@ -27,8 +27,14 @@ OTHERS = {
     "LDMPipeline": "a model without a condition",
 }
 UNET, AUTOENCODER, IMAGE_ENCODER = "unet", "vae", "image_encoder"
+TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
 SCHEDULER = "scheduler/scheduler_config.json"
-_WEIGHTS = {UNET: "diffusion_pytorch_model", AUTOENCODER: "diffusion_pytorch_model", IMAGE_ENCODER: "model"}
+_WEIGHTS = {
+    UNET: "diffusion_pytorch_model",
+    AUTOENCODER: "diffusion_pytorch_model",
+    IMAGE_ENCODER: "model",
+    TEXT_ENCODER: "model",
+}
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 _PREDICTIONS = ("epsilon", "v_prediction")
 

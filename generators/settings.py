@@ -10,7 +10,8 @@ MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
 APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
 TOKENS = ("pooled", "patches")
-CONDITIONS = ("image", "borrowed", "none")
+CONDITIONS = ("image", "borrowed", "class", "image+class", "none")
+CLASS_PROMPT = "a photo of a {class}"
 CLASS_MEANS = ("train", "labeled")
 TUNED = ("embedded", "ldm")  # generators whose weights are tuned to the images first
 ENTRY_POINTS = "ssl_aug.generators"  # group in which other packages register theirs
@@ -104,8 +105,11 @@ class SamplingSettings(SolverSettings):
 
     mask_rate: float = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
     guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
-    condition: str = "image"  # image; borrowed: its class, with all else of another labeled image; none: null token
+    # image; borrowed: its class, with all else of another labeled image; class: its name in a prompt, by a text
+    # pipeline's own encoder; image+class: both, side by side; none: null token
+    condition: str = "image"
     class_means: str | None = None  # of condition=borrowed: train or labeled; null with any other condition
+    class_prompt: str | None = None  # of class and image+class: the prompt, {class} in the name's place
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -115,9 +119,25 @@ class SamplingSettings(SolverSettings):
             raise ValueError(f"condition={self.condition!r}: choose one of {', '.join(CONDITIONS)}")
         if self.condition == "none" and (self.prompt is not None or self.guidance != 1):
             raise ValueError("condition=none has no room for a prompt or guidance: leave them out")
-        if self.condition == "borrowed" and self.prompt is not None:
-            raise ValueError("condition=borrowed has no effect on a prompt: leave one of them out")
+        if self.condition in ("borrowed", "class", "image+class") and self.prompt is not None:
+            way = "; of a class the prompt is class_prompt" if self.names_class else ""
+            raise ValueError(f"condition={self.condition} has no effect on a prompt: leave one of them out{way}")
         if self.guidance < 1:
             raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")
         if self.class_means not in (None, *CLASS_MEANS):
             raise ValueError(f"class_means={self.class_means!r}: choose train or labeled, or null")
+        if self.names_class and "{class}" not in (self.class_prompt or ""):
+            raise ValueError(
+                f"class_prompt={self.class_prompt!r}: it needs {{class}} where the class's name stands, as in "
+                f"{CLASS_PROMPT!r}"
+            )
+
+    @property
+    def names_class(self) -> bool:
+        """Whether the condition has the class's name."""
+        return self.condition in ("class", "image+class")
+
+    @property
+    def sees_image(self) -> bool:
+        """Whether the condition has the reference image, so that a mask has an effect."""
+        return self.condition in ("image", "borrowed", "image+class") and self.prompt is None

@@ -14,6 +14,7 @@ from typing import Any
 from generators.settings import (
     APPROACHES,
     AUGMENTATION,
+    CLASS_PROMPT,
     MEASURES,
     PICTURES,
     TRAINING,
@@ -57,7 +58,7 @@ class TuneSettings:
     # which weights train: anl (SpatialTransformers), anl_unconditional (the same, without condition), all, or scratch
     approach: str = "anl"
     images: str = "train"  # tune on all training images without labels, or on the labeled ones only
-    steps: int = field(default=300, metadata=decides(PICTURES))  # optimizer steps
+    steps: int = field(default=300, metadata=decides(PICTURES))  # optimizer steps; 0: draw with the weights as they are
     batch_size: int = 32  # images per step; paper: 4 GPUs x 8
     base_learning_rate: float = 2.0e-6  # multiplied by the batch size, as CompVis' scripts do; paper: 2.0e-6
     weight_decay: float = 0.01  # AdamW
@@ -82,9 +83,15 @@ class TuneSettings:
             raise ValueError(f"tune.approach={self.approach!r}: choose one of {', '.join(APPROACHES)}")
         if self.images not in ("train", "labeled"):
             raise ValueError(f"tune.images={self.images!r}: choose train or labeled")
-        for name in ("steps", "batch_size", "save_every", "accumulation"):
+        for name in ("batch_size", "save_every", "accumulation"):
             if getattr(self, name) < 1:
                 raise ValueError(f"tune.{name}={getattr(self, name)}: give 1 or more")
+        if self.steps < 0:
+            raise ValueError(f"tune.steps={self.steps}: give 1 or more, or 0 to draw untuned")
+        if self.steps == 0 and self.approach != "anl":
+            raise ValueError(f"tune.approach={self.approach} has no effect on tune.steps=0: leave it out")
+        if self.steps == 0 and self.condition_dropout > 0:
+            raise ValueError("tune.condition_dropout has no effect on tune.steps=0: leave it out")
         if self.base_learning_rate <= 0:
             raise ValueError(f"tune.base_learning_rate={self.base_learning_rate}: give a positive number")
         if self.gradient_clip < 0:
@@ -118,13 +125,17 @@ class Settings(SolverSettings):
     # synthetic images per labeled image; paper: 10
     per_sample: int = field(default=10, metadata=decides(AUGMENTATION, MEASURES))
     guidance: float | None = None  # scale; 1: off (paper); null: embedded 2, others 1
-    # image (paper); borrowed: its class, with all else of another labeled image; none: the null token;
-    # null: borrowed for the embedded weights where it has an effect and no mask_rate, mask_fill or strength is given
+    # image (paper); borrowed: its class, with all else of another labeled image; class: the class's name in a prompt
+    # (text pipelines); image+class: both; none: the null token; null: borrowed for the embedded weights where it has
+    # an effect and no mask_rate, mask_fill or strength is given, else image
     condition: str | None = None
+    # of condition=class and image+class: the prompt, {class} in the name's place; null: a photo of a {class}
+    class_prompt: str | None = None
     # of condition=borrowed: each class's mean is of its labeled images, or of train: of those and the tuning images
     # without label that are as near to it; null: as tune.images
     class_means: str | None = None
-    # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed, else 0.5 (paper)
+    # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed or where the
+    # condition has no image, else 0.5 (paper)
     mask_rate: float | None = None
     # images drawn together: the unit of work and of resume; moves results by rounding alone
     batch_size: int = field(default=32, metadata=decides())
@@ -158,7 +169,8 @@ class Settings(SolverSettings):
         is_borrowed = condition == "borrowed"
         mask_rate = self.mask_rate
         if mask_rate is None:
-            mask_rate = 0.0 if is_borrowed else SamplingSettings.mask_rate
+            mask_rate = 0.0 if condition in ("borrowed", "class") else SamplingSettings.mask_rate
+        default_prompt = CLASS_PROMPT if condition in ("class", "image+class") else None
         return SamplingSettings(
             mask_fill=self.mask_fill,
             sampler=self.sampler,
@@ -169,6 +181,7 @@ class Settings(SolverSettings):
             guidance=self._own_guidance(condition) if self.guidance is None else self.guidance,
             condition=condition,
             class_means=self.tune.images if self.class_means is None and is_borrowed else self.class_means,
+            class_prompt=default_prompt if self.class_prompt is None else self.class_prompt,
         )
 
     def _borrows(self) -> bool:
@@ -192,18 +205,48 @@ class Settings(SolverSettings):
                 ("guidance", sampling.guidance != 1),
                 ("tune.condition_dropout", self.tune.condition_dropout > 0),
                 ("generator.tokens", self.generator.tokens != "pooled"),
-                ("condition=borrowed", sampling.condition == "borrowed"),
+                (f"condition={sampling.condition}", sampling.condition == "borrowed" or sampling.names_class),
             ):
                 if has_effect:
                     raise ValueError(f"{name} has no effect on tune.approach=anl_unconditional: leave it out")
         if self.prompt is not None and self.generator.tokens != "pooled":
             raise ValueError("a prompt is one token: use generator.tokens=pooled with it")
+        if sampling.names_class:
+            self._refuse_class_names_without_effect(sampling)
+        elif self.class_prompt is not None:
+            raise ValueError(
+                f"class_prompt has no effect on condition={sampling.condition}: leave it out, or give condition=class"
+            )
         if sampling.condition == "borrowed":
             self._refuse_borrowing_without_effect(sampling)
         elif self.class_means is not None:
             raise ValueError(
                 f"class_means has no effect on condition={sampling.condition}: leave it out, or give condition=borrowed"
             )
+
+    def _refuse_class_names_without_effect(self, sampling: SamplingSettings) -> None:
+        if self.generator.name != "ldm":
+            raise ValueError(
+                f"condition={sampling.condition} needs a text-to-image pipeline: give generator=ldm "
+                f"generator.checkpoint=PIPELINE, generator={self.generator.name} has no text encoder for it"
+            )
+        if self.tune.images == "train" and self.tune.steps > 0:
+            raise ValueError(
+                f"condition={sampling.condition} is tuned on images whose classes are known: set tune.images=labeled "
+                "too, or tune.steps=0"
+            )
+        if sampling.sees_image:
+            return
+        for name, has_effect in (
+            ("mask_rate", self.mask_rate is not None),
+            ("mask_fill", self.mask_fill != SolverSettings.mask_fill),
+            ("generator.tokens", self.generator.tokens != "pooled"),
+        ):
+            if has_effect:
+                raise ValueError(
+                    f"{name} has no effect on condition=class, which does not see the image: leave it out, or give "
+                    "condition=image+class"
+                )
 
     def _refuse_borrowing_without_effect(self, sampling: SamplingSettings) -> None:
         if self.generator.name not in TUNED:
@@ -221,6 +264,8 @@ class Settings(SolverSettings):
         has_null_token = self.generator.name == "embedded" and self.tune.approach != "scratch"
         if self.tune.condition_dropout > 0 or has_null_token:
             return
+        if sampling.condition == "class" or self.tune.steps == 0:  # the null condition of the pretraining
+            return
         if sampling.guidance != 1:
             raise ValueError(
                 f"guidance={sampling.guidance} needs a null token that was trained: set tune.condition_dropout=0.1 too"
@@ -237,6 +282,7 @@ def short_hash(content: Any) -> str:
 def deciding_pictures(settings: Settings) -> dict[str, Any]:
     """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
     sampling = deciding(settings.sampling(), PICTURES, unless_said=[PICTURES])
-    if sampling["class_means"] is None:
-        del sampling["class_means"]
+    for name in ("class_means", "class_prompt"):  # sets of before there were any keep what they are known by
+        if sampling[name] is None:
+            del sampling[name]
     return {**sampling, **deciding(settings, PICTURES)}

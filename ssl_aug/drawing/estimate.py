@@ -32,7 +32,13 @@ def estimate(
     total = sum(len(chunk) for chunk in chunks)
     probe = chunks[0][:8]
     sampling = settings.sampling()
-    quick = SamplingSettings(mask_rate=sampling.mask_rate, sampler=sampling.sampler, steps=2)
+    quick = SamplingSettings(
+        mask_rate=sampling.mask_rate,
+        sampler=sampling.sampler,
+        steps=2,
+        condition=sampling.condition if sampling.names_class else "image",
+        class_prompt=sampling.class_prompt,
+    )
     generator = build_generator(
         with_checkpoint(settings.generator, plan),
         quick,
@@ -51,7 +57,9 @@ def estimate(
         f"disk: about {size * total / 1e6:.1f} MB",
         f"time to draw on {place.device}: about {_duration(seconds)}, as fast as the machine is now",
     ]
-    if plan is not None and not plan.adapter.is_file():
+    if plan is not None and plan.steps == 0:
+        lines.append("untuned: tune.steps=0")
+    elif plan is not None and not plan.adapter.is_file():
         # forward and backward cost about three evaluations
         tuning = 3 * evaluation * settings.tune.steps * settings.tune.batch_size
         lines.append(f"before that, tuning on {len(plan.images)} images: about {_duration(tuning)}")

@@ -28,7 +28,7 @@ from ssl_aug.tuning.plan import TuningPlan
 def make_generator(settings: Settings, plan: TuningPlan | None, labeled: LabeledSet, place: Placement) -> Generator:
     """The generator, tuned first where it has not been."""
     adapter = None
-    if plan is not None:
+    if plan is not None and plan.steps > 0:
         if shard()[1] > 1 and not plan.adapter.is_file():
             raise ValueError(
                 "there are no tuned weights yet, and several processes would each make their own: "

@@ -33,9 +33,11 @@ def dataset_card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
     sampling = settings.sampling()
     means = f" (class means of {sampling.class_means} images)" if sampling.class_means else ""
-    condition = f"condition {sampling.condition}{means}, mask rate {sampling.mask_rate}"
+    prompt = f" (prompt {sampling.class_prompt!r})" if sampling.class_prompt else ""
+    condition = f"condition {sampling.condition}{means}{prompt}, mask rate {sampling.mask_rate}"
     drawn = f"{condition}, {sampling.sampler} {sampling.steps} steps, guidance {sampling.guidance}"
-    tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if settings.generator.name in TUNED else "not"
+    is_tuned = settings.generator.name in TUNED and settings.tune.steps > 0
+    tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if is_tuned else "not"
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"
         f"# Synthetic images for {dataset}, {settings.data.labels_per_class} labels per class\n\n"

@@ -19,7 +19,7 @@ from ssl_aug.data.build import load_split
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
-from ssl_aug.tuning.encodings import Encodings, encode, read_batch
+from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
 from ssl_aug.tuning.loop import steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning
 from ssl_aug.tuning.reports import report, without_labels
@@ -35,6 +35,8 @@ def tune_as_asked(settings: Settings) -> str:
         raise ValueError(
             f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
         )
+    if settings.tune.steps == 0:
+        raise ValueError("tune.steps=0 leaves nothing to tune: draw with it, python -m ssl_aug.generate tune.steps=0")
     place = placement(settings.device, settings.precision)
     plan = plan_tuning(settings, *load_split(settings.data))
     if settings.dry_run:
@@ -61,7 +63,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     accelerator = accelerator_of(place)
     if shard()[1] > 1 and accelerator.num_processes == 1:
         raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
-    model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint)
+    sampling = settings.sampling()
+    model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint, sampling.names_class)
     model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
     image_size = generator.image_size or model.facts.image_size
@@ -69,7 +72,11 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
         encodings = encodings_of(plan, model, image_size, settings.tune.flip, place)
     if model.clip.image_norm is None:
         model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
-    references = read_batch(plan.images[:: max(1, len(plan.images) // 8)][:8], image_size)
+    if plan.classes is not None:
+        encodings = with_prompts(encodings, model, plan.classes, sampling.class_prompt or "", sampling.sees_image)
+    shown = list(range(len(plan.images)))[:: max(1, len(plan.images) // 8)][:8]
+    references = read_batch([plan.images[row] for row in shown], image_size)
+    names = [plan.classes[row] if plan.classes else "" for row in shown]
     checkpoint = plan.folder / "checkpoint.pt"
     if steps_done(checkpoint) > settings.tune.steps:  # there is no way back: from the beginning, beside it
         checkpoint = plan.folder / f"checkpoint_{settings.tune.steps:06d}.pt"
@@ -78,9 +85,10 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
         model,
         encodings,
         settings.tune,
-        without_labels(settings.sampling()),
+        without_labels(sampling),
         accelerator,
         references,
+        names,
         plan.folder,
     )
     adapter, state = tune_unet(model, encodings, settings.tune, generator.fold, accelerator, checkpoint, reporting)

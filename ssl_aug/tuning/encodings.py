@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from generators.ldm import LatentDiffusion
+from generators.text_encoder import class_prompt_of
 from ssl_aug.data.base import file_list_id
 from ssl_aug.data.cached import made_once, make_whole
 from ssl_aug.data.reading import read_square
@@ -20,18 +21,61 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
+class Prompts:
+    """The class prompts of the same images, for conditions that have them."""
+
+    states: Tensor  # (c, m, d) of each class's prompt
+    null: Tensor  # (m, d) of the empty one
+    classes: Tensor  # (n,) which class an image is of
+    with_image: bool  # whether the image's tokens stand behind them
+
+
+@dataclass(frozen=True)
 class Encodings:
     """Arrays on disk. Where flips are on, the second half holds the mirrored images."""
 
     latents: np.ndarray  # (n, c, h, w) float32
-    tokens: np.ndarray  # (n, tokens, d) float32
+    tokens: np.ndarray  # (n, tokens, d) float32, of the images
+    prompts: Prompts | None = None
 
     def __len__(self) -> int:
         return len(self.latents)
 
     def rows(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents and tokens of some images, copied to memory."""
-        return torch.from_numpy(self.latents[indices.numpy()]), torch.from_numpy(self.tokens[indices.numpy()])
+        """Latents and conditions of some images, copied to memory: (b, c, h, w) and (b, t, d)."""
+        latents, tokens = (torch.from_numpy(array[indices.numpy()]) for array in (self.latents, self.tokens))
+        if self.prompts is None:
+            return latents, tokens
+        states = self.prompts.states[self.prompts.classes[indices]]
+        return latents, torch.cat([states, tokens], dim=1) if self.prompts.with_image else states
+
+    def null(self, null_token: Tensor) -> Tensor:
+        """(t, d) the condition that stands for none, where `null_token` (1, d) is an image's."""
+        of_image = null_token.expand(self.tokens.shape[1], -1)
+        if self.prompts is None:
+            return of_image
+        return torch.cat([self.prompts.null, of_image]) if self.prompts.with_image else self.prompts.null
+
+    @property
+    def num_tokens(self) -> int:
+        """How many tokens a condition has."""
+        return len(self.null(torch.from_numpy(self.tokens[0, :1].copy())))
+
+
+def with_prompts(
+    encodings: Encodings, model: LatentDiffusion, classes: Sequence[str], template: str, with_image: bool
+) -> Encodings:
+    """The same images with their classes' prompts as conditions.
+
+    Args:
+        classes: the class's name of each image; mirrored ones come after all others.
+        template: the prompt with {class} in the name's place.
+        with_image: whether the image's tokens stand behind the prompt's states.
+    """
+    names = sorted(set(classes))
+    states = model.prompt_states([class_prompt_of(template, name) for name in names]).cpu()
+    rows = torch.tensor([names.index(name) for name in classes]).repeat(len(encodings) // len(classes))
+    return replace(encodings, prompts=Prompts(states, model.prompt_states([""])[0].cpu(), rows, with_image))
 
 
 def images_to_tensor(images: np.ndarray) -> Tensor:

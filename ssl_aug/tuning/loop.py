@@ -73,7 +73,7 @@ def tune_unet(
             f"tune.batch_size={options.batch_size} cannot be cut into {parts} equal parts "
             f"({accelerator.num_processes} processes x tune.accumulation={options.accumulation}): give a multiple"
         )
-    names = prepare(model, options, fold)
+    names = prepare(model, options, fold, encodings.num_tokens)
     parameters = anl.set_trainable(model.unet, names)
     if options.gradient_checkpointing:
         model.unet.enable_gradient_checkpointing()
@@ -127,16 +127,16 @@ def tune_unet(
     return anl.adapter_state(model.unet, names), state
 
 
-def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[str]:
+def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool, num_tokens: int) -> list[str]:
     """Makes the UNet what the approach trains; returns the names of the weights that are given to the optimizer."""
     if options.approach == "scratch":
         reinitialize(model, options.seed)
     if options.approach == "anl_unconditional":
         anl.make_unconditional(model.unet)
         model.is_unconditional = True
-    elif fold and model.clip.num_tokens == 1:
+    elif fold and num_tokens == 1:
         anl.fold_single_token(model.unet)
-    return anl.trained_names(model.unet, options.approach, model.clip.num_tokens)
+    return anl.trained_names(model.unet, options.approach, num_tokens)
 
 
 def reinitialize(model: LatentDiffusion, seed: int) -> None:
@@ -161,6 +161,7 @@ def make_loss(
     num_images = len(encodings) // 2 if options.flip else len(encodings)
     size = options.batch_size // (accelerator.num_processes * options.accumulation)
     predict = partial(model.predict, unet=unet)
+    null = encodings.null(model.null_token.cpu())
 
     def loss_of_part(step: int, part: int) -> Tensor:
         first = size * (accelerator.process_index * options.accumulation + part)
@@ -174,7 +175,6 @@ def make_loss(
         eps = torch.randn(len(rows), *encodings.latents.shape[1:])
         dropped = torch.rand(len(rows)) < options.condition_dropout
         latents, tokens = encodings.rows(rows[mine])
-        null = model.null_tokens(len(tokens), tokens.shape[1]).cpu()
         tokens = torch.where(dropped[mine, None, None], null, tokens)
         z, c, eps, t = (tensor.to(accelerator.device) for tensor in (latents, tokens, eps[mine], t[mine]))
         return loss(predict, z, c, eps, t, alpha_bar)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from generators.checkpoints import describe, weights_hash
+from generators.checkpoints import Checkpoint, describe, weights_hash
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.data.base import Dataset, Split, file_list_id
@@ -21,6 +23,7 @@ class TuningPlan:
     model_id: str  # hash of its weights
     images: tuple[Path, ...]
     images_id: str
+    classes: tuple[str, ...] | None  # the class's name of each image, where the condition has it
     folder: Path  # of this tuning, whatever its number of steps
     steps: int
 
@@ -38,18 +41,42 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
         ValueError: steps that the sampler cannot take with this model, or a prompt that it cannot embed.
     """
     checkpoint = checkpoint_path(settings.generator)
-    described = describe(checkpoint)
+    sampling = settings.sampling()
+    described = describe(checkpoint, sampling.names_class)
     check_steps(settings.sampler, settings.steps, described.schedule)
-    if settings.prompt is not None and "text_cfg" not in described.clip:
-        raise ValueError(f"prompt={settings.prompt!r}: {checkpoint} embeds images alone; leave the prompt out")
+    _check_prompt(settings, described)
+    if settings.tune.steps == 0 and sampling.sees_image and not described.follows_images:
+        print(
+            f"warning: {checkpoint} was not trained with images as its condition: untuned (tune.steps=0), its drawings "
+            "do not follow them",
+            file=sys.stderr,
+        )
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
+    model_id = weights_hash(checkpoint, settings.generator.clip_checkpoint, sampling.names_class)
+    images_id = file_list_id(images)
     tune = deciding(settings.tune, TUNING, unless_said=[TUNING])
-    model_id, images_id = weights_hash(checkpoint, settings.generator.clip_checkpoint), file_list_id(images)
-    key = short_hash([model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens])
-    folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{key}"
-    return TuningPlan(checkpoint, model_id, images, images_id, folder, settings.tune.steps)
+    decided: list[Any] = [model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens]
+    classes = None
+    if sampling.names_class and settings.tune.steps > 0:  # on labeled images alone: the settings see to that
+        known = {example.path: split.labeled.class_names[example.label] for example in split.labeled.examples}
+        classes = tuple(known[path] for path in images)
+        decided += [sampling.condition, sampling.class_prompt, classes]
+    folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{short_hash(decided)}"
+    return TuningPlan(checkpoint, model_id, images, images_id, classes, folder, settings.tune.steps)
+
+
+def _check_prompt(settings: Settings, described: Checkpoint) -> None:
+    if settings.prompt is None:
+        return
+    if "text_cfg" not in described.clip:
+        raise ValueError(f"prompt={settings.prompt!r}: {described.path} embeds images alone; leave the prompt out")
+    if settings.tune.steps == 0 and described.image_norm is None:
+        raise ValueError(
+            f"prompt={settings.prompt!r} is given the mean length of image embeddings, which tuning measures: give "
+            "tune.steps=1 or more"
+        )
 
 
 def checkpoint_path(generator: GeneratorSettings) -> Path:

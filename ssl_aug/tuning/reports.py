@@ -37,6 +37,7 @@ def report(
     sampling: SamplingSettings,
     accelerator: Accelerator,
     references: Tensor,
+    class_names: Sequence[str],
     folder: Path,
     step: int,
 ) -> dict[str, float]:
@@ -50,7 +51,7 @@ def report(
     generator = ANLLatentDiffusion(model, sampling, references.shape[-1])
     seeds = [derived_seed("report", options.seed, place) for place in range(len(references))]
     with accelerator.autocast():
-        drawn = generator(references.to(accelerator.device), [""] * len(references), seeds).float().cpu()
+        drawn = generator(references.to(accelerator.device), class_names, seeds).float().cpu()
     count = len(encodings) // 2 if options.flip else len(encodings)  # an image's mirrored self is no neighbor
     pooled = torch.from_numpy(encodings.tokens[:count, 0].copy())
     row["near_copy_rate"] = near_copy_rate(pooled, _pooled(model, drawn, accelerator))

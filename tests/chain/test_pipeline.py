@@ -30,9 +30,15 @@ WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 # kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
 KINDS = pytest.mark.parametrize(
     "words",
-    [(IMAGE, "epsilon", "image"), (IMAGE, "epsilon", "borrowed"), (TEXT, "v_prediction", "image")],
+    [
+        (IMAGE, "epsilon", "image"),
+        (IMAGE, "epsilon", "borrowed"),
+        (TEXT, "v_prediction", "image"),
+        (TEXT, "epsilon", "class"),
+        (TEXT, "v_prediction", "image+class"),
+    ],
     indirect=True,
-    ids=["variations", "variations, borrowed", "text, v"],
+    ids=["variations", "variations, borrowed", "text, v", "class", "image and class, v"],
 )
 
 
@@ -50,7 +56,9 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
         torch.manual_seed(5)
         save_file(ClipEncoder(TINY_CLIP, None).model.state_dict(), tmp_path / "open_clip_model.safetensors")
         clip = ["generator.clip_checkpoint=open_clip_model.safetensors"]
+    named = ["tune.images=labeled"] if "class" in condition else []
     return [
+        *named,
         *("data=image_folder", "data.root=photos", "data.labels_per_class=3", "device=cpu", f"condition={condition}"),
         *("generator=ldm", "generator.checkpoint=pipeline", *clip, "tune.steps=4", "tune.batch_size=4"),
         *("tune.base_learning_rate=1e-3", "steps=4", "batch_size=4", "per_sample=2", f"precision={precision}"),
@@ -91,6 +99,41 @@ def test_a_benchmark_is_run_on_what_was_drawn(words: list[str], tmp_path: Path) 
     benchmark([*of_benchmark, *train])
     (result,) = (tmp_path / "runs").rglob("result.json")
     assert read_json(result)["num_synthetic"] == 18
+
+
+@pytest.mark.parametrize(
+    "words", [(TEXT, "epsilon", "class"), (TEXT, "epsilon", "image+class")], indirect=True, ids=["class", "both"]
+)
+def test_with_class_names_all_of_the_attention_is_tuned_on_labeled_images(words: list[str], tmp_path: Path) -> None:
+    reports = ["tune.report_every=2", "tune.condition_dropout=0.5"]
+    generate_module.main([*words, *reports, "guidance=2", "class_prompt='a {class}, seen'", "--out", "set"])
+    (path,) = (tmp_path / "outputs" / "adapters").glob("*/adapter_000004.safetensors")
+    assert any(".attn2.to_q." in name for name in load_file(path))  # with 77 tokens or more queries and keys matter
+    facts, record = read_json(path.with_suffix(".json")), read_json(tmp_path / "set/generator.json")
+    assert facts["num_images"] == 9
+    assert record["class_prompt"] == "a {class}, seen"
+    assert (path.parent / "samples_000004.png").is_file()
+    others = [f"condition={condition}" for condition in ("class", "image+class")]
+    for other in [*others, "class_prompt='the {class}'"]:  # a tuning for each condition and prompt
+        tune_module.main([*words, *reports, other])
+    assert len(list((tmp_path / "outputs" / "adapters").iterdir())) == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(TEXT, "epsilon", "class"), (TEXT, "epsilon", "image+class"), (IMAGE, "epsilon", "image")],
+    indirect=True,
+    ids=["class", "both", "variations"],
+)
+def test_untuned_weights_draw_as_they_are(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    untuned = [word for word in words if not word.startswith("tune.")] + ["tune.steps=0", "guidance=3"]
+    generate_module.main([*untuned, "--dry-run"])
+    assert "untuned" in capsys.readouterr().out
+    generate_module.main([*untuned, "--out", "set"])
+    assert len(SyntheticSet.open(tmp_path / "set")) == 18
+    assert not (tmp_path / "outputs").exists()
+    follows = "condition=class" in words or "generator.clip_checkpoint=open_clip_model.safetensors" not in words
+    assert ("was not trained with images as its condition" in capsys.readouterr().err) == (not follows)
 
 
 @pytest.mark.parametrize("words", [(TEXT, "epsilon", "image")], indirect=True)
@@ -142,6 +185,12 @@ def refused(
         ("prompt=car", "prompt='car': pipeline embeds images alone; leave the prompt out"),
         ("steps=300 sampler=ddim", "sampler=ddim takes divisors of this model's 1000 noise levels"),
         ("generator.image_size=18", "multiples of 4"),
+        ("condition=class tune.images=labeled", "a StableDiffusionImageVariationPipeline has no text encoder"),
+        ("condition=class", "set tune.images=labeled too, or tune.steps=0"),
+        ("condition=class tune.images=labeled mask_rate=0.5", "mask_rate has no effect on condition=class"),
+        ("class_prompt=car", "class_prompt has no effect on condition=image"),
+        ("tune.steps=0 tune.approach=all", "tune.approach=all has no effect on tune.steps=0"),
+        ("tune.steps=0 tune.condition_dropout=0.1", "tune.condition_dropout has no effect on tune.steps=0"),
     ],
 )
 def test_settings_that_do_not_fit(

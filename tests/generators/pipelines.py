@@ -26,9 +26,21 @@ VISION: dict[str, Any] = {
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
 }
+TEXT_CONFIG: dict[str, Any] = {
+    "architectures": ["CLIPTextModel"],
+    "hidden_size": WIDTH,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "vocab_size": 49408,
+    "max_position_embeddings": 77,
+    "hidden_act": "quick_gelu",
+    "layer_norm_eps": 1e-5,
+}
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 VAE_WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
 ENCODER_WEIGHTS = "image_encoder/model.safetensors"
+TEXT_WEIGHTS = "text_encoder/model.safetensors"
 
 
 def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon", **unet: Any) -> Path:
@@ -62,6 +74,15 @@ def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon",
         (folder / "image_encoder").mkdir()
         (folder / "image_encoder/config.json").write_text(json.dumps(VISION))
         save_file(vision_weights(), folder / ENCODER_WEIGHTS)
+    if kind == TEXT:
+        parts["text_encoder"] = ["transformers", "CLIPTextModel"]
+        parts["tokenizer"] = ["transformers", "CLIPTokenizer"]
+        for name in ("text_encoder", "tokenizer"):
+            (folder / name).mkdir()
+        (folder / "text_encoder/config.json").write_text(json.dumps(TEXT_CONFIG))
+        save_file(text_weights(), folder / TEXT_WEIGHTS)
+        pad = {"content": "<|endoftext|>"} if prediction == "epsilon" else "!"  # as Stable Diffusion 1.x and 2.x
+        (folder / "tokenizer/special_tokens_map.json").write_text(json.dumps({"pad_token": pad}))
     index = {"_class_name": kind, "_diffusers_version": "0.42.1", **parts, "scheduler": ["diffusers", "PNDMScheduler"]}
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
@@ -78,7 +99,29 @@ def vision_weights(prefix: str = "vision_model.") -> dict[str, Tensor]:
     }
     for name in ("pre_layrnorm", "post_layernorm"):
         shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-    for number in range(VISION["num_hidden_layers"]):
+    shapes |= _block_shapes(VISION["num_hidden_layers"], width, hidden)
+    generator = torch.Generator().manual_seed(4)
+    drawn = {prefix + name: torch.randn(shape, generator=generator) / 4 for name, shape in shapes.items()}
+    return {**drawn, "visual_projection.weight": torch.randn(WIDTH, width, generator=generator)}
+
+
+def text_weights(prefix: str = "text_model.") -> dict[str, Tensor]:
+    """Random weights of CLIPTextModel under transformers' names; `prefix` is that of versions before 5."""
+    width = TEXT_CONFIG["hidden_size"]
+    shapes: dict[str, tuple[int, ...]] = {
+        "embeddings.token_embedding.weight": (TEXT_CONFIG["vocab_size"], width),
+        "embeddings.position_embedding.weight": (TEXT_CONFIG["max_position_embeddings"], width),
+        "final_layer_norm.weight": (width,),
+        "final_layer_norm.bias": (width,),
+    }
+    shapes |= _block_shapes(TEXT_CONFIG["num_hidden_layers"], width, TEXT_CONFIG["intermediate_size"])
+    generator = torch.Generator().manual_seed(6)
+    return {prefix + name: torch.randn(shape, generator=generator) / 2 for name, shape in shapes.items()}
+
+
+def _block_shapes(num_layers: int, width: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number in range(num_layers):
         layer = f"encoder.layers.{number}."
         for name in ("layer_norm1", "layer_norm2"):
             shapes |= {f"{layer}{name}.weight": (width,), f"{layer}{name}.bias": (width,)}
@@ -86,9 +129,7 @@ def vision_weights(prefix: str = "vision_model.") -> dict[str, Tensor]:
             shapes |= {f"{layer}self_attn.{name}.weight": (width, width), f"{layer}self_attn.{name}.bias": (width,)}
         shapes |= {f"{layer}mlp.fc1.weight": (hidden, width), f"{layer}mlp.fc1.bias": (hidden,)}
         shapes |= {f"{layer}mlp.fc2.weight": (width, hidden), f"{layer}mlp.fc2.bias": (width,)}
-    generator = torch.Generator().manual_seed(4)
-    drawn = {prefix + name: torch.randn(shape, generator=generator) / 4 for name, shape in shapes.items()}
-    return {**drawn, "visual_projection.weight": torch.randn(WIDTH, width, generator=generator)}
+    return shapes
 
 
 def rewrite(path: Path, change: Any) -> None:

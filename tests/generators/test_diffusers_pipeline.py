@@ -69,14 +69,19 @@ def no_weights_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
 # equal to diffusers
 
 
-def slow_draw(folder: Path, latents: Tensor, tokens: Tensor, steps: int, guidance: float) -> Tensor:
-    """`StableDiffusionImageVariationPipeline.__call__` from the image embeddings on, with DDIM."""
+def slow_draw(
+    folder: Path, latents: Tensor, tokens: Tensor, steps: int, guidance: float, null: Tensor | None = None
+) -> Tensor:
+    """`StableDiffusionImageVariationPipeline.__call__` from the image embeddings on, with DDIM.
+
+    With the states of prompts, and `null` of empty ones, it is that of `StableDiffusionPipeline`.
+    """
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True).eval()
     vae = AutoencoderKL.from_pretrained(folder / "vae", use_safetensors=True).eval()
     scheduler = DDIMScheduler.from_pretrained(folder / "scheduler", clip_sample=False, set_alpha_to_one=False)
     scheduler.set_timesteps(steps)
     if guidance > 1:
-        tokens = torch.cat([torch.zeros_like(tokens), tokens])
+        tokens = torch.cat([torch.zeros_like(tokens) if null is None else null, tokens])
     latents = latents * scheduler.init_noise_sigma
     for t in scheduler.timesteps:
         model_input = scheduler.scale_model_input(torch.cat([latents] * 2) if guidance > 1 else latents, t)

@@ -106,8 +106,9 @@ def test_every_sampling_setting_changes_the_image(
 
 
 def test_all_sampling_settings_are_covered() -> None:
-    # class_means decides which images the generator is told of, and nothing after that
-    covered = {name for change in SAMPLING_CHANGES for name in change} | {"class_means"}
+    # class_means decides which images the generator is told of, and nothing after that; class_prompt has its effect on
+    # text pipelines (test_text_conditions)
+    covered = {name for change in SAMPLING_CHANGES for name in change} | {"class_means", "class_prompt"}
     assert covered == set(SamplingSettings.__dataclass_fields__)
 
 

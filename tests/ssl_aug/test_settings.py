@@ -48,7 +48,7 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("tune.stepz=3", "did you mean tune.steps"),
         ("per_samples=3", "did you mean per_sample"),
         ("tune.steps=many", "tune.steps=many"),
-        ("tune.steps=0", "tune.steps=0: give 1 or more"),
+        ("tune.steps=-1", "tune.steps=-1: give 1 or more, or 0 to draw untuned"),
         ("mask_rate=1.5", "mask_rate=1.5: give 0"),
         ("mask_fill=pink", "choose one of mean, grey, black"),
         ("steps=0", "steps=0: give 1 or more"),
