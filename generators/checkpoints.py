@@ -136,6 +136,7 @@ def weights_hash(path: Path, clip_checkpoint: str | None = None, with_text: bool
     if checkpoint.clip_name is not None:
         file = clip_file(clip_checkpoint, checkpoint.clip_name)
         check_clip(file, checkpoint.clip_name, checkpoint.clip)
+        diffusers_pipeline.check_clip_of(path, file)
         files.append(file)
     elif clip_checkpoint is not None:
         raise ValueError(f"generator.clip_checkpoint has no effect: {path} holds its own CLIP")

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity
 
 from generators.conditioning import clip_config, clip_file, load_clip
 from generators.files import read_json
@@ -36,7 +37,7 @@ from generators.pipeline_files import (
     weight_files,
 )
 from generators.text_encoder import PAD_FILES, TextEncoder, TextSettings, open_clip_text_weights, read_text_settings
-from generators.weights import check_fit, read_shapes, read_weights
+from generators.weights import check_fit, read_one_of, read_shapes, read_weights
 
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
 # states that the UNet was trained with are of the same models.
@@ -46,6 +47,7 @@ _MORE_CONDITIONS = (
     "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "encoder_hid_dim",
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
 )  # fmt: skip
+_SAME_CLIP = 0.9  # cosine of place embeddings from which two towers are of one training
 _VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
@@ -195,6 +197,30 @@ def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, A
         schedule=read_schedule(folder / SCHEDULER),
         clip_name=clip_name,
     )
+
+
+def check_clip_of(folder: Path, clip: Path) -> None:
+    """Compares a CLIP with the text encoder of a pipeline, where it has one: tokens as wide come from others too.
+
+    Place embeddings are looked at, which fine-tuning hardly moves and another training shares nothing of.
+
+    Raises:
+        ValueError: the two are of different trainings.
+    """
+    if clip.suffix != ".safetensors" or not (folder / TEXT_ENCODER / "config.json").is_file():
+        return
+    names = [f"{prefix}embeddings.position_embedding.weight" for prefix in ("text_model.", "")]
+    found = (read_one_of(file, names) for file in weight_files(folder, TEXT_ENCODER))
+    own = next((tensor for tensor in found if tensor is not None), None)
+    given = read_one_of(clip, ["positional_embedding", "text.positional_embedding"])
+    if own is None or given is None:
+        return
+    is_same = own.shape == given.shape and float(cosine_similarity(own.flatten(), given.flatten(), dim=0)) > _SAME_CLIP
+    if not is_same:
+        raise ValueError(
+            f"generator.clip_checkpoint={clip} is another training of CLIP than {folder / TEXT_ENCODER} is of: give "
+            "the one that the pipeline was trained with"
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,17 @@ def read_shapes(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise ValueError(f"{path} is damaged or not all there ({error}): fetch it again") from error
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+
+
+def read_one_of(path: Path, names: Sequence[str]) -> Tensor | None:
+    """The first of these tensors that a .safetensors file holds, without reading the others.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_shapes`.
+    """
+    held = read_shapes(path)
+    with safe_open(path, "pt") as file:
+        return next((file.get_tensor(name) for name in names if name in held), None)
 
 
 def _check_content(path: Path) -> None:

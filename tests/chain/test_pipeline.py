@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from benchmarks.run import main as benchmark
-from generators import diffusers_pipeline
-from generators.conditioning import ClipEncoder
 from ssl_aug import convert as convert_module
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
@@ -23,8 +21,8 @@ from ssl_aug.files import read_json
 from ssl_aug.runtime import command
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import loop
-from tests.conftest import IN_BOTH_PRECISIONS, TINY_CLIP, contents, stop_after, stop_drawing_after, write_image_folder
-from tests.generators.pipelines import IMAGE, TEXT, write_pipeline
+from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_after, stop_drawing_after, write_image_folder
+from tests.generators.pipelines import IMAGE, TEXT, write_clip, write_pipeline
 
 WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 # kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
@@ -51,10 +49,7 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
     write_pipeline(tmp_path / "pipeline", kind, prediction)
     clip = []
     if kind == TEXT:
-        monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {16: "ViT-L-14-quickgelu"})
-        monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: TINY_CLIP)
-        torch.manual_seed(5)
-        save_file(ClipEncoder(TINY_CLIP, None).model.state_dict(), tmp_path / "open_clip_model.safetensors")
+        write_clip(tmp_path / "open_clip_model.safetensors", monkeypatch)
         clip = ["generator.clip_checkpoint=open_clip_model.safetensors"]
     named = ["tune.images=labeled"] if "class" in condition else []
     return [

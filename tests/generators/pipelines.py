@@ -7,10 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+from generators import diffusers_pipeline
+from generators.conditioning import ClipEncoder
 
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
 WIDTH = 16  # of a token, as conftest's TINY_CLIP gives
@@ -36,6 +40,12 @@ TEXT_CONFIG: dict[str, Any] = {
     "max_position_embeddings": 77,
     "hidden_act": "quick_gelu",
     "layer_norm_eps": 1e-5,
+}
+# The CLIP of the text pipelines, whose own text encoder is its text tower.
+CLIP: dict[str, Any] = {
+    "embed_dim": WIDTH,
+    "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": 2, "layers": 1},
 }
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 VAE_WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
@@ -86,6 +96,17 @@ def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon",
     index = {"_class_name": kind, "_diffusers_version": "0.42.1", **parts, "scheduler": ["diffusers", "PNDMScheduler"]}
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder
+
+
+def write_clip(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The text pipelines' CLIP in open_clip's names, always the same; the tokens of `WIDTH` are from now on its own."""
+    monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {WIDTH: "ViT-L-14-quickgelu"})
+    monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: CLIP)
+    torch.manual_seed(5)
+    weights = ClipEncoder(CLIP, None).model.state_dict()
+    places = text_weights("")["embeddings.position_embedding.weight"]
+    save_file({**weights, "positional_embedding": places}, path)
+    return path
 
 
 def vision_weights(prefix: str = "vision_model.") -> dict[str, Tensor]:

@@ -25,8 +25,8 @@ from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion, save
 from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
-from tests.conftest import TINY_CLIP
 from tests.generators.pipelines import (
+    CLIP,
     ENCODER_WEIGHTS,
     TEXT,
     UNET_WEIGHTS,
@@ -34,6 +34,7 @@ from tests.generators.pipelines import (
     VISION,
     rewrite,
     vision_weights,
+    write_clip,
     write_head,
     write_pipeline,
 )  # fmt: skip
@@ -49,11 +50,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A CLIP of the tiny pipelines' width, and its file."""
-    monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {16: "ViT-L-14-quickgelu"})
-    monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: TINY_CLIP)
-    torch.manual_seed(5)
-    save_file(ClipEncoder(TINY_CLIP, None).model.state_dict(), tmp_path / "open_clip_model.safetensors")
-    return tmp_path / "open_clip_model.safetensors"
+    return write_clip(tmp_path / "open_clip_model.safetensors", monkeypatch)
 
 
 @pytest.fixture
@@ -240,11 +237,11 @@ def test_a_pipeline_without_an_image_encoder_takes_clip_from_elsewhere(clip: Pat
     folder = write_pipeline(tmp_path / "text", TEXT)
     model = open_checkpoint(folder, str(clip))
     images = torch.rand(2, 3, 16, 16) * 2 - 1
-    expected = ClipEncoder(TINY_CLIP, None)
+    expected = ClipEncoder(CLIP, None)
     expected.model.load_state_dict(load_file(clip))
     assert torch.equal(model.clip.embed_images(images), expected.embed_images(images))
     before = weights_hash(folder, str(clip))
-    rewrite(clip, lambda tensors: {name: tensor + 1 for name, tensor in tensors.items()})
+    rewrite(clip, lambda tensors: {**tensors, "visual.proj": tensors["visual.proj"] + 1})
     assert weights_hash(folder, str(clip)) != before
 
 
@@ -474,7 +471,7 @@ def test_a_clip_of_another_width_or_without_effect(
     folder: Path, clip: Path, tmp_path: Path, no_weights_are_read: None
 ) -> None:
     assert "clip_checkpoint has no effect" in refused(folder, str(clip))
-    other = copy.deepcopy(TINY_CLIP)
+    other = copy.deepcopy(CLIP)
     other["embed_dim"] = 8
     save_file(ClipEncoder(other, None).model.state_dict(), tmp_path / "narrow.safetensors")
     text = write_pipeline(tmp_path / "text", TEXT)

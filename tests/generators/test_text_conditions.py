@@ -7,20 +7,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from generators import diffusers_pipeline
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.checkpoints import describe, open_checkpoint, weights_hash
-from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion
 from generators.seeded_noise import seeded_noise
 from generators.settings import GeneratorSettings, SamplingSettings
 from generators.text_encoder import class_prompt_of
-from tests.conftest import TINY_CLIP
 from tests.generators.pipelines import (
     IMAGE,
     TEXT,
@@ -29,6 +26,7 @@ from tests.generators.pipelines import (
     UNET_WEIGHTS,
     rewrite,
     text_weights,
+    write_clip,
     write_pipeline,
 )  # fmt: skip
 from tests.generators.test_diffusers_pipeline import slow_draw
@@ -41,11 +39,7 @@ END = 49407
 @pytest.fixture(autouse=True)
 def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A CLIP of the tiny pipelines' width; its file."""
-    monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {16: "ViT-L-14-quickgelu"})
-    monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: TINY_CLIP)
-    torch.manual_seed(5)
-    save_file(ClipEncoder(TINY_CLIP, None).model.state_dict(), tmp_path / "open_clip_model.safetensors")
-    return str(tmp_path / "open_clip_model.safetensors")
+    return str(write_clip(tmp_path / "open_clip_model.safetensors", monkeypatch))
 
 
 def write_attentive(folder: Path, prediction: str = "epsilon") -> Path:
@@ -141,7 +135,9 @@ def test_without_being_asked_for_no_text_encoder_is_read(folder: Path, clip: str
     before = weights_hash(folder, clip)
     with_text = weights_hash(folder, clip, with_text=True)
     assert before != with_text
-    rewrite(folder / TEXT_WEIGHTS, lambda tensors: {name: one + 1 for name, one in tensors.items()})
+    rewrite(folder / TEXT_WEIGHTS, lambda tensors: {
+        name: one + 1 if "layer_norm" in name else one for name, one in tensors.items()
+    })  # fmt: skip
     assert weights_hash(folder, clip) == before
     assert weights_hash(folder, clip, with_text=True) != with_text
     (folder / "text_encoder/config.json").unlink()
@@ -272,6 +268,17 @@ def test_a_text_encoder_that_is_not_whole(folder: Path, clip: str, name: str) ->
 def test_a_vocabulary_of_its_own(folder: Path, clip: str) -> None:
     (folder / "tokenizer/vocab.json").write_text('{"<|startoftext|>": 0, "car": 1}')
     assert "tokenizer/vocab.json is not CLIP's vocabulary" in refused(folder, clip)
+
+
+def test_a_clip_of_another_training_is_told_by_the_pipelines_text_encoder(folder: Path, clip: str) -> None:
+    own = load_file(folder / TEXT_WEIGHTS)["text_model.embeddings.position_embedding.weight"]
+    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(0))
+    tuned = own + own.std() * noise / 10  # as fine-tuning moves it, or more
+    rewrite(Path(clip), lambda tensors: {**tensors, "positional_embedding": tuned})
+    assert len(weights_hash(folder, clip)) == 12
+    rewrite(Path(clip), lambda tensors: {**tensors, "positional_embedding": noise})
+    with pytest.raises(ValueError, match=r"clip_checkpoint=.* is another training of CLIP than .*text_encoder is of"):
+        weights_hash(folder, clip)
 
 
 def test_weights_without_a_text_encoder_say_so(tmp_path: Path, clip: str, tiny_checkpoint: Path) -> None:
