@@ -117,6 +117,12 @@ class LatentDiffusion(nn.Module):
                 self._states[prompt] = self.text(prompt)[0].float()
         return torch.stack([self._states[prompt] for prompt in prompts])
 
+    def release_encoders(self) -> None:
+        """Gives back the memory of all but the UNet, once images and prompts are encoded: none can be after it."""
+        for part in (self.autoencoder, self.clip, self.text):
+            if part is not None:
+                part.to("meta")
+
     @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of one image's latents at the trained image size."""

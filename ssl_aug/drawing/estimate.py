@@ -6,13 +6,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from generators.build import build_generator
 from generators.settings import SamplingSettings
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.drawing.generator import draw, encode_png, with_checkpoint
+from ssl_aug.drawing.generator import draw, encode_png, placed, with_checkpoint
 from ssl_aug.runtime import Placement
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request
@@ -43,7 +42,7 @@ def estimate(
         with_checkpoint(settings.generator, plan),
         quick,
         None,
-        lambda module: module.to(place.device, memory_format=torch.channels_last),
+        lambda module: placed(module, place),
     )
     draw(generator, probe, labeled, place)  # the first call also sets up kernels
     start = time.perf_counter()

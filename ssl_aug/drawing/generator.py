@@ -8,16 +8,17 @@ from dataclasses import replace
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from generators.anl_ldm import ANLLatentDiffusion, Draw
 from generators.base import Generator
 from generators.build import build_generator
+from generators.ldm import LatentDiffusion
 from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.drawing.lenders import lenders_of, tell_of_labeled
 from ssl_aug.drawing.scores import Scorer
-from ssl_aug.runtime import Placement, shard
+from ssl_aug.runtime import Placement, keep_frozen_weights_low, shard
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request
 from ssl_aug.tuning.adapter import read_adapter, tune
@@ -40,12 +41,19 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
         with_checkpoint(settings.generator, plan),
         sampling,
         adapter,
-        lambda module: module.to(place.device, memory_format=torch.channels_last),
+        lambda module: placed(module, place),
     )
     if sampling.condition == "borrowed":
         assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
         tell_of_labeled(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)
     return generator
+
+
+def placed(model: nn.Module, place: Placement) -> nn.Module:
+    """A model where it draws, its network's weights in the type that they are computed in."""
+    if isinstance(model, LatentDiffusion):
+        keep_frozen_weights_low(model.unet.requires_grad_(False), place.dtype)
+    return model.to(place.device, memory_format=torch.channels_last)
 
 
 def with_checkpoint(generator: GeneratorSettings, plan: TuningPlan | None) -> GeneratorSettings:

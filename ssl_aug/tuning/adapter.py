@@ -80,6 +80,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     checkpoint = plan.folder / "checkpoint.pt"
     if steps_done(checkpoint) > settings.tune.steps:  # there is no way back: from the beginning, beside it
         checkpoint = plan.folder / f"checkpoint_{settings.tune.steps:06d}.pt"
+    if not settings.tune.report_every:  # reports draw
+        model.release_encoders()
     reporting = partial(
         report,
         model,

@@ -17,7 +17,7 @@ from ssl_aug.data.cached import made_once, make_whole
 from ssl_aug.data.reading import read_square
 from ssl_aug.runtime import Placement, progress_bar
 
-BATCH_SIZE = 32
+BATCH_SIZE = 32  # of images up to 256 pixels
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,11 @@ def encode_arrays(
     return _open(folder)
 
 
+def batch_size_at(image_size: int) -> int:
+    """Images that are encoded at once: the autoencoder's memory grows with their pixels."""
+    return max(1, BATCH_SIZE * 256**2 // max(256, image_size) ** 2)
+
+
 def _open(folder: Path) -> Encodings:
     return Encodings(np.load(folder / "latents.npy", mmap_mode="r"), np.load(folder / "tokens.npy", mmap_mode="r"))
 
@@ -152,9 +157,10 @@ def _write(
     count = num_images * len(mirrored)
     latents = _new_array(folder / "latents.npy", (count, *model.shape_at(image_size)))
     tokens = _new_array(folder / "tokens.npy", (count, model.clip.num_tokens, model.clip.width))
+    size = batch_size_at(image_size)
     with progress_bar(count, "encoding images") as bar, torch.no_grad():
-        for start in range(0, num_images, BATCH_SIZE):
-            images = read(slice(start, start + BATCH_SIZE)).to(place.device)
+        for start in range(0, num_images, size):
+            images = read(slice(start, start + size)).to(place.device)
             for half, mirror in enumerate(mirrored):
                 first = half * num_images + start
                 view = images.flip(-1) if mirror else images

@@ -27,7 +27,7 @@ from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.weights import OF_DAMAGED_FILES
 from ssl_aug.files import written_atomically
-from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
+from ssl_aug.runtime import derived_seed, dtype_of, interrupts_deferred, keep_frozen_weights_low, progress_bar
 from ssl_aug.settings import TUNING, TuneSettings, deciding
 from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import Encodings
@@ -75,6 +75,7 @@ def tune_unet(
         )
     names = prepare(model, options, fold, encodings.num_tokens)
     parameters = anl.set_trainable(model.unet, names)
+    keep_frozen_weights_low(model.unet, dtype_of(accelerator))
     if options.gradient_checkpointing:
         model.unet.enable_gradient_checkpointing()
     model.train()
