@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,40 @@ _WEIGHTS = {
 }
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 _PREDICTIONS = ("epsilon", "v_prediction")
+# the first that is there is read: half precision where there is no other; of its index diffusers' own name comes first
+_ENDINGS = (
+    ".safetensors", ".safetensors.index.json",
+    ".fp16.safetensors", ".safetensors.index.fp16.json", ".fp16.safetensors.index.json",
+)  # fmt: skip
+_PICKLES = (".bin", ".ckpt", ".pt")
 
 
-def kind_of(folder: Path) -> str:
+@dataclass(frozen=True)
+class Listing:
+    """The files of a pipeline, in a folder or in a repository of which no more is here."""
+
+    checkpoint: str  # as it is named to the user
+    names: frozenset[str]  # paths from the pipeline's root
+    read: Callable[[str], dict[str, Any]]  # the JSON object in one of them
+    way_out: str = "the folder is not whole, fetch the rest"  # where files are missing
+
+
+def listing_of(folder: Path, checkpoint: str | None = None, way_out: str = Listing.way_out) -> Listing:
+    """The files of a folder and of the folders in it.
+
+    Args:
+        checkpoint, way_out: as in `Listing`; the folder is named where no checkpoint is.
+    """
+    files = (path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file())
+    names = frozenset(path.relative_to(folder).as_posix() for path in files)
+    return Listing(checkpoint or str(folder), names, lambda name: read_json(folder / name, FETCH_AGAIN), way_out)
+
+
+def kind_of(folder: Path, checkpoint: str | None = None) -> str:
     """The class that `model_index.json` names.
+
+    Args:
+        checkpoint: how the pipeline is named to the user, where not by its folder.
 
     Raises:
         ValueError: one that is not read here, or a damaged file.
@@ -50,8 +82,8 @@ def kind_of(folder: Path) -> str:
         return kind
     what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
     raise ValueError(
-        f"generator.checkpoint={folder}: a {kind} is {what}; give a {TEXT} or {IMAGE}, or draw with diffusers and "
-        "bring the pictures in: python -m ssl_aug.import_set"
+        f"generator.checkpoint={checkpoint or folder}: a {kind} is {what}; give a {TEXT} or {IMAGE}, or draw "
+        "with diffusers and bring the pictures in: python -m ssl_aug.import_set"
     )
 
 
@@ -62,32 +94,52 @@ def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
         FileNotFoundError: there are none, or a shard is missing.
         ValueError: there are only pickles.
     """
+    listing = listing_of(folder)
+    return tuple(folder / name for name in shards_of(listing, part, weights_entry(listing, part)))
+
+
+def weights_entry(listing: Listing, part: str) -> str:
+    """The file of a part's safetensors, or where they are sharded the index that names their files.
+
+    Raises:
+        FileNotFoundError, ValueError: as `weight_files`.
+    """
     stem = _WEIGHTS[part]
-    for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
-        if (folder / part / name).is_file():
-            return (folder / part / name,)
-        index = folder / part / f"{name}.index.json"
-        if index.is_file():
-            shards = read_json(index, FETCH_AGAIN).get("weight_map")
-            if not isinstance(shards, dict) or not shards:
-                raise ValueError(f"{index} is damaged (no weight_map): fetch it again")
-            names = sorted({str(shard) for shard in shards.values()})
-            missing = [f"{part}/{shard}" for shard in names if not (folder / part / shard).is_file()]
-            if missing:
-                raise FileNotFoundError(not_whole(folder, missing))
-            return tuple(folder / part / shard for shard in names)
-    pickles = [path.name for path in sorted((folder / part).iterdir()) if path.suffix in (".bin", ".ckpt", ".pt")]
+    for ending in _ENDINGS:
+        if f"{part}/{stem}{ending}" in listing.names:
+            return f"{part}/{stem}{ending}"
+    pickles = [name for name in sorted(listing.names) if name.startswith(f"{part}/") and name.endswith(_PICKLES)]
     if pickles:
         raise ValueError(
-            f"generator.checkpoint={folder}: {part} holds its weights as a pickle ({pickles[0]}), which can run code "
-            f"and is not opened: fetch {part}/{stem}.safetensors, or save the pipeline with safe_serialization=True"
+            f"generator.checkpoint={listing.checkpoint}: {part} holds its weights as a pickle "
+            f"({Path(pickles[0]).name}), which can run code and is not opened: fetch {part}/{stem}.safetensors, or "
+            "save the pipeline with safe_serialization=True"
         )
-    raise FileNotFoundError(not_whole(folder, [f"{part}/{stem}.safetensors"]))
+    raise FileNotFoundError(not_whole(listing.checkpoint, [f"{part}/{stem}.safetensors"], listing.way_out))
 
 
-def not_whole(folder: Path, missing: list[str]) -> str:
-    """What is said of a folder that lacks files."""
-    return f"generator.checkpoint={folder}: {', '.join(missing)} missing; the folder is not whole, fetch the rest"
+def shards_of(listing: Listing, part: str, entry: str) -> list[str]:
+    """The files of weights that a part's entry stands for: itself, or those that it names.
+
+    Raises:
+        FileNotFoundError: a shard is missing.
+        ValueError: a damaged index.
+    """
+    if not entry.endswith(".json"):
+        return [entry]
+    shards = listing.read(entry).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise ValueError(f"{listing.checkpoint}/{entry} is damaged (no weight_map): fetch it again")
+    names = sorted({f"{part}/{shard}" for shard in shards.values()})
+    missing = [name for name in names if name not in listing.names]
+    if missing:
+        raise FileNotFoundError(not_whole(listing.checkpoint, missing, listing.way_out))
+    return names
+
+
+def not_whole(checkpoint: Path | str, missing: list[str], way_out: str = Listing.way_out) -> str:
+    """What is said of a pipeline that lacks files."""
+    return f"generator.checkpoint={checkpoint}: {', '.join(missing)} missing; {way_out}"
 
 
 def read_schedule(path: Path) -> dict[str, Any]:
