@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from torch import nn
 
 from generators.anl import Adapter, fold_single_token, load_adapter, make_unconditional
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
-from generators.checkpoints import open_checkpoint
+from generators.checkpoints import locate, open_checkpoint
 from generators.noisy_reference import NoisyReference
 from generators.settings import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 
@@ -28,10 +27,10 @@ def build_latent_diffusion(
     """The model of `settings.checkpoint` with the adapter's weights in it."""
     if settings.checkpoint is None:
         raise ValueError(
-            f"generator={settings.name} needs generator.checkpoint=FOLDER: "
-            "a latent diffusion model's folder, a diffusers pipeline's, or the published model.ckpt"
+            f"generator={settings.name} needs generator.checkpoint=FOLDER: a latent diffusion model's folder, "
+            "a diffusers pipeline's or its name on the hub, or the published model.ckpt"
         )
-    model = open_checkpoint(Path(settings.checkpoint), settings.clip_checkpoint, sampling.names_class)
+    model = open_checkpoint(locate(settings.checkpoint)[0], settings.clip_checkpoint, sampling.names_class)
     model.clip.tokens = settings.tokens
     if adapter is not None:
         if adapter.is_unconditional:

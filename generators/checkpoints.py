@@ -1,24 +1,21 @@
 """Opens a checkpoint of any kind and says what it is.
 
-A model's folder of ours, a diffusers pipeline's folder, or the published file of CompVis.
+A model's folder of ours, a diffusers pipeline's folder or name on the hub, or the published file of CompVis.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from generators import compvis, diffusers_pipeline, ldm
+from generators import compvis, diffusers_pipeline, hub, ldm
 from generators.conditioning import check_clip, clip_file
 from generators.pipeline_files import INDEX_FILE
 from generators.weights import read_shapes
-
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,18 @@ class Checkpoint:
     image_norm: float | None  # mean norm of image embeddings; None: tuning measures it
     follows_images: bool  # whether its network was trained with CLIP's embeddings of images
     load: Callable[[Path, str | None], ldm.LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
+
+
+def locate(checkpoint: str) -> tuple[Path, str | None]:
+    """Where a checkpoint lies, fetched if need be; beside it owner/name@commit where it is of the hub.
+
+    Raises:
+        FileNotFoundError, ValueError: as `generators.hub.find`; what is no hub id may be missing, `describe` says it.
+    """
+    if not hub.is_hub_id(checkpoint):
+        return Path(checkpoint), None
+    found = hub.find(checkpoint)
+    return found.folder, found.id
 
 
 def describe(path: Path, with_text: bool = False) -> Checkpoint:
@@ -90,15 +99,8 @@ def _what_is_missing(path: Path) -> str:
     )
     if path.is_dir():
         return f"a folder without {ldm.FACTS_FILE} or {INDEX_FILE}; {wanted}"
-    if _HUB_ID.fullmatch(str(path)):
-        name, _, revision = str(path).partition("@")
-        pinned = f", revision={revision!r}" if revision else ""
-        return (
-            "there is no such file or folder, and nothing is fetched from the hub: call huggingface_hub."
-            f"snapshot_download({name!r}{pinned}, local_dir='FOLDER', allow_patterns=['*.json', "
-            "'*/diffusion_pytorch_model.safetensors', 'image_encoder/model.safetensors']) and give "
-            "generator.checkpoint=FOLDER"
-        )
+    if hub.is_hub_id(str(path)):
+        return hub.how_to_get(str(path))
     return f"there is no such file or folder; {wanted}"
 
 

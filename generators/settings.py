@@ -63,7 +63,8 @@ class GeneratorSettings:
     """Which generator, from which weights."""
 
     name: str = "embedded"  # one of GENERATORS, or of those that other packages register
-    # folder of a latent diffusion model or a diffusers pipeline, or the published file; null: the embedded one
+    # folder of a latent diffusion model or a diffusers pipeline, the published file, or a pipeline of the hub as
+    # owner/name[@revision]; null: the embedded one
     checkpoint: str | None = field(default=None, metadata=decides())
     image_size: int | None = None  # pixels; null: the size the weights were trained at
     tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings

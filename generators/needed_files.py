@@ -1,0 +1,70 @@
+"""Which files of a repository a pipeline is read from, so that no others are fetched.
+
+Never a safety checker, a pickle, or the same weights in two precisions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from generators.pipeline_files import (
+    AUTOENCODER,
+    IMAGE,
+    IMAGE_ENCODER,
+    INDEX_FILE,
+    SCHEDULER,
+    TEXT,
+    TEXT_ENCODER,
+    TOKENIZER,
+    UNET,
+    Listing,
+    not_whole,
+    shards_of,
+    weights_entry,
+)
+
+
+def needed_files(kind: str, listing: Listing) -> tuple[str, ...]:
+    """The files of a pipeline, by the class that its `model_index.json` names (`pipeline_files.kind_of`).
+
+    Raises:
+        FileNotFoundError: one is missing.
+        ValueError: weights that are there as pickles only, or a damaged index of shards.
+    """
+    return _FILES_OF[kind](listing)
+
+
+def _text_pipeline(listing: Listing) -> tuple[str, ...]:
+    try:
+        text = _part(listing, TEXT_ENCODER)
+    except (FileNotFoundError, ValueError):  # a condition of images does without it
+        text = []
+    tokenizer = sorted(name for name in listing.names if re.fullmatch(rf"{TOKENIZER}/[^/]+\.(json|txt)", name))
+    return (*_latent_diffusion(listing, (UNET, AUTOENCODER)), *text, *(tokenizer if text else ()))
+
+
+def _image_pipeline(listing: Listing) -> tuple[str, ...]:
+    return _latent_diffusion(listing, (UNET, AUTOENCODER, IMAGE_ENCODER))
+
+
+# A pipeline that keeps its files otherwise gets a function and a line here.
+_FILES_OF: dict[str, Callable[[Listing], tuple[str, ...]]] = {TEXT: _text_pipeline, IMAGE: _image_pipeline}
+
+
+def _latent_diffusion(listing: Listing, parts: tuple[str, ...]) -> tuple[str, ...]:
+    _refuse_missing(listing, SCHEDULER)
+    return (INDEX_FILE, SCHEDULER, *(name for part in parts for name in _part(listing, part)))
+
+
+def _part(listing: Listing, part: str) -> list[str]:
+    """Config and weights of one part, with the index where they are sharded."""
+    config = f"{part}/config.json"
+    _refuse_missing(listing, config)
+    entry = weights_entry(listing, part)
+    return list(dict.fromkeys([config, entry, *shards_of(listing, part, entry)]))
+
+
+def _refuse_missing(listing: Listing, name: str) -> None:
+    if name not in listing.names:
+        raise FileNotFoundError(not_whole(listing.checkpoint, [name], listing.way_out))
