@@ -12,7 +12,7 @@ from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.runtime import placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
-from ssl_aug.tuning.plan import plan_tuning
+from ssl_aug.tuning.plan import plan_tuning, would_fetch
 
 
 def generate(settings: Settings) -> SyntheticSet | None:
@@ -23,7 +23,12 @@ def generate(settings: Settings) -> SyntheticSet | None:
     """
     dataset, split = load_split(settings.data)
     place = placement(settings.device, settings.precision)
-    plan = plan_tuning(settings, dataset, split) if settings.generator.name in TUNED else None
+    is_tuned = settings.generator.name in TUNED
+    fetched_first = would_fetch(settings.generator) if settings.dry_run and is_tuned else None
+    if fetched_first is not None:
+        print(f"{fetched_first}\nhow long drawing takes is told when they are there")
+        return None
+    plan = plan_tuning(settings, dataset, split) if is_tuned else None
     folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
@@ -46,6 +51,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
                     facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
                 writer.write(chunk, [encode_png(image) for image in images], facts)
                 bar.update(len(chunk))
-    synthetic = writer.finish(requests, dataset_card(settings, dataset.name, split.labeled), {"versions": versions()})
+    card = dataset_card(settings, plan, dataset.name, split.labeled)
+    synthetic = writer.finish(requests, card, {"versions": versions()})
     print(f"{len(synthetic)} images in {folder}" if synthetic else f"{folder}: this shard is done, others are not")
     return synthetic

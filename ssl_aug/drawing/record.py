@@ -26,10 +26,12 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
                 path = Path(settings.generator.checkpoint)
                 kept["checkpoint_id"] = file_hash(path)[:12] if path.is_file() else str(path)
         return kept
-    return {**kept, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
+    # before the hash of its weights: where a repository has moved on, the first difference says which commit to give
+    pinned = {} if plan.hub_id is None else {"generator.checkpoint": plan.hub_id}
+    return {**kept, **pinned, "model_id": plan.model_id, "tuning_images_id": plan.images_id}
 
 
-def dataset_card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
+def dataset_card(settings: Settings, plan: TuningPlan | None, dataset: str, labeled: LabeledSet) -> str:
     """The set's README.md."""
     sampling = settings.sampling()
     means = f" (class means of {sampling.class_means} images)" if sampling.class_means else ""
@@ -38,11 +40,12 @@ def dataset_card(settings: Settings, dataset: str, labeled: LabeledSet) -> str:
     drawn = f"{condition}, {sampling.sampler} {sampling.steps} steps, guidance {sampling.guidance}"
     is_tuned = settings.generator.name in TUNED and settings.tune.steps > 0
     tuned = f"{settings.tune.approach}, {settings.tune.steps} steps" if is_tuned else "not"
+    weights = f" of {plan.hub_id}" if plan is not None and plan.hub_id is not None else ""
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"
         f"# Synthetic images for {dataset}, {settings.data.labels_per_class} labels per class\n\n"
         f"Drawn by ssl_aug from the {len(labeled)} labeled images of split {settings.data.split_seed} "
-        f"(labeled set {labeled.id}): generator {settings.generator.name}, tuned: {tuned}; {drawn}.\n\n"
+        f"(labeled set {labeled.id}): generator {settings.generator.name}{weights}, tuned: {tuned}; {drawn}.\n\n"
         "`images/` is an ImageFolder; `manifest.csv` names each image's class, source, seed and erased rectangle, and "
         "with condition borrowed the lender: the labeled image that paint, place and all else but the class are of; "
         "`generator.json` holds all settings.\n\n"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from generators import compvis, ldm
 from generators.files import written_whole
+from generators.hub import is_hub_id
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.files import file_hash
 
@@ -16,11 +17,16 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
     Raises:
         FileNotFoundError: no such checkpoint, or no CLIP weights.
         FileExistsError: `out` is there already.
-        ValueError: not the published checkpoint's file.
+        ValueError: not the published checkpoint's file, but a folder, a hub id or another file.
     """
     if checkpoint.is_dir():
         raise ValueError(
             f"{checkpoint} is a folder: give it as generator.checkpoint={checkpoint}; convert takes model.ckpt"
+        )
+    if is_hub_id(str(checkpoint)):
+        raise ValueError(
+            f"{checkpoint}: there is no such file; a diffusers pipeline's name on the hub is taken as it is, "
+            f"generator.checkpoint={checkpoint}; convert takes model.ckpt"
         )
     refuse_existing(out)
     with written_whole(out) as part:

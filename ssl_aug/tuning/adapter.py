@@ -21,7 +21,7 @@ from ssl_aug.runtime import Placement, accelerator_of, placement, shard, version
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
 from ssl_aug.tuning.loop import steps_done, tune_unet
-from ssl_aug.tuning.plan import TuningPlan, plan_tuning
+from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 from ssl_aug.tuning.reports import report, without_labels
 
 
@@ -38,7 +38,11 @@ def tune_as_asked(settings: Settings) -> str:
     if settings.tune.steps == 0:
         raise ValueError("tune.steps=0 leaves nothing to tune: draw with it, python -m ssl_aug.generate tune.steps=0")
     place = placement(settings.device, settings.precision)
-    plan = plan_tuning(settings, *load_split(settings.data))
+    dataset, split = load_split(settings.data)
+    fetched_first = would_fetch(settings.generator) if settings.dry_run else None
+    if fetched_first is not None:
+        return fetched_first
+    plan = plan_tuning(settings, dataset, split)
     if settings.dry_run:
         return f"would tune on {len(plan.images)} images for {settings.tune.steps} steps and write {plan.adapter}"
     if plan.adapter.is_file():

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators.checkpoints import Checkpoint, describe, weights_hash
+from generators import hub
+from generators.checkpoints import Checkpoint, describe, locate, weights_hash
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.data.base import Dataset, Split, file_list_id
@@ -26,6 +27,7 @@ class TuningPlan:
     classes: tuple[str, ...] | None  # the class's name of each image, where the condition has it
     folder: Path  # of this tuning, whatever its number of steps
     steps: int
+    hub_id: str | None = None  # owner/name@commit, where the weights are of the hub
 
     @property
     def adapter(self) -> Path:
@@ -37,10 +39,10 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     """Names images, weights and the adapter's folder, which stands for all that decides the tuned weights.
 
     Raises:
-        FileNotFoundError: the generator's weights are not there.
+        FileNotFoundError: the generator's weights are not there, nor can they be fetched.
         ValueError: steps that the sampler cannot take with this model, or a prompt that it cannot embed.
     """
-    checkpoint = checkpoint_path(settings.generator)
+    checkpoint, hub_id = checkpoint_and_hub_id(settings.generator)
     sampling = settings.sampling()
     described = describe(checkpoint, sampling.names_class)
     check_steps(settings.sampler, settings.steps, described.schedule)
@@ -64,7 +66,7 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
         classes = tuple(known[path] for path in images)
         decided += [sampling.condition, sampling.class_prompt, classes]
     folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{short_hash(decided)}"
-    return TuningPlan(checkpoint, model_id, images, images_id, classes, folder, settings.tune.steps)
+    return TuningPlan(checkpoint, model_id, images, images_id, classes, folder, settings.tune.steps, hub_id)
 
 
 def _check_prompt(settings: Settings, described: Checkpoint) -> None:
@@ -79,12 +81,35 @@ def _check_prompt(settings: Settings, described: Checkpoint) -> None:
         )
 
 
-def checkpoint_path(generator: GeneratorSettings) -> Path:
-    """The folder of the pretrained weights, or the published checkpoint's file.
+def would_fetch(generator: GeneratorSettings) -> str | None:
+    """What a run with these weights would fetch first, in words for a dry run; None where all is there.
 
     Raises:
-        ValueError: no checkpoint is named, or one that has no effect.
-        FileNotFoundError: the embedded weights are not there; what else is missing `describe` says.
+        ValueError, FileNotFoundError: as `generators.hub.look_up`.
+    """
+    name = generator.checkpoint or ""
+    if generator.name == "embedded" or not (hub.is_hub_id(name) and hub.may_fetch()):
+        return None
+    remote = hub.look_up(name)
+    if not remote.to_fetch:
+        return None
+    sizes = list(remote.to_fetch.values())
+    much = f", {sum(size or 0 for size in sizes) / 1e6:.1f} MB" if None not in sizes else ""
+    files = "\n".join(f"  {file}" for file in remote.to_fetch)
+    return f"would first fetch {len(sizes)} files of {remote.id}{much}:\n{files}"
+
+
+def checkpoint_path(generator: GeneratorSettings) -> Path:
+    """The pretrained weights' folder, fetched if need be, or the published checkpoint's file."""
+    return checkpoint_and_hub_id(generator)[0]
+
+
+def checkpoint_and_hub_id(generator: GeneratorSettings) -> tuple[Path, str | None]:
+    """The pretrained weights' folder or file, and owner/name@commit where they are of the hub: fetched if need be.
+
+    Raises:
+        ValueError: no checkpoint is named, or one that has no effect; or a pipeline of the hub that is not read here.
+        FileNotFoundError: the embedded weights or those of the hub are not there; what else is missing `describe` says.
     """
     if generator.name == "embedded":
         if generator.checkpoint is not None:
@@ -95,11 +120,11 @@ def checkpoint_path(generator: GeneratorSettings) -> Path:
             raise FileNotFoundError(
                 f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
             )
-        return EMBEDDED
+        return EMBEDDED, None
     if generator.checkpoint is None:
         raise ValueError(
             f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), a "
-            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline's folder (Stable Diffusion 1.x "
-            "or 2.x)"
+            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline (Stable Diffusion 1.x or 2.x): "
+            "its folder, or its name on the hub"
         )
-    return Path(generator.checkpoint)
+    return locate(generator.checkpoint)
