@@ -161,7 +161,7 @@ def fetch(remote: Remote) -> Snapshot:
     with _said_in_one_line(remote.id):
         files = list(remote.files)
         folder = Path(snapshot_download(remote.repository, revision=remote.commit, allow_patterns=files))
-        if remote.revision != remote.commit:  # notes which commit the name stands for, once that is all there
+        if remote.revision != remote.commit:  # notes in the cache which commit the name stands for, once it is whole
             hf_hub_download(remote.repository, INDEX_FILE, revision=remote.revision)
     return Snapshot(remote.id, folder)
 
@@ -188,7 +188,7 @@ def _said_in_one_line(checkpoint: str) -> Iterator[None]:
             f"generator.checkpoint={checkpoint}: {repository} has no revision {revision}; give a branch, tag or commit "
             f"of {page}/commits/main"
         ) from error
-    except (HTTPError, OSError) as error:
+    except (HTTPError, OSError, ValueError) as error:  # ValueError: an answer that is no JSON, as of a login page
         # a full disk and the like have a number. HTTPError is that of the network's library, whichever it is
         if isinstance(error, OSError) and error.errno is not None:
             raise

@@ -66,7 +66,7 @@ class Machine:
         given = {
             **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "HF_HOME": str(self.home),
             "HF_HUB_CACHE": str(self.home / "hub"), "HF_ENDPOINT": self.hub.address, "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", **environment,
+            "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "NO_PROXY": "127.0.0.1", **environment,
         }  # fmt: skip
         return subprocess.run(
             [sys.executable, *words], capture_output=True, text=True, cwd=self.home, env=given, timeout=240

@@ -106,7 +106,7 @@ def test_half_precision_is_taken_where_there_is_no_other(pipeline: Path, tmp_pat
 
 
 @pytest.mark.parametrize("index", ["safetensors.index.json", "safetensors.index.fp16.json"])
-def test_shards_come_with_their_index(pipeline: Path, tmp_path: Path, index: str) -> None:
+def test_shards_come_with_their_index(machine: Machine, pipeline: Path, tmp_path: Path, index: str) -> None:
     folder = changed(pipeline, tmp_path / "sharded", UNET_WEIGHTS, "unet/diffusion_pytorch_model.fp16.safetensors")
     names = ("one.safetensors", "two.safetensors")
     (folder / f"unet/diffusion_pytorch_model.{index}").write_text(
@@ -118,6 +118,10 @@ def test_shards_come_with_their_index(pipeline: Path, tmp_path: Path, index: str
     (folder / "unet/two.safetensors").touch()
     wanted = {f"unet/diffusion_pytorch_model.{index}", *(f"unet/{name}" for name in names)}
     assert set(needed_files(IMAGE, listing_of(folder))) == NEEDED - {UNET_WEIGHTS} | wanted
+    machine.hub.publish("owner/name", folder)
+    machine.found("owner/name")
+    assert machine.held() == NEEDED - {UNET_WEIGHTS} | wanted
+    assert machine.hub.sent()[:2] == ["model_index.json", f"unet/diffusion_pytorch_model.{index}"]  # before the rest
 
 
 def test_a_text_encoder_is_taken_with_its_tokenizer_where_it_can_be_read(pipeline: Path, tmp_path: Path) -> None:
