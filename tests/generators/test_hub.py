@@ -18,7 +18,15 @@ from generators.needed_files import needed_files
 from generators.pipeline_files import listing_of
 from generators.settings import GeneratorSettings, SamplingSettings
 from tests.generators.hub_server import Machine, serving
-from tests.generators.pipelines import ENCODER_WEIGHTS, IMAGE, TEXT, UNET_WEIGHTS, VAE_WEIGHTS, write_pipeline
+from tests.generators.pipelines import (
+    ENCODER_WEIGHTS,
+    IMAGE,
+    TEXT,
+    UNET_WEIGHTS,
+    VAE_WEIGHTS,
+    write_clip,
+    write_pipeline,
+)
 
 NEEDED = {
     "model_index.json", "scheduler/scheduler_config.json", "unet/config.json", UNET_WEIGHTS, "vae/config.json",
@@ -78,6 +86,17 @@ def test_the_cache_gives_the_same_model_offline(machine: Machine, pipeline: Path
     assert machine.found("owner/name", HF_HUB_OFFLINE="1") == online
     assert machine.hub.asked == []
     assert weights_hash(online[1]) == weights_hash(pipeline)
+
+
+def test_a_text_encoder_comes_with_all_that_is_read_of_it(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_pipeline(tmp_path / "text", TEXT)
+    clip = str(write_clip(tmp_path / "clip.safetensors", monkeypatch))
+    machine.hub.publish("owner/name", folder)
+    _, fetched = machine.found("owner/name")
+    assert (fetched / "text_encoder/model.safetensors").is_file()
+    assert weights_hash(fetched, clip, with_text=True) == weights_hash(folder, clip, with_text=True)
 
 
 def test_a_revision_is_pinned_though_the_branch_moves_on(machine: Machine, pipeline: Path, tmp_path: Path) -> None:
