@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from generators import anl
+from generators import anl, lora
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
@@ -124,7 +124,8 @@ def tune_unet(
         average.copy_to(parameters)
     if accelerator.is_main_process:
         write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
-    return anl.adapter_state(model.unet, names), state
+    adapter_state = anl.adapter_state if options.rank is None else lora.adapter_state
+    return adapter_state(model.unet, names), state
 
 
 def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[str]:
@@ -136,6 +137,8 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool) -> list[s
         model.is_unconditional = True
     elif fold and model.clip.num_tokens == 1:
         anl.fold_single_token(model.unet)
+    if options.rank is not None:
+        return lora.add(model.unet, options.rank, model.clip.num_tokens, partial(derived_seed, "lora_A", options.seed))
     return anl.trained_names(model.unet, options.approach, model.clip.num_tokens)
 
 
