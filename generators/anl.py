@@ -75,6 +75,7 @@ class Adapter:
     weights: dict[str, Tensor]
     is_unconditional: bool = False  # the weights are those of a UNet after `make_unconditional`
     clip_image_norm: float | None = None  # mean norm of the tuning images' embeddings
+    is_low_rank: bool = False  # the weights are matrices to be merged into a UNet's (`generators.lora`)
 
 
 def adapter_state(unet: nn.Module, names: list[str]) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ from generators.anl import Adapter, fold_single_token, load_adapter, make_uncond
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.checkpoints import locate, open_checkpoint
+from generators.lora import merge
 from generators.noisy_reference import NoisyReference
 from generators.settings import ENTRY_POINTS, GeneratorSettings, SamplingSettings
 
@@ -36,7 +37,8 @@ def build_latent_diffusion(
         if adapter.is_unconditional:
             make_unconditional(model.unet)
             model.is_unconditional = True
-        load_adapter(model.unet, adapter.weights)
+        put = merge if adapter.is_low_rank else load_adapter
+        put(model.unet, adapter.weights)
         if model.clip.image_norm is None:
             model.clip.image_norm = adapter.clip_image_norm
     has_one_token = settings.tokens == "pooled" and not sampling.names_class

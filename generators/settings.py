@@ -8,7 +8,9 @@ from typing import Any
 
 MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
-APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
+APPROACHES = ("anl", "anl_lora", "anl_unconditional", "all", "scratch")
+FOLLOWS_IMAGE = ("anl", "anl_lora", "all")  # approaches after which the model still draws what its condition tells
+RANK = 16  # of tune.approach=anl_lora where none is given
 TOKENS = ("pooled", "patches")
 CONDITIONS = ("image", "borrowed", "class", "image+class", "none")
 CLASS_PROMPT = "a photo of a {class}"
@@ -36,6 +38,11 @@ def decides(*results: str) -> Mapping[str, Any]:
     return {"decides": frozenset(results)}
 
 
+# A field's metadata: null is how things were before there was the field, and is left out of what decides, so that
+# names and ids of then stay what they are.
+ABSENT_WHERE_NULL: Mapping[str, Any] = {"is_absent_where_null": True}
+
+
 def deciding(settings: Any, *results: str, unless_said: Iterable[str] = ()) -> dict[str, Any]:
     """The settings of a dataclass, and of those in it, that decide one of these results, as plain dictionaries.
 
@@ -50,12 +57,30 @@ def deciding(settings: Any, *results: str, unless_said: Iterable[str] = ()) -> d
             inner = deciding(value, *results, unless_said=own)
             if inner:
                 kept[each.name] = inner
+        elif value is None and each.metadata.get("is_absent_where_null"):
+            continue
         elif own & set(results):
             kept[each.name] = value
     return kept
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+
+
+def rank_that_holds(approach: str, asked: int | None) -> int | None:
+    """The rank of anl_lora's matrices; None for other approaches.
+
+    Raises:
+        ValueError: a rank that has no effect, or below 1.
+    """
+    if approach != "anl_lora":
+        if asked is not None:
+            raise ValueError(f"tune.rank has no effect on tune.approach={approach}: leave it out, or use anl_lora")
+        return None
+    rank = RANK if asked is None else asked
+    if rank < 1:
+        raise ValueError(f"tune.rank={rank}: give 1 or more")
+    return rank
 
 
 @dataclass(frozen=True)
@@ -109,8 +134,10 @@ class SamplingSettings(SolverSettings):
     # image; borrowed: its class, with all else of another labeled image; class: its name in a prompt, by a text
     # pipeline's own encoder; image+class: both, side by side; none: null token
     condition: str = "image"
-    class_means: str | None = None  # of condition=borrowed: train or labeled; null with any other condition
-    class_prompt: str | None = None  # of class and image+class: the prompt, {class} in the name's place
+    # of condition=borrowed: train or labeled; null with any other condition
+    class_means: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    # of class and image+class: the prompt, {class} in the name's place; null with any other condition
+    class_prompt: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
 
     def __post_init__(self) -> None:
         super().__post_init__()

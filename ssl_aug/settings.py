@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from generators.settings import (
+    ABSENT_WHERE_NULL,
     APPROACHES,
     AUGMENTATION,
     CLASS_PROMPT,
+    FOLLOWS_IMAGE,
     MEASURES,
     PICTURES,
     TRAINING,
@@ -26,6 +28,7 @@ from generators.settings import (
     SolverSettings,
     decides,
     deciding,
+    rank_that_holds,
 )
 
 EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
@@ -55,8 +58,11 @@ class DataSettings:
 class TuneSettings:
     """How the generator is adapted to the training images (paper 3.2, Eq. 10)."""
 
-    # which weights train: anl (SpatialTransformers), anl_unconditional (the same, without condition), all, or scratch
+    # which weights train: anl (SpatialTransformers), anl_lora (small matrices beside these), anl_unconditional (anl
+    # without condition), all, or scratch
     approach: str = "anl"
+    # of anl_lora's matrices, 1 or more; null: 16 with anl_lora, which alone has one
+    rank: int | None = field(default=None, metadata=ABSENT_WHERE_NULL)
     images: str = "train"  # tune on all training images without labels, or on the labeled ones only
     steps: int = field(default=300, metadata=decides(PICTURES))  # optimizer steps; 0: draw with the weights as they are
     batch_size: int = 32  # images per step; paper: 4 GPUs x 8
@@ -81,6 +87,7 @@ class TuneSettings:
     def __post_init__(self) -> None:
         if self.approach not in APPROACHES:
             raise ValueError(f"tune.approach={self.approach!r}: choose one of {', '.join(APPROACHES)}")
+        object.__setattr__(self, "rank", rank_that_holds(self.approach, self.rank))  # 16 and null are one tuning
         if self.images not in ("train", "labeled"):
             raise ValueError(f"tune.images={self.images!r}: choose train or labeled")
         for name in ("batch_size", "save_every", "accumulation"):
@@ -88,8 +95,8 @@ class TuneSettings:
                 raise ValueError(f"tune.{name}={getattr(self, name)}: give 1 or more")
         if self.steps < 0:
             raise ValueError(f"tune.steps={self.steps}: give 1 or more, or 0 to draw untuned")
-        if self.steps == 0 and self.approach != "anl":
-            raise ValueError(f"tune.approach={self.approach} has no effect on tune.steps=0: leave it out")
+        if self.steps == 0 and self.approach in ("anl_unconditional", "scratch"):
+            raise ValueError(f"tune.approach={self.approach} has no effect on tune.steps=0: give tune.approach=anl")
         if self.steps == 0 and self.condition_dropout > 0:
             raise ValueError("tune.condition_dropout has no effect on tune.steps=0: leave it out")
         if self.base_learning_rate <= 0:
@@ -186,7 +193,7 @@ class Settings(SolverSettings):
 
     def _borrows(self) -> bool:
         """The embedded weights draw what the condition tells and little else: what varies has to come from there."""
-        follows_image = self.generator.name == "embedded" and self.tune.approach in ("anl", "all")
+        follows_image = self.generator.name == "embedded" and self.tune.approach in FOLLOWS_IMAGE
         masks = self.mask_rate is not None or self.mask_fill != SolverSettings.mask_fill
         is_asked_otherwise = masks or self.prompt is not None or self.strength < 1
         is_possible = self.data.labels_per_class > 1 and self.generator.tokens == "pooled"
@@ -194,7 +201,7 @@ class Settings(SolverSettings):
 
     def _own_guidance(self, condition: str) -> float:
         """A model as small as the embedded one follows its condition loosely: 2 there, off where it means nothing."""
-        is_guided = self.tune.approach in ("anl", "all") and condition != "none"
+        is_guided = self.tune.approach in FOLLOWS_IMAGE and condition != "none"
         return EMBEDDED_GUIDANCE if self.generator.name == "embedded" and is_guided else 1.0
 
     def _refuse_without_effect(self, sampling: SamplingSettings) -> None:
@@ -281,8 +288,4 @@ def short_hash(content: Any) -> str:
 
 def deciding_pictures(settings: Settings) -> dict[str, Any]:
     """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
-    sampling = deciding(settings.sampling(), PICTURES, unless_said=[PICTURES])
-    for name in ("class_means", "class_prompt"):  # sets of before there were any keep what they are known by
-        if sampling[name] is None:
-            del sampling[name]
-    return {**sampling, **deciding(settings, PICTURES)}
+    return {**deciding(settings.sampling(), PICTURES, unless_said=[PICTURES]), **deciding(settings, PICTURES)}

@@ -65,9 +65,11 @@ def variants(settings: EvaluateSettings) -> Iterator[Settings]:
     }
     for chosen in itertools.product(*(values[name] for name in settings.swept)):
         of = dict(zip(settings.swept, chosen, strict=True))
+        approach = of.get("approach", settings.tune.approach)
         tune = replace(
             settings.tune,
-            approach=of.get("approach", settings.tune.approach),
+            approach=approach,
+            rank=settings.tune.rank if approach == settings.tune.approach else None,
             steps=of.get("tune_steps", settings.tune.steps),
         )
         mask_rate = of.get("mask_rate", settings.mask_rate)

@@ -119,17 +119,20 @@ def encodings_of(plan: TuningPlan, model: LatentDiffusion, image_size: int, flip
 def read_adapter(path: Path) -> Adapter:
     """A tuning's weights, with the facts beside them."""
     facts = read_json(path.with_suffix(".json"))
-    return Adapter(load_file(path), facts["approach"] == "anl_unconditional", facts["clip_image_norm"])
+    approach = facts["approach"]
+    return Adapter(load_file(path), approach == "anl_unconditional", facts["clip_image_norm"], approach == "anl_lora")
 
 
 def _facts(
     settings: Settings, plan: TuningPlan, model: LatentDiffusion, adapter: dict[str, Tensor], losses: list[float]
 ) -> dict[str, Any]:
+    num_tuned = sum(tensor.numel() for tensor in adapter.values())
+    num_added = 0 if settings.tune.rank is None else num_tuned
     return {
         "approach": settings.tune.approach,
         "num_tuned_tensors": len(adapter),
-        "num_tuned_parameters": sum(tensor.numel() for tensor in adapter.values()),
-        "num_unet_parameters": sum(parameter.numel() for parameter in model.unet.parameters()),
+        "num_tuned_parameters": num_tuned,
+        "num_unet_parameters": sum(parameter.numel() for parameter in model.unet.parameters()) - num_added,
         "num_images": len(plan.images),
         "images_id": plan.images_id,
         "model_id": plan.model_id,

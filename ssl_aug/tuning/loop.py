@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from generators import anl
+from generators import anl, lora
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
@@ -125,7 +125,8 @@ def tune_unet(
         average.copy_to(parameters)
     if accelerator.is_main_process:
         write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
-    return anl.adapter_state(model.unet, names), state
+    adapter_state = anl.adapter_state if options.rank is None else lora.adapter_state
+    return adapter_state(model.unet, names), state
 
 
 def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool, num_tokens: int) -> list[str]:
@@ -137,6 +138,8 @@ def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool, num_token
         model.is_unconditional = True
     elif fold and num_tokens == 1:
         anl.fold_single_token(model.unet)
+    if options.rank is not None:
+        return lora.add(model.unet, options.rank, num_tokens, partial(derived_seed, "lora_A", options.seed))
     return anl.trained_names(model.unet, options.approach, num_tokens)
 
 

@@ -24,7 +24,7 @@ CARS: dict[str, tuple[int, float, float, dict[str, float]]] = {
     "freematch": (45000, 0.01, 4e-4, {}),
 }
 SLOWER = ("uda", "self_tuning", "dst")  # a third of the learning rate of the others on the embedded world
-EXPERIMENTS = ("none", "demo", "smoke", "paper")
+EXPERIMENTS = ("none", "demo", "smoke", "paper", "sd15")
 
 
 def test_every_method_has_its_config_and_every_published_recipe_a_method() -> None:

@@ -1,6 +1,7 @@
 """The evaluation command on a small dataset and the model-free control."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from ssl_aug import evaluate as evaluate_module
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json
+from ssl_aug.settings import TuneSettings
 from tests.conftest import write_image_folder
 
 
@@ -49,6 +51,11 @@ def test_a_sweep_is_every_combination_of_its_values() -> None:
     found = list(variants(settings))
     assert [(one.tune.approach, one.tune.steps) for one in found] == [("anl", 5), ("anl", 7), ("all", 5), ("all", 7)]
     assert name_of(found[-1], settings.swept) == "all, 7 steps"
+    small = EvaluateSettings(
+        tune=TuneSettings("anl_lora", rank=4), sweep="approach", approaches=["anl", "anl_lora", "scratch"]
+    )
+    assert [one.tune.rank for one in variants(small)] == [None, 4, None]
+    assert [one.tune.rank for one in variants(replace(small, tune=TuneSettings()))] == [None, 16, None]
     (alone,) = variants(EvaluateSettings())
     assert name_of(alone, ()) == "synthetic"
     assert [one.mask_rate for one in variants(EvaluateSettings(sweep="mask_rate"))] == [0.0, 0.3, 0.5, 0.7]

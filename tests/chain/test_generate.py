@@ -11,6 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from generators import ldm
+from generators.anl_ldm import ANLLatentDiffusion
+from generators.build import build_generator
+from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
 from ssl_aug.command_line import compose
@@ -20,6 +24,7 @@ from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, TuneSettings, deciding
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import plan
+from ssl_aug.tuning.adapter import read_adapter
 from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_drawing_after, write_image_folder
 
 
@@ -229,6 +234,7 @@ def test_tune_changes_only_the_spatial_transformers(words: list[str], tmp_path: 
 
 TUNE_CHANGES = [
     "tune.approach=all",
+    "tune.approach=anl_lora",
     "tune.approach=anl_unconditional",
     "tune.ema_decay=0.9",
     "tune.images=labeled",
@@ -260,25 +266,37 @@ def test_all_tuning_settings_are_covered() -> None:
     deciding_result = deciding(TuneSettings(), TUNING, PICTURES, unless_said=[TUNING])
     changed = {change.split("=")[0].split(".")[1] for change in TUNE_CHANGES if change.startswith("tune.")}
     assert changed == deciding_result.keys()
+    of_small_adapters = deciding(TuneSettings(approach="anl_lora"), TUNING, PICTURES, unless_said=[TUNING])
+    assert of_small_adapters.keys() - changed == {"rank"}
 
 
+def test_the_rank_changes_the_trajectory(words: list[str], tmp_path: Path) -> None:
+    small = [*words, "tune.base_learning_rate=1e-3", "tune.approach=anl_lora", "tune.root=out"]
+    for rank in ("1", "2", "16", "null"):
+        tune_module.main([*small, f"tune.rank={rank}"])
+    folders = sorted((tmp_path / "out").glob("*-anl_lora-*"))
+    assert len(folders) == 3  # 16 and null are one tuning
+    assert len({(folder / "losses.csv").read_bytes() for folder in folders}) == 3
+
+
+@pytest.mark.parametrize("approach", ["anl", "anl_lora"])
 @IN_BOTH_PRECISIONS
 @pytest.mark.parametrize("change", ["tune.accumulation=2", "tune.gradient_checkpointing=true", "tune.report_every=2"])
 def test_what_only_costs_memory_or_time_does_not_move_the_result(
-    words: list[str], tmp_path: Path, tiny_checkpoint: Path, change: str, precision: str
+    words: list[str], tmp_path: Path, tiny_checkpoint: Path, change: str, precision: str, approach: str
 ) -> None:
-    from safetensors.torch import load_file
-
-    words = [*words, "tune.base_learning_rate=1e-3"]
-    adapters = []
+    words = [*words, "tune.base_learning_rate=1e-3", f"tune.approach={approach}"]
+    weights = [ldm.load(tiny_checkpoint).unet.state_dict()]
     for root, more in (("plain", []), ("changed", [change])):
         tune_module.main([*words, f"tune.root={root}", *more])
-        adapters.append(load_file(next((tmp_path / root).glob("*/adapter_*.safetensors"))))
-    before = load_file(tiny_checkpoint / "unet.safetensors")
-    plain, changed = (torch.cat([(one[name] - before[name]).flatten() for name in one]) for one in adapters)
+        tuned = read_adapter(next((tmp_path / root).glob("*/adapter_*.safetensors")))
+        built = build_generator(GeneratorSettings("ldm", str(tiny_checkpoint)), SamplingSettings(), tuned)
+        assert isinstance(built, ANLLatentDiffusion)
+        weights.append(built.model.unet.state_dict())
+    before, plain, changed = (torch.cat([tensor.flatten() for tensor in one.values()]) for one in weights)
     # of how far the tuning went; bfloat16's sums of parts are rounded otherwise, and AdamW enlarges small gradients
     most = {"fp32": 1e-3, "bf16": 0.1}[precision]
-    assert float((changed - plain).norm() / plain.norm()) < most
+    assert float((changed - plain).norm() / (plain - before).norm()) < most
 
 
 # ----------------------------------------------------------------------------------------------------------------------

@@ -184,7 +184,7 @@ def refused(
         ("condition=class", "set tune.images=labeled too, or tune.steps=0"),
         ("condition=class tune.images=labeled mask_rate=0.5", "mask_rate has no effect on condition=class"),
         ("class_prompt=car", "class_prompt has no effect on condition=image"),
-        ("tune.steps=0 tune.approach=all", "tune.approach=all has no effect on tune.steps=0"),
+        ("tune.steps=0 tune.approach=scratch", "tune.approach=scratch has no effect on tune.steps=0"),
         ("tune.steps=0 tune.condition_dropout=0.1", "tune.condition_dropout has no effect on tune.steps=0"),
     ],
 )

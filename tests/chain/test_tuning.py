@@ -3,6 +3,7 @@
 import csv
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,22 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from generators import build, ldm
+from generators.anl_ldm import ANLLatentDiffusion
+from generators.build import build_generator
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
+from ssl_aug.command_line import compose
+from ssl_aug.data.build import load_split
+from ssl_aug.files import read_json
+from ssl_aug.pretrain import diffusion as pretrain_diffusion
+from ssl_aug.runtime import accelerator_of, placement
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import loop, reports
+from ssl_aug.tuning.adapter import encodings_of, read_adapter
+from ssl_aug.tuning.encodings import read_batch
+from ssl_aug.tuning.plan import plan_tuning
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after, write_image_folder
 
 STEPS = 12
@@ -124,6 +137,82 @@ def test_patch_tokens_tune_and_draw(words: list[str], tmp_path: Path) -> None:
     assert any(".attn2.to_q." in name for name in names)  # with several tokens queries and keys matter
 
 
+def test_small_adapters_tune_and_draw(words: list[str], tmp_path: Path, tiny_checkpoint: Path) -> None:
+    small = [*words, "tune.approach=anl_lora", "tune.rank=2"]
+    tune_module.main([*small, "tune.root=small"])
+    path = next((tmp_path / "small").glob(f"*-anl_lora-*/adapter_{STEPS:06d}.safetensors"))
+    matrices, facts = load_file(path), read_json(path.with_suffix(".json"))
+    assert all(re.fullmatch(r"unet\..*\.attentions\..*\.lora_[AB]\.weight", name) for name in matrices)
+    assert all(matrix.any() for matrix in matrices.values())
+    assert not any(".attn2.to_q." in name or ".attn2.to_k." in name for name in matrices)
+    assert all(matrix.shape[".lora_B." in name] == 2 for name, matrix in matrices.items())
+    assert facts["num_tuned_parameters"] == sum(matrix.numel() for matrix in matrices.values())
+    assert facts["num_unet_parameters"] == sum(
+        tensor.numel() for tensor in load_file(tiny_checkpoint / "unet.safetensors").values()
+    )
+    assert facts["tune"]["rank"] == 2
+    drawn = []
+    for root, more in (("small", small), ("barely", [*small, "tune.base_learning_rate=1e-12"])):
+        generate_module.main([*more, f"tune.root={root}", "--per-sample", "1", "--out", f"{root} set"])
+        drawn.append(read_batch(sorted((tmp_path / f"{root} set").rglob("*.png")), 16))
+    assert len(drawn[0]) == 9 and (drawn[0] - drawn[1]).abs().max() > 4 / 127.5  # of 255 levels: no rounding
+
+
+@pytest.mark.parametrize("ema", ["null", "0.9"])
+@IN_BOTH_PRECISIONS
+def test_small_adapters_stopped_on_the_way_end_in_the_same_bytes(words: list[str], tmp_path: Path, ema: str) -> None:
+    small = [*words, "tune.approach=anl_lora", "tune.condition_dropout=0.3", f"tune.ema_decay={ema}"]
+    written = []
+    for stops in ((), (1, 6)):
+        root = f"tune.root=after {len(stops)} stops"
+        for steps in stops:
+            with stop_after(steps, loop):
+                tune_module.main([*small, root])
+        tune_module.main([*small, root])
+        written.append(next((tmp_path / root.partition("=")[2]).glob("*/adapter_*.safetensors")).read_bytes())
+    assert written[0] == written[1]
+
+
+def test_small_adapters_read_all_patch_tokens(words: list[str], tmp_path: Path) -> None:
+    tune_module.main([*words, "tune.approach=anl_lora", "generator.tokens=patches", "tune.root=out"])
+    matrices = adapter(tmp_path / "out")
+    assert all(matrix.any() for name, matrix in matrices.items() if ".attn2.to_q." in name or ".attn2.to_k." in name)
+    assert sum(".attn2.to_q." in name for name in matrices) == 2 * 4
+
+
+def test_small_adapters_report_what_is_saved(words: list[str], tmp_path: Path) -> None:
+    small = [*words, "tune.approach=anl_lora", "tune.root=out", "tune.ema_decay=0.9", f"tune.report_every={STEPS}"]
+    tune_module.main(small)
+    path = next((tmp_path / "out").glob("*/adapter_*.safetensors"))
+    with (path.parent / "reports.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    settings = compose("tune", small, Settings)
+    generator = settings.generator
+    merged = build_generator(generator, settings.sampling(), read_adapter(path))
+    assert isinstance(merged, ANLLatentDiffusion)
+    plan = plan_tuning(settings, *load_split(settings.data))
+    place = placement("cpu", "fp32")
+    encodings = encodings_of(plan, merged.model, 16, settings.tune.flip, place)
+    with torch.no_grad():
+        found = reports.fixed_noise_loss(merged.model, encodings, accelerator_of(place))
+    assert found == pytest.approx(float(row["fixed_noise_loss"]), rel=1e-5)
+
+
+def test_small_adapters_of_another_model_are_refused(words: list[str], tmp_path: Path, tiny_checkpoint: Path) -> None:
+    small = [*words, "tune.approach=anl_lora", "tune.root=out"]
+    tune_module.main(small)
+    other = ldm.load(tiny_checkpoint)
+    other.unet = pretrain_diffusion.make_unet()
+    settings = compose("tune", small, Settings)
+    path = next((tmp_path / "out").glob("*/adapter_*.safetensors"))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        pytest.raises(ValueError, match=r"another model: \d+ weights do not fit"),
+    ):
+        patch.setattr(build, "open_checkpoint", lambda *_: other)
+        build_generator(settings.generator, settings.sampling(), read_adapter(path))
+
+
 def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path) -> None:
     with stop_after(3, loop):
         tune_module.main([*words, "tune.root=out"])
@@ -142,6 +231,8 @@ def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path) -> None
         ("condition=none", "condition=none needs a null token"),
         ("tune.accumulation=0", "tune.accumulation=0: give 1 or more"),
         ("tune.ema_decay=1.5", "tune.ema_decay=1.5: give above 0"),
+        ("tune.rank=4", "tune.rank has no effect on tune.approach=anl: leave it out"),
+        ("tune.approach=anl_lora tune.rank=0", "tune.rank=0: give 1 or more"),
     ],
 )
 def test_settings_without_effect_or_sense_are_named(words: list[str], word: str, said: str) -> None:

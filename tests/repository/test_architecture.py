@@ -29,7 +29,7 @@ ALGORITHMS = [
     *sorted((ROOT / "benchmarks" / "methods").glob("*.py")),
     *(
         ROOT / "generators" / f"{name}.py"
-        for name in ("masks", "borrowing", "losses", "seeded_noise", "sampling", "anl")
+        for name in ("masks", "borrowing", "losses", "seeded_noise", "sampling", "anl", "lora")
     ),
 ]
 EXEMPTIONS = tomllib.loads(Path(__file__).with_name("exemptions.toml").read_text())

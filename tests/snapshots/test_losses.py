@@ -23,7 +23,7 @@ from tests.conftest import write_image_folder
 LOSSES = Path(__file__).with_name("losses.json")
 STEPS = 5
 PROTOCOLS = ("benchmark", "paper")
-APPROACHES = ("anl", "anl_unconditional", "all", "scratch")
+APPROACHES = ("anl", "anl_lora", "anl_unconditional", "all", "scratch")
 
 
 def expected() -> dict[str, list[float]]:

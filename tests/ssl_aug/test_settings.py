@@ -13,7 +13,7 @@ from ssl_aug.evaluation.settings import EvaluateSettings, variants
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.generate import FLAGS, SWITCHES
 from ssl_aug.importing.settings import ImportSettings
-from ssl_aug.settings import Settings, deciding_pictures
+from ssl_aug.settings import TUNING, Settings, deciding, deciding_pictures, short_hash
 from ssl_aug.synthetic import default_folder
 
 
@@ -58,6 +58,9 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("device=tpu", "choose one of auto, cpu, cuda"),
         ("precision=fp8", "choose one of auto, fp32"),
         ("tune.approach=lora", "choose one of anl"),
+        ("tune.rank=16", "tune.rank has no effect on tune.approach=anl: leave it out"),
+        ("tune.approach=all tune.rank=4", "tune.rank has no effect on tune.approach=all: leave it out"),
+        ("tune.approach=anl_lora tune.rank=0", "tune.rank=0: give 1 or more"),
         ("tune.images=test", "choose train or labeled"),
         ("per_sample=0", "per_sample=0: give 1 or more"),
         ("batch_size=-1", "batch_size=-1"),
@@ -182,6 +185,31 @@ def test_what_holds_of_drawing_decides_the_pictures_and_what_says_nothing_decide
 
 
 @pytest.mark.parametrize(
+    ("approach", "of_tuning", "of_pictures"),
+    [
+        ("anl", "763bbf94", "ec05b3d2"),
+        ("anl_unconditional", "993cbd01", "95025dd3"),
+        ("all", "e00f6966", "5de5c515"),
+        ("scratch", "33b7625f", "02b3813a"),
+    ],
+)
+def test_what_has_no_rank_is_named_as_before_there_were_ranks(approach: str, of_tuning: str, of_pictures: str) -> None:
+    settings = compose("generate", [f"tune.approach={approach}"], Settings)
+    assert short_hash(deciding(settings.tune, TUNING, unless_said=[TUNING])) == of_tuning
+    assert short_hash(deciding_pictures(settings)) == of_pictures
+
+
+def test_the_rank_is_16_where_small_adapters_are_asked_for_without_one() -> None:
+    plain, said, other = (
+        compose("generate", ["tune.approach=anl_lora", *words], Settings)
+        for words in ([], ["tune.rank=16"], ["tune.rank=4"])
+    )
+    assert (plain.tune.rank, other.tune.rank) == (16, 4)
+    assert default_folder(plain) == default_folder(said) != default_folder(other)
+    assert deciding_pictures(plain)["tune"]["rank"] == 16
+
+
+@pytest.mark.parametrize(
     ("words", "guidance"),
     [
         ([], 2.0),
@@ -190,6 +218,7 @@ def test_what_holds_of_drawing_decides_the_pictures_and_what_says_nothing_decide
         (["guidance=3.5"], 3.5),
         (["condition=none"], 1.0),
         (["condition=borrowed"], 2.0),
+        (["tune.approach=anl_lora"], 2.0),
         (["tune.approach=scratch"], 1.0),
         (["tune.approach=anl_unconditional"], 1.0),
         (["generator=noise"], 1.0),
@@ -230,6 +259,7 @@ def test_only_the_embedded_generator_borrows_by_default_and_where_nothing_else_i
     ("words", "condition", "mask_rate"),
     [
         ([], "borrowed", 0.0),
+        (["tune.approach=anl_lora"], "borrowed", 0.0),
         (["sweep=mask_rate"], "image", 0.5),
         (["sweep=approach+tune_steps"], "image", 0.5),
         (["sweep=tune_steps", "condition=borrowed"], "borrowed", 0.0),
