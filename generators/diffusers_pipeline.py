@@ -207,7 +207,7 @@ def check_clip_of(folder: Path, clip: Path) -> None:
     Raises:
         ValueError: the two are of different trainings.
     """
-    if clip.suffix != ".safetensors" or not (folder / TEXT_ENCODER / "config.json").is_file():
+    if clip.suffix != ".safetensors" or not any((folder / TEXT_ENCODER).glob("*.safetensors")):
         return
     names = [f"{prefix}embeddings.position_embedding.weight" for prefix in ("text_model.", "")]
     found = (read_one_of(file, names) for file in weight_files(folder, TEXT_ENCODER))

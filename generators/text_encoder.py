@@ -74,12 +74,15 @@ class TextEncoder(nn.Module):
         return out
 
     def token_ids(self, prompt: str) -> Tensor:
-        """(1, n) tokens: start, prompt, end, and what this pipeline fills the rest with; longer prompts are cut."""
-        ids = self.tokenizer(prompt)
-        behind = (ids == self.tokenizer.eot_token_id).cumsum(dim=1).bool()
-        behind = behind.roll(1, dims=1)  # the end itself stays
-        behind[:, 0] = False
-        return ids.masked_fill(behind, self.settings.pad_id)
+        """(1, n) tokens: start, prompt, end, and what this pipeline fills the rest with; longer prompts are cut.
+
+        Where that is no end token but "!" (2.x), one in the prompt is the same token, as in transformers.
+        """
+        pad, end, count = self.settings.pad_id, self.tokenizer.eot_token_id, self.settings.num_states
+        pieces = [prompt] if pad == end else prompt.split(self.tokenizer.decoder[pad])
+        words = [token for piece in pieces for token in (pad, *self.tokenizer.encode(piece))][1:]
+        ids = [*[self.tokenizer.sot_token_id, *words][: count - 1], end]
+        return torch.tensor([ids + [pad] * (count - len(ids))])
 
 
 # ---------------------------------------------------------------------------------------------------------------------

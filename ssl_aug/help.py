@@ -8,6 +8,7 @@ from pathlib import Path
 from ssl_aug.command_line import config_folder
 
 SETTINGS = Path(__file__).parent / "settings.py"
+TUNE_SETTINGS = Path(__file__).parent / "tuning" / "settings.py"
 GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "settings.py"
 
 Field = tuple[str, str, str]  # name, default, comment
@@ -66,7 +67,7 @@ def generation_rows() -> list[str]:
         *rows("", fields_of(GENERATOR_SETTINGS, "SolverSettings")),
         *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
         *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
-        *rows("tune.", fields_of(SETTINGS, "TuneSettings")),
+        *rows("tune.", fields_of(TUNE_SETTINGS, "TuneSettings")),
         *rows("synthetic.", fields_of(SETTINGS, "SyntheticSettings")),
     ]
 

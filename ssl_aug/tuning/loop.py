@@ -25,13 +25,14 @@ from generators import anl, lora
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
+from generators.settings import TUNING, deciding
 from generators.weights import OF_DAMAGED_FILES
 from ssl_aug.files import written_atomically
 from ssl_aug.runtime import derived_seed, dtype_of, interrupts_deferred, keep_frozen_weights_low, progress_bar
-from ssl_aug.settings import TUNING, TuneSettings, deciding
 from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import Encodings
 from ssl_aug.tuning.reports import write_rows
+from ssl_aug.tuning.settings import TuneSettings
 
 
 @dataclass

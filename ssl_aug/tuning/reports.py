@@ -22,8 +22,8 @@ from generators.settings import SamplingSettings
 from ssl_aug.evaluation.measures import near_copy_rate
 from ssl_aug.files import written_atomically
 from ssl_aug.runtime import derived_seed
-from ssl_aug.settings import TuneSettings
 from ssl_aug.tuning.encodings import Encodings
+from ssl_aug.tuning.settings import TuneSettings
 
 REPORT_BATCH = 8  # images at once: a report must fit beside the training's memory
 COPY_WARNING = 0.2  # share of near-copies among drawn images from which a warning is printed

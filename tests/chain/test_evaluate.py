@@ -9,7 +9,7 @@ import pytest
 from ssl_aug import evaluate as evaluate_module
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json
-from ssl_aug.settings import TuneSettings
+from ssl_aug.tuning.settings import TuneSettings
 from tests.conftest import write_image_folder
 
 

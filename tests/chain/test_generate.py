@@ -21,10 +21,11 @@ from ssl_aug.command_line import compose
 from ssl_aug.drawing import generator
 from ssl_aug.drawing.draw import generate
 from ssl_aug.runtime import command
-from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, TuneSettings, deciding
+from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, deciding
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import plan
 from ssl_aug.tuning.adapter import read_adapter
+from ssl_aug.tuning.settings import TuneSettings
 from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_drawing_after, write_image_folder
 
 

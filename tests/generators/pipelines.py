@@ -102,6 +102,11 @@ def write_clip(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The text pipelines' CLIP in open_clip's names, always the same; the tokens of `WIDTH` are from now on its own."""
     monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {WIDTH: "ViT-L-14-quickgelu"})
     monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: CLIP)
+    return write_clip_weights(path)
+
+
+def write_clip_weights(path: Path) -> Path:
+    """Weights of `CLIP`, always the same."""
     torch.manual_seed(5)
     weights = ClipEncoder(CLIP, None).model.state_dict()
     places = text_weights("")["embeddings.position_embedding.weight"]

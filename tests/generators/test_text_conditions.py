@@ -107,6 +107,7 @@ def test_what_is_behind_a_prompt_is_what_the_tokenizer_fills_in(
     ids = text.token_ids("a photo of a car")[0].tolist()
     assert ids == [49406, 320, 1125, 539, 320, 1615, END, *[pad] * 70]
     assert text.token_ids("")[0].tolist() == [49406, END, *[pad] * 75]
+    assert text.token_ids("car!")[0].tolist()[1:4] == ([1615, 256, END] if pad == END else [1615, 0, END])
     long = text.token_ids("car " * 100)[0].tolist()
     assert long == [49406, *[1615] * 75, END]
 
@@ -140,7 +141,8 @@ def test_without_being_asked_for_no_text_encoder_is_read(folder: Path, clip: str
     })  # fmt: skip
     assert weights_hash(folder, clip) == before
     assert weights_hash(folder, clip, with_text=True) != with_text
-    (folder / "text_encoder/config.json").unlink()
+    (folder / TEXT_WEIGHTS).unlink()  # as where all *.json were fetched
+    assert weights_hash(folder, clip) == before
     model = open_checkpoint(folder, clip)
     with pytest.raises(ValueError, match="without a text encoder"):
         model.prompt_states(["a car"])

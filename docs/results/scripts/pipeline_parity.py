@@ -1,0 +1,162 @@
+"""Compares our drawings with those of diffusers' own pipelines and transformers' encoders, on random weights.
+
+python docs/results/scripts/pipeline_parity.py
+
+Needs transformers and peft (`make neighbors`). Every line has its largest difference and the bound that it must keep;
+the exit code is 1 where one does not.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import diffusers
+import open_clip
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import StableDiffusionImageVariationPipeline as ImageVariations
+from diffusers import StableDiffusionPipeline as TextToImage
+from torch import Tensor
+
+from generators.anl_ldm import ANLLatentDiffusion
+from generators.checkpoints import open_checkpoint
+from generators.ldm import LatentDiffusion
+from generators.sampling import make_solver
+from generators.seeded_noise import seeded_noise
+from generators.settings import CLASS_PROMPT, SamplingSettings
+from tests.generators import pipelines
+
+BOUND = 1e-5
+SEEDS = (5, 6, 7)
+CLASSES = ("red_panda", "tram", "red_panda")
+SIDE = 16  # pixels
+STEPS = 20
+PROMPTS = ("", "a photo of a car", "A  Photo of a Café-racer, 1967 (left)!", "don't & isn't", "car " * 100)
+
+Row = tuple[str, float]
+
+
+def write_tokenizer(folder: Path, pad: str) -> None:
+    """CLIP's vocabulary as transformers' files."""
+    known = open_clip.tokenizer.SimpleTokenizer()
+    special = {"<start_of_text>": "<|startoftext|>", "<end_of_text>": "<|endoftext|>"}
+    vocabulary = {special.get(token, token): number for token, number in known.encoder.items()}
+    (folder / "vocab.json").write_text(json.dumps(vocabulary))
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *(" ".join(pair) for pair in known.bpe_ranks), ""]))
+    names = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+    facts = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad, **names}
+    (folder / "tokenizer_config.json").write_text(json.dumps(facts))
+
+
+def write_attentive(folder: Path, kind: str, prediction: str) -> Path:
+    """A tiny pipeline in whose pictures the condition shows: random weights attend to all states alike, and weakly."""
+    pipelines.write_pipeline(folder, kind, prediction)
+    pipelines.rewrite(folder / pipelines.UNET_WEIGHTS, lambda tensors: {
+        name: 6 * one if ".attn2.to_" in name and "out" not in name else one for name, one in tensors.items()
+    })  # fmt: skip
+    if kind == pipelines.TEXT:
+        write_tokenizer(folder / "tokenizer", "<|endoftext|>" if prediction == "epsilon" else "!")
+    return folder
+
+
+def largest(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference of two tensors of one shape."""
+    assert ours.shape == theirs.shape
+    assert ours.std() > 0.05  # not both empty
+    return float((ours - theirs).abs().max())
+
+
+def draw(model: LatentDiffusion, images: Tensor, **sampling: Any) -> Tensor:
+    """Our drawings of the three images, without a mask."""
+    settings = SamplingSettings(**{"mask_rate": 0.0, "steps": STEPS, **sampling})
+    return ANLLatentDiffusion(model, settings, SIDE)(images, CLASSES, SEEDS)
+
+
+def told(pipe: Any, sampler: str, schedule: dict[str, Any]) -> Any:
+    """One of diffusers' pipelines with our solver's options, without a bar."""
+    options = dict(make_solver(sampler, schedule).config)
+    pipe.scheduler = {"ddim": DDIMScheduler, "dpmpp": DPMSolverMultistepScheduler}[sampler].from_config(options)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def text_pipelines(folder: Path) -> Iterator[Row]:
+    """Stable Diffusion 1.x (noise, end tokens, QuickGELU) and 2.x (v, exclamation marks)."""
+    clip = str(folder / "open_clip_model.safetensors")
+    images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    for prediction in ("epsilon", "v_prediction"):
+        path = write_attentive(folder / prediction, pipelines.TEXT, prediction)
+        model = open_checkpoint(path, clip, with_text=True)
+        assert model.text is not None
+        pipe = TextToImage.from_pretrained(path, safety_checker=None, use_safetensors=True)
+        ids = [pipe.tokenizer(prompt, padding="max_length", max_length=77, truncation=True) for prompt in PROMPTS]
+        theirs = torch.tensor([one.input_ids for one in ids])
+        ours = torch.cat([model.text.token_ids(prompt) for prompt in PROMPTS])
+        yield f"{prediction}: tokens, {len(PROMPTS)} prompts", float((ours - theirs).abs().max())
+        states = pipe.text_encoder(theirs).last_hidden_state
+        yield f"{prediction}: text states (CLIPTextModel)", largest(model.prompt_states(PROMPTS), states)
+        prompts = [CLASS_PROMPT.replace("{class}", name.replace("_", " ")) for name in CLASSES]
+        for sampler in ("ddim", "dpmpp"):
+            for guidance in (1.0, 3.0, 7.5):
+                drawn = draw(
+                    model, images, condition="class", class_prompt=CLASS_PROMPT, sampler=sampler, guidance=guidance
+                )
+                theirs = told(pipe, sampler, model.facts.schedule)(
+                    prompts, latents=seeded_noise(SEEDS, (4, 8, 8)), num_inference_steps=STEPS, guidance_scale=guidance,
+                    output_type="pt",
+                ).images * 2 - 1  # fmt: skip
+                yield f"{prediction}: StableDiffusionPipeline, {sampler}, guidance {guidance:g}", largest(drawn, theirs)
+
+
+def image_variations(folder: Path) -> Iterator[Row]:
+    """The image encoder, and drawings on its embeddings; the pictures are scaled to its size beforehand."""
+    path = write_attentive(folder / "variations", pipelines.IMAGE, "epsilon")
+    model = open_checkpoint(path)
+    images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    pipe = ImageVariations.from_pretrained(path, safety_checker=None, feature_extractor=None, use_safetensors=True)
+    pixels = model.clip.preprocess(images)
+    embeddings = pipe.image_encoder(pixels).image_embeds
+    yield "image embeddings (CLIPVisionModelWithProjection)", largest(model.clip.embed_images(images)[:, 0], embeddings)
+    for guidance in (1.0, 3.0):
+        theirs = told(pipe, "ddim", model.facts.schedule)(
+            pixels, latents=seeded_noise(SEEDS, (4, 8, 8)), num_inference_steps=STEPS, guidance_scale=guidance,
+            output_type="pt",
+        ).images * 2 - 1  # fmt: skip
+        drawn = draw(model, images, guidance=guidance)
+        yield f"StableDiffusionImageVariationPipeline, ddim, guidance {guidance:g}", largest(drawn, theirs)
+
+
+@torch.no_grad()
+def compare() -> list[Row]:
+    """Every line of the table."""
+    clip = {pipelines.WIDTH: "ViT-L-14-quickgelu"}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            patch("generators.diffusers_pipeline.CLIP_OF_WIDTH", clip),
+            patch("generators.diffusers_pipeline.clip_config", lambda _: pipelines.CLIP),
+        ):
+            pipelines.write_clip_weights(folder / "open_clip_model.safetensors")
+            return [*text_pipelines(folder), *image_variations(folder)]
+
+
+def main() -> None:
+    """Prints the table in Markdown."""
+    diffusers.logging.set_verbosity_error()
+    diffusers.logging.disable_progress_bar()
+    found = compare()
+    print("| compared | largest difference |\n|---|---|")
+    for what, difference in found:
+        print(f"| {what} | {difference:.1e} |")
+    if any(difference > BOUND for _, difference in found):
+        sys.exit(f"more than {BOUND:g}")
+
+
+if __name__ == "__main__":
+    main()
