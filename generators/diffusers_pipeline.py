@@ -6,15 +6,13 @@ there, and every tensor's name and shape, which stand in the head of a safetenso
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor, nn
 
 from generators.conditioning import clip_config, clip_file, load_clip
 from generators.files import read_json
@@ -33,7 +31,14 @@ from generators.pipeline_files import (
     read_schedule,
     weight_files,
 )
-from generators.weights import check_fit, read_shapes, read_weights
+from generators.pipeline_networks import (
+    Renaming,
+    attention_renamed,
+    build_network,
+    check_weights,
+    fill_network,
+    settings_of,
+)
 
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
 # states that the UNet was trained with are of the same models.
@@ -43,7 +48,6 @@ _MORE_CONDITIONS = (
     "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "encoder_hid_dim",
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
 )  # fmt: skip
-_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ def read_pipeline(folder: Path) -> Pipeline:
         raise FileNotFoundError(not_whole(folder, missing))
     weights = {part: weight_files(folder, part) for part in parts}
     settings = {part: read_json(folder / part / "config.json", FETCH_AGAIN) for part in parts}
-    unet = _settings(settings[UNET], "UNet2DConditionModel", folder / UNET)
-    autoencoder = _settings(settings[AUTOENCODER], "AutoencoderKL", folder / AUTOENCODER)
+    unet = settings_of(settings[UNET], folder / UNET, UNet2DConditionModel)
+    autoencoder = settings_of(settings[AUTOENCODER], folder / AUTOENCODER, AutoencoderKL)
     with torch.device("meta"):
         networks = _networks(folder, unet, autoencoder)
     _check_unet(networks[UNET].config, networks[AUTOENCODER].config, folder)
@@ -87,26 +91,16 @@ def read_pipeline(folder: Path) -> Pipeline:
         with torch.device("meta"):
             networks[IMAGE_ENCODER] = ImageTower(facts.clip)
     for part, network in networks.items():
-        _check_weights(folder / part, network, weights[part], _RENAMED[part])
+        check_weights(folder / part, network, weights[part], _RENAMED[part])
     files = [folder / INDEX_FILE, *(folder / name for name in configs), *(f for each in weights.values() for f in each)]
     return Pipeline(folder, facts, unet, autoencoder, weights, tuple(files))
 
 
-def _settings(config: Mapping[str, Any], kind: str, folder: Path) -> dict[str, Any]:
-    if config.get("_class_name") != kind:
-        raise ValueError(f"{folder / 'config.json'}: _class_name {config.get('_class_name')}, this reads {kind}")
-    return {key: value for key, value in config.items() if not key.startswith("_")}
-
-
 def _networks(folder: Path, unet: dict[str, Any], autoencoder: dict[str, Any]) -> dict[str, Any]:
-    networks = {}
-    for part, kind, settings in ((UNET, UNet2DConditionModel, unet), (AUTOENCODER, AutoencoderKL, autoencoder)):
-        try:
-            networks[part] = kind(**settings)
-        except (TypeError, ValueError, LookupError) as error:  # a setting that diffusers does not know, or no network
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder / part / 'config.json'} makes no {kind.__name__}: {reason}") from error
-    return networks
+    return {
+        UNET: build_network(UNet2DConditionModel, unet, folder / UNET),
+        AUTOENCODER: build_network(AutoencoderKL, autoencoder, folder / AUTOENCODER),
+    }
 
 
 def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder: Path) -> None:
@@ -126,19 +120,6 @@ def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder:
     for name in ("sample_size", "cross_attention_dim"):
         if not isinstance(unet[name], int):
             raise ValueError(f"{path}: {name}={unet[name]}, one number is wanted")
-
-
-def _check_weights(
-    part: Path,
-    network: nn.Module,
-    files: tuple[Path, ...],
-    renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
-) -> None:
-    found: dict[str, Tensor] = {}
-    for file in files:
-        found |= read_shapes(file)
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    check_fit(renamed(found), shapes, f"{part} does not fit its config.json")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -197,37 +178,18 @@ def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:
     with torch.device("meta"):
         networks = _networks(folder, pipeline.unet, pipeline.autoencoder)
     for part, network in networks.items():
-        _fill(network, pipeline.weights[part], _RENAMED[part])
+        fill_network(network, pipeline.weights[part], _RENAMED[part])
     model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER])
     if facts.clip_name is None:
-        _fill(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
+        fill_network(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
         model.clip.requires_grad_(False)
     else:
         load_clip(model.clip.model, clip_checkpoint, facts.clip_name)
     return model.eval()
 
 
-def _fill(
-    network: nn.Module, files: tuple[Path, ...], renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-) -> None:
-    weights: dict[str, Tensor] = {}
-    for file in files:
-        weights |= read_weights(file)
-    # copies, in memory of their own: within a file tensors lie at any place, and where they lie moves the last digits
-    copies = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in renamed(weights).items()}
-    network.load_state_dict(copies, strict=True, assign=True)
-
-
-def _vae_weights(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under today's names: the attention's were others when Stable Diffusion 1 was published."""
-    old = re.compile(rf"(\.mid_block\.attentions\.0\.)({'|'.join(_VAE_ATTENTION)})\.")
-    return {
-        old.sub(lambda found: f"{found[1]}{_VAE_ATTENTION[found[2]]}.", name): tensor for name, tensor in theirs.items()
-    }
-
-
-_RENAMED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+_RENAMED: dict[str, Renaming] = {
     UNET: dict,
-    AUTOENCODER: _vae_weights,
+    AUTOENCODER: attention_renamed,
     IMAGE_ENCODER: open_clip_weights,
 }

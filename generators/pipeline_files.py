@@ -10,6 +10,7 @@ from generators.files import read_json
 FETCH_AGAIN = "fetch it again"  # the way out where a file is damaged
 INDEX_FILE = "model_index.json"
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+PIXELS, LATENTS = "DDPMPipeline", "LDMPipeline"  # without a condition
 # What the first letters of other pipelines' names stand for: their networks are not what ANL tunes.
 OTHERS = {
     "StableDiffusionXL": "Stable Diffusion XL, whose UNet takes two text encoders and sizes",
@@ -23,13 +24,14 @@ OTHERS = {
     "UnCLIP": "a cascade of its own conditions",
     "Kandinsky": "a model of its own conditions",
     "LDMTextToImage": "a model with a text encoder of its own",
-    "DDPM": "a model without a condition",
-    "LDMPipeline": "a model without a condition",
 }
 UNET, AUTOENCODER, IMAGE_ENCODER = "unet", "vae", "image_encoder"
+ROOT = "."  # the part that lies in the pipeline's folder itself: folders of a network alone once had no others
 SCHEDULER = "scheduler/scheduler_config.json"
-_WEIGHTS = {UNET: "diffusion_pytorch_model", AUTOENCODER: "diffusion_pytorch_model", IMAGE_ENCODER: "model"}
+NETWORK_WEIGHTS = "diffusion_pytorch_model"
+_WEIGHTS = {IMAGE_ENCODER: "model"}  # of all other parts: NETWORK_WEIGHTS
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")  # the schedules of which both our samplers know
 _PREDICTIONS = ("epsilon", "v_prediction")
 
 
@@ -40,12 +42,12 @@ def kind_of(folder: Path) -> str:
         ValueError: one that is not read here, or a damaged file.
     """
     kind = str(read_json(folder / INDEX_FILE, FETCH_AGAIN).get("_class_name"))
-    if kind in (TEXT, IMAGE):
+    if kind in (TEXT, IMAGE, PIXELS, LATENTS):
         return kind
     what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
     raise ValueError(
-        f"generator.checkpoint={folder}: a {kind} is {what}; give a {TEXT} or {IMAGE}, or draw with diffusers and "
-        "bring the pictures in: python -m ssl_aug.import_set"
+        f"generator.checkpoint={folder}: a {kind} is {what}; give a {TEXT}, {IMAGE}, {PIXELS} or {LATENTS}, or "
+        "draw with diffusers and bring the pictures in: python -m ssl_aug.import_set"
     )
 
 
@@ -56,27 +58,29 @@ def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
         FileNotFoundError: there are none, or a shard is missing.
         ValueError: there are only pickles.
     """
-    stem = _WEIGHTS[part]
+    stem, place = _WEIGHTS.get(part, NETWORK_WEIGHTS), folder / part
     for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
-        if (folder / part / name).is_file():
-            return (folder / part / name,)
-        index = folder / part / f"{name}.index.json"
+        if (place / name).is_file():
+            return (place / name,)
+        index = place / f"{name}.index.json"
         if index.is_file():
             shards = read_json(index, FETCH_AGAIN).get("weight_map")
             if not isinstance(shards, dict) or not shards:
                 raise ValueError(f"{index} is damaged (no weight_map): fetch it again")
-            names = sorted({str(shard) for shard in shards.values()})
-            missing = [f"{part}/{shard}" for shard in names if not (folder / part / shard).is_file()]
+            files = tuple(place / shard for shard in sorted({str(shard) for shard in shards.values()}))
+            missing = [str(file.relative_to(folder)) for file in files if not file.is_file()]
             if missing:
                 raise FileNotFoundError(not_whole(folder, missing))
-            return tuple(folder / part / shard for shard in names)
-    pickles = [path.name for path in sorted((folder / part).iterdir()) if path.suffix in (".bin", ".ckpt", ".pt")]
+            return files
+    wanted = (place / f"{stem}.safetensors").relative_to(folder)
+    pickles = [path.name for path in sorted(place.iterdir()) if path.suffix in (".bin", ".ckpt", ".pt")]
     if pickles:
         raise ValueError(
-            f"generator.checkpoint={folder}: {part} holds its weights as a pickle ({pickles[0]}), which can run code "
-            f"and is not opened: fetch {part}/{stem}.safetensors, or save the pipeline with safe_serialization=True"
+            f"generator.checkpoint={folder}: {'it' if part == ROOT else part} holds its weights as a pickle "
+            f"({pickles[0]}), which can run code and is not opened: fetch {wanted}, or save the pipeline with "
+            "safe_serialization=True"
         )
-    raise FileNotFoundError(not_whole(folder, [f"{part}/{stem}.safetensors"]))
+    raise FileNotFoundError(not_whole(folder, [str(wanted)]))
 
 
 def not_whole(folder: Path, missing: list[str]) -> str:
@@ -100,5 +104,7 @@ def read_schedule(path: Path) -> dict[str, Any]:
     prediction = config.get("prediction_type", "epsilon")
     if prediction not in _PREDICTIONS:
         raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
+    if config["beta_schedule"] not in _BETAS:
+        raise ValueError(f"{path}: beta_schedule={config['beta_schedule']!r}, known are {', '.join(_BETAS)}")
     schedule = {name: config[name] for name in _SCHEDULE}
     return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
