@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generators import compvis, diffusers_pipeline, ldm
+from generators import compvis, diffusers_pipeline, ldm, unconditional_pipeline
 from generators.conditioning import check_clip, clip_file
-from generators.pipeline_files import INDEX_FILE
+from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, kind_of
 from generators.weights import read_shapes
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
@@ -49,9 +49,10 @@ def describe(path: Path) -> Checkpoint:
         clip_name = None if path / ldm.CLIP_FILE in files else facts.clip_name
         return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, ldm.load)
     if (path / INDEX_FILE).is_file():
-        pipeline = diffusers_pipeline.read_pipeline(path)
+        reader = unconditional_pipeline if kind_of(path) in (PIXELS, LATENTS) else diffusers_pipeline
+        pipeline = reader.read_pipeline(path)
         facts = pipeline.facts
-        return Checkpoint(path, pipeline.files, facts.clip_name, facts.clip, facts.schedule, diffusers_pipeline.load)
+        return Checkpoint(path, pipeline.files, facts.clip_name, facts.clip, facts.schedule, reader.load)
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
 
 

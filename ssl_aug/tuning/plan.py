@@ -73,6 +73,6 @@ def checkpoint_path(generator: GeneratorSettings) -> Path:
         raise ValueError(
             f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), a "
             "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline's folder (Stable Diffusion 1.x "
-            "or 2.x)"
+            "or 2.x, or without a condition)"
         )
     return Path(generator.checkpoint)
