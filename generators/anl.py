@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
@@ -117,24 +116,23 @@ class SingleTokenAttention:
         return value.expand(-1, hidden_states.shape[1], -1)
 
 
-def fold_single_token(unet: UNet2DConditionModel) -> None:
+def fold_single_token(unet: nn.Module) -> None:
     """Makes every cross-attention the constant that it is when the condition is a single token."""
-    folded = SingleTokenAttention()
-    unet.set_attn_processor(
-        {name: folded if ".attn2." in name else processor for name, processor in unet.attn_processors.items()}
-    )
+    for block in _transformer_blocks(unet):
+        block.attn2.set_processor(SingleTokenAttention())
 
 
-def unfold(unet: UNet2DConditionModel) -> None:
-    """The attention that diffusers starts with, everywhere."""
-    unet.set_attn_processor(AttnProcessor2_0())
+def unfold(unet: nn.Module) -> None:
+    """The cross-attention that diffusers starts with."""
+    for block in _transformer_blocks(unet):
+        block.attn2.set_processor(AttnProcessor2_0())
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # without a condition
 
 
-def make_unconditional(unet: UNet2DConditionModel) -> None:
+def make_unconditional(unet: nn.Module) -> None:
     """Replaces every cross-attention by a second self-attention; the UNet is then called with no tokens (paper 3.2).
 
     Queries, keys and values start as those of the first self-attention, the output at zero: the paper names no start,

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from generators import compvis, diffusers_pipeline, hub, ldm
+from generators import compvis, diffusers_pipeline, hub, ldm, unconditional_pipeline
 from generators.conditioning import check_clip, clip_file
-from generators.pipeline_files import INDEX_FILE
+from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, kind_of
 from generators.weights import read_shapes
 
 
@@ -67,11 +67,16 @@ def describe(path: Path, with_text: bool = False) -> Checkpoint:
         norm, is_ours = facts.clip_image_norm, facts.source_sha256 is None
         return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, ldm.load)
     if (path / INDEX_FILE).is_file():
-        pipeline = diffusers_pipeline.read_pipeline(path, with_text)
-        facts, load = pipeline.facts, partial(diffusers_pipeline.load, with_text=with_text)
-        own_clip = facts.clip_name is None
-        files, name = pipeline.files, facts.clip_name
-        return Checkpoint(path, files, name, facts.clip, facts.schedule, facts.clip_image_norm, own_clip, load)
+        if kind_of(path) in (PIXELS, LATENTS):
+            _refuse_text(path, with_text)
+            of_none = unconditional_pipeline.read_pipeline(path)
+            files, facts, load = of_none.files, of_none.facts, unconditional_pipeline.load
+        else:
+            pipeline = diffusers_pipeline.read_pipeline(path, with_text)
+            files, facts = pipeline.files, pipeline.facts
+            load = partial(diffusers_pipeline.load, with_text=with_text)
+        norm, has_own_clip = facts.clip_image_norm, facts.clip_name is None
+        return Checkpoint(path, files, facts.clip_name, facts.clip, facts.schedule, norm, has_own_clip, load)
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
 
 

@@ -6,15 +6,13 @@ there, and every tensor's name and shape, which stand in the head of a safetenso
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from generators.conditioning import clip_config, clip_file, load_clip
@@ -36,8 +34,16 @@ from generators.pipeline_files import (
     read_schedule,
     weight_files,
 )
+from generators.pipeline_networks import (
+    Renaming,
+    attention_renamed,
+    build_network,
+    check_weights,
+    fill_network,
+    settings_of,
+)
 from generators.text_encoder import PAD_FILES, TextEncoder, TextSettings, open_clip_text_weights, read_text_settings
-from generators.weights import check_fit, read_one_of, read_shapes, read_weights
+from generators.weights import read_one_of
 
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
 # states that the UNet was trained with are of the same models.
@@ -48,7 +54,6 @@ _MORE_CONDITIONS = (
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
 )  # fmt: skip
 _SAME_CLIP = 0.9  # cosine of place embeddings from which two towers are of one training
-_VAE_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,8 @@ def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
         raise FileNotFoundError(not_whole(folder, missing))
     weights = {part: weight_files(folder, part) for part in parts}
     settings = {part: read_json(folder / part / "config.json", FETCH_AGAIN) for part in parts}
-    unet = _settings(settings[UNET], "UNet2DConditionModel", folder / UNET)
-    autoencoder = _settings(settings[AUTOENCODER], "AutoencoderKL", folder / AUTOENCODER)
+    unet = settings_of(settings[UNET], folder / UNET, UNet2DConditionModel)
+    autoencoder = settings_of(settings[AUTOENCODER], folder / AUTOENCODER, AutoencoderKL)
     with torch.device("meta"):
         networks = _networks(folder, unet, autoencoder)
     _check_unet(networks[UNET].config, networks[AUTOENCODER].config, folder)
@@ -104,7 +109,7 @@ def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
         with torch.device("meta"):
             networks[TEXT_ENCODER] = TextEncoder(text)
     for part, network in networks.items():
-        _check_weights(folder / part, network, weights[part], _RENAMED[part])
+        check_weights(folder / part, network, weights[part], _RENAMED[part])
     files = [folder / INDEX_FILE, *(folder / name for name in configs), *(f for each in weights.values() for f in each)]
     if with_text:
         tokenizer = (folder / TOKENIZER / name for name in PAD_FILES)
@@ -112,21 +117,11 @@ def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
     return Pipeline(folder, facts, unet, autoencoder, text, weights, tuple(files))
 
 
-def _settings(config: Mapping[str, Any], kind: str, folder: Path) -> dict[str, Any]:
-    if config.get("_class_name") != kind:
-        raise ValueError(f"{folder / 'config.json'}: _class_name {config.get('_class_name')}, this reads {kind}")
-    return {key: value for key, value in config.items() if not key.startswith("_")}
-
-
 def _networks(folder: Path, unet: dict[str, Any], autoencoder: dict[str, Any]) -> dict[str, Any]:
-    networks = {}
-    for part, kind, settings in ((UNET, UNet2DConditionModel, unet), (AUTOENCODER, AutoencoderKL, autoencoder)):
-        try:
-            networks[part] = kind(**settings)
-        except (TypeError, ValueError, LookupError) as error:  # a setting that diffusers does not know, or no network
-            reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{folder / part / 'config.json'} makes no {kind.__name__}: {reason}") from error
-    return networks
+    return {
+        UNET: build_network(UNet2DConditionModel, unet, folder / UNET),
+        AUTOENCODER: build_network(AutoencoderKL, autoencoder, folder / AUTOENCODER),
+    }
 
 
 def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder: Path) -> None:
@@ -154,19 +149,6 @@ def _check_token_width(path: Path, width: int, unet: Mapping[str, Any]) -> None:
             f"{path}: embeddings of {width} values, the UNet takes tokens of {unet['cross_attention_dim']}: the two "
             "parts are not of one pipeline"
         )
-
-
-def _check_weights(
-    part: Path,
-    network: nn.Module,
-    files: tuple[Path, ...],
-    renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]],
-) -> None:
-    found: dict[str, Tensor] = {}
-    for file in files:
-        found |= read_shapes(file)
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    check_fit(renamed(found), shapes, f"{part} does not fit its config.json")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -248,38 +230,19 @@ def load(folder: Path, clip_checkpoint: str | None = None, with_text: bool = Fal
         if pipeline.text is not None:
             networks[TEXT_ENCODER] = TextEncoder(pipeline.text)
     for part, network in networks.items():
-        _fill(network, pipeline.weights[part], _RENAMED[part])
+        fill_network(network, pipeline.weights[part], _RENAMED[part])
     model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER], networks.get(TEXT_ENCODER))
     if facts.clip_name is None:
-        _fill(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
+        fill_network(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
         model.clip.requires_grad_(False)
     else:
         load_clip(model.clip.model, clip_checkpoint, facts.clip_name)
     return model.eval()
 
 
-def _fill(
-    network: nn.Module, files: tuple[Path, ...], renamed: Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
-) -> None:
-    weights: dict[str, Tensor] = {}
-    for file in files:
-        weights |= read_weights(file)
-    # copies, in memory of their own: within a file tensors lie at any place, and where they lie moves the last digits
-    copies = {name: tensor.to(torch.float32, copy=True).contiguous() for name, tensor in renamed(weights).items()}
-    network.load_state_dict(copies, strict=True, assign=True)
-
-
-def _vae_weights(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under today's names: the attention's were others when Stable Diffusion 1 was published."""
-    old = re.compile(rf"(\.mid_block\.attentions\.0\.)({'|'.join(_VAE_ATTENTION)})\.")
-    return {
-        old.sub(lambda found: f"{found[1]}{_VAE_ATTENTION[found[2]]}.", name): tensor for name, tensor in theirs.items()
-    }
-
-
-_RENAMED: dict[str, Callable[[Mapping[str, Tensor]], dict[str, Tensor]]] = {
+_RENAMED: dict[str, Renaming] = {
     UNET: dict,
-    AUTOENCODER: _vae_weights,
+    AUTOENCODER: attention_renamed,
     IMAGE_ENCODER: open_clip_weights,
     TEXT_ENCODER: open_clip_text_weights,
 }

@@ -9,6 +9,7 @@ no condition is not zero.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -20,12 +21,16 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import ClipEncoder, load_clip
 from generators.files import read_json
+from generators.pixel_space import PixelSpace
 from generators.text_encoder import TextEncoder
 from generators.weights import check_fit, load_weights, read_weights
 
 FORMAT = 1
+# The last layer of the network, and of an attention block outside of the SpatialTransformers.
+_ENDS = re.compile(r"(^|\.)conv_out$|(^|\.)attentions\.\d+\.to_out\.0$")
 FACTS_FILE, CLIP_FILE, NULL_TOKEN_FILE = "model.json", "clip.safetensors", "null_token.safetensors"
 NEEDED_FILES = (FACTS_FILE, "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
@@ -61,8 +66,8 @@ class LatentDiffusion(nn.Module):
     def __init__(
         self,
         facts: ModelFacts,
-        unet: UNet2DConditionModel,
-        autoencoder: AutoencoderKL | VQModel,
+        unet: UNet2DConditionModel | ConditionalUNet,
+        autoencoder: AutoencoderKL | VQModel | PixelSpace,
         text: TextEncoder | None = None,
     ):
         super().__init__()
@@ -143,7 +148,7 @@ class LatentDiffusion(nn.Module):
         folded = F.pixel_unshuffle(images, self.facts.pixel_fold)
         encoded = self.autoencoder.encode(folded)
         # a VQ model's latents are those before quantization: its decoder quantizes
-        latents = encoded.latents if isinstance(self.autoencoder, VQModel) else encoded.latent_dist.mode()
+        latents = encoded.latent_dist.mode() if isinstance(self.autoencoder, AutoencoderKL) else encoded.latents
         return (latents.float() - self.facts.latent_shift) * self.facts.latent_scale
 
     @torch.no_grad()
@@ -154,7 +159,13 @@ class LatentDiffusion(nn.Module):
 
 
 def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float32, with_clip: bool = True) -> None:
-    """Writes the model's folder; float16 halves it."""
+    """Writes the model's folder; float16 halves it.
+
+    Raises:
+        ValueError: a model that our folders do not hold.
+    """
+    if isinstance(model.unet, ConditionalUNet):
+        raise ValueError("a model with inserted ANL modules is kept as its pipeline's folder and an adapter")
     folder.mkdir(parents=True, exist_ok=True)
     modules = {"unet": model.unet, "autoencoder": model.autoencoder, "clip": model.clip.model}
     tensors = {part: module.state_dict() for part, module in modules.items() if part != "clip" or with_clip}
@@ -250,11 +261,11 @@ def _build_autoencoder(folder: Path) -> AutoencoderKL | VQModel:
     return AUTOENCODERS[kind](**config)
 
 
-def zero_initialize(unet: UNet2DConditionModel) -> None:
-    """Zeroes what CompVis zeroes at the start: the last convolution of each residual block, of each
+def zero_initialize(unet: UNet2DConditionModel | ConditionalUNet) -> None:
+    """Zeroes what CompVis zeroes at the start: the last layer of each residual block, of each attention block and
     SpatialTransformer and of the network; diffusers zeroes nothing. The output is then 0."""
     for name, module in unet.named_modules():
-        if name.endswith((".conv2", ".proj_out")) or name == "conv_out":
+        if name.endswith((".conv2", ".proj_out")) or _ENDS.search(name):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
 

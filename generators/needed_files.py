@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from generators.pipeline_files import (
     AUTOENCODER,
     IMAGE,
     IMAGE_ENCODER,
     INDEX_FILE,
+    LATENTS,
+    PIXELS,
+    ROOT,
     SCHEDULER,
     TEXT,
     TEXT_ENCODER,
     TOKENIZER,
     UNET,
+    VQVAE,
     Listing,
+    is_flat,
     not_whole,
+    place_of,
     shards_of,
     weights_entry,
 )
@@ -48,8 +55,25 @@ def _image_pipeline(listing: Listing) -> tuple[str, ...]:
     return _latent_diffusion(listing, (UNET, AUTOENCODER, IMAGE_ENCODER))
 
 
+def _pixel_pipeline(listing: Listing) -> tuple[str, ...]:
+    if not is_flat(listing):
+        return _latent_diffusion(listing, (UNET,))
+    scheduler = Path(SCHEDULER).name
+    _refuse_missing(listing, scheduler)
+    return (INDEX_FILE, scheduler, *_part(listing, ROOT))
+
+
+def _latent_pipeline(listing: Listing) -> tuple[str, ...]:
+    return _latent_diffusion(listing, (UNET, VQVAE))
+
+
 # A pipeline that keeps its files otherwise gets a function and a line here.
-_FILES_OF: dict[str, Callable[[Listing], tuple[str, ...]]] = {TEXT: _text_pipeline, IMAGE: _image_pipeline}
+_FILES_OF: dict[str, Callable[[Listing], tuple[str, ...]]] = {
+    TEXT: _text_pipeline,
+    IMAGE: _image_pipeline,
+    PIXELS: _pixel_pipeline,
+    LATENTS: _latent_pipeline,
+}
 
 
 def _latent_diffusion(listing: Listing, parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -59,7 +83,7 @@ def _latent_diffusion(listing: Listing, parts: tuple[str, ...]) -> tuple[str, ..
 
 def _part(listing: Listing, part: str) -> list[str]:
     """Config and weights of one part, with the index where they are sharded."""
-    config = f"{part}/config.json"
+    config = place_of(part, "config.json")
     _refuse_missing(listing, config)
     entry = weights_entry(listing, part)
     return list(dict.fromkeys([config, entry, *shards_of(listing, part, entry)]))

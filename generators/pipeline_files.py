@@ -12,6 +12,7 @@ from generators.files import read_json
 FETCH_AGAIN = "fetch it again"  # the way out where a file is damaged
 INDEX_FILE = "model_index.json"
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+PIXELS, LATENTS = "DDPMPipeline", "LDMPipeline"  # without a condition
 # What the first letters of other pipelines' names stand for: their networks are not what ANL tunes.
 OTHERS = {
     "StableDiffusionXL": "Stable Diffusion XL, whose UNet takes two text encoders and sizes",
@@ -25,19 +26,15 @@ OTHERS = {
     "UnCLIP": "a cascade of its own conditions",
     "Kandinsky": "a model of its own conditions",
     "LDMTextToImage": "a model with a text encoder of its own",
-    "DDPM": "a model without a condition",
-    "LDMPipeline": "a model without a condition",
 }
-UNET, AUTOENCODER, IMAGE_ENCODER = "unet", "vae", "image_encoder"
+UNET, AUTOENCODER, IMAGE_ENCODER, VQVAE = "unet", "vae", "image_encoder", "vqvae"
 TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
+ROOT = "."  # the part that lies in the pipeline's folder itself: folders of a network alone once had no others
 SCHEDULER = "scheduler/scheduler_config.json"
-_WEIGHTS = {
-    UNET: "diffusion_pytorch_model",
-    AUTOENCODER: "diffusion_pytorch_model",
-    IMAGE_ENCODER: "model",
-    TEXT_ENCODER: "model",
-}
+_NETWORK_WEIGHTS = "diffusion_pytorch_model"
+_WEIGHTS = {IMAGE_ENCODER: "model", TEXT_ENCODER: "model"}  # of all other parts: _NETWORK_WEIGHTS
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+_BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")  # the schedules of which both our samplers know
 _PREDICTIONS = ("epsilon", "v_prediction")
 # the first that is there is read: half precision where there is no other; of its index diffusers' own name comes first
 _ENDINGS = (
@@ -78,12 +75,12 @@ def kind_of(folder: Path, checkpoint: str | None = None) -> str:
         ValueError: one that is not read here, or a damaged file.
     """
     kind = str(read_json(folder / INDEX_FILE, FETCH_AGAIN).get("_class_name"))
-    if kind in (TEXT, IMAGE):
+    if kind in (TEXT, IMAGE, PIXELS, LATENTS):
         return kind
     what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
     raise ValueError(
-        f"generator.checkpoint={checkpoint or folder}: a {kind} is {what}; give a {TEXT} or {IMAGE}, or draw "
-        "with diffusers and bring the pictures in: python -m ssl_aug.import_set"
+        f"generator.checkpoint={checkpoint or folder}: a {kind} is {what}; give a {TEXT}, {IMAGE}, {PIXELS} or "
+        f"{LATENTS}, or draw with diffusers and bring the pictures in: python -m ssl_aug.import_set"
     )
 
 
@@ -98,24 +95,37 @@ def weight_files(folder: Path, part: str) -> tuple[Path, ...]:
     return tuple(folder / name for name in shards_of(listing, part, weights_entry(listing, part)))
 
 
+def place_of(part: str, name: str) -> str:
+    """Where a file of a part lies, from the pipeline's root."""
+    return name if part == ROOT else f"{part}/{name}"
+
+
 def weights_entry(listing: Listing, part: str) -> str:
     """The file of a part's safetensors, or where they are sharded the index that names their files.
 
     Raises:
         FileNotFoundError, ValueError: as `weight_files`.
     """
-    stem = _WEIGHTS[part]
+    stem = place_of(part, _WEIGHTS.get(part, _NETWORK_WEIGHTS))
     for ending in _ENDINGS:
-        if f"{part}/{stem}{ending}" in listing.names:
-            return f"{part}/{stem}{ending}"
-    pickles = [name for name in sorted(listing.names) if name.startswith(f"{part}/") and name.endswith(_PICKLES)]
+        if f"{stem}{ending}" in listing.names:
+            return f"{stem}{ending}"
+    beside = (name for name in sorted(listing.names) if Path(name).parent == Path(part))
+    pickles = [Path(name).name for name in beside if name.endswith(_PICKLES)]
     if pickles:
         raise ValueError(
-            f"generator.checkpoint={listing.checkpoint}: {part} holds its weights as a pickle "
-            f"({Path(pickles[0]).name}), which can run code and is not opened: fetch {part}/{stem}.safetensors, or "
-            "save the pipeline with safe_serialization=True"
+            f"generator.checkpoint={listing.checkpoint}: {'it' if part == ROOT else part} holds its weights as a "
+            f"pickle ({pickles[0]}), which can run code and is not opened: fetch {stem}.safetensors, or save the "
+            "pipeline with safe_serialization=True"
         )
-    raise FileNotFoundError(not_whole(listing.checkpoint, [f"{part}/{stem}.safetensors"], listing.way_out))
+    raise FileNotFoundError(not_whole(listing.checkpoint, [f"{stem}.safetensors"], listing.way_out))
+
+
+def is_flat(listing: Listing) -> bool:
+    """Whether UNet and scheduler lie in the pipeline's folder itself, as in google/ddpm-celebahq-256."""
+    theirs = ("config.json", *(f"{_NETWORK_WEIGHTS}{end}" for end in (*_ENDINGS, *_PICKLES)), Path(SCHEDULER).name)
+    has_unet = any(name.startswith(f"{UNET}/") for name in listing.names)
+    return not has_unet and any(name in listing.names for name in theirs)
 
 
 def shards_of(listing: Listing, part: str, entry: str) -> list[str]:
@@ -130,7 +140,7 @@ def shards_of(listing: Listing, part: str, entry: str) -> list[str]:
     shards = listing.read(entry).get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise ValueError(f"{listing.checkpoint}/{entry} is damaged (no weight_map): fetch it again")
-    names = sorted({f"{part}/{shard}" for shard in shards.values()})
+    names = sorted({place_of(part, shard) for shard in shards.values()})
     missing = [name for name in names if name not in listing.names]
     if missing:
         raise FileNotFoundError(not_whole(listing.checkpoint, missing, listing.way_out))
@@ -158,5 +168,7 @@ def read_schedule(path: Path) -> dict[str, Any]:
     prediction = config.get("prediction_type", "epsilon")
     if prediction not in _PREDICTIONS:
         raise ValueError(f"{path}: prediction_type={prediction!r}, known are {', '.join(_PREDICTIONS)}")
+    if config["beta_schedule"] not in _BETAS:
+        raise ValueError(f"{path}: beta_schedule={config['beta_schedule']!r}, known are {', '.join(_BETAS)}")
     schedule = {name: config[name] for name in _SCHEDULE}
     return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}

@@ -124,7 +124,7 @@ def checkpoint_and_hub_id(generator: GeneratorSettings) -> tuple[Path, str | Non
     if generator.checkpoint is None:
         raise ValueError(
             f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), a "
-            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline (Stable Diffusion 1.x or 2.x): "
-            "its folder, or its name on the hub"
+            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline (Stable Diffusion 1.x or 2.x, "
+            "or without a condition): its folder, or its name on the hub"
         )
     return locate(generator.checkpoint)

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    PNDMScheduler,
+    UNet2DConditionModel,
+    UNet2DModel,
+    VQModel,
+)
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -17,6 +25,7 @@ from generators import diffusers_pipeline
 from generators.conditioning import ClipEncoder
 
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+PIXELS, LATENTS = "DDPMPipeline", "LDMPipeline"
 WIDTH = 16  # of a token, as conftest's TINY_CLIP gives
 VISION: dict[str, Any] = {
     "architectures": ["CLIPVisionModelWithProjection"],
@@ -112,6 +121,41 @@ def write_clip_weights(path: Path) -> Path:
     places = text_weights("")["embeddings.position_embedding.weight"]
     save_file({**weights, "positional_embedding": places}, path)
     return path
+
+
+def write_unconditional(
+    folder: Path, kind: str = PIXELS, is_flat: bool = False, vqvae: type[VQModel | AutoencoderKL] = VQModel, **unet: Any
+) -> Path:
+    """An unconditional pipeline of 16x16 images, always the same; `unet` has settings that differ.
+
+    Args:
+        is_flat: the network and its scheduler lie in the pipeline's folder itself, as in the first ones.
+    """
+    torch.manual_seed(6)
+    settings = {
+        "sample_size": 16 if kind == PIXELS else 8,
+        "block_out_channels": (32, 64),
+        "layers_per_block": 1,
+        "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+        "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+        **unet,
+    }
+    parts = {"unet": ["diffusers", "UNet2DModel"]}
+    UNet2DModel(**settings).save_pretrained(folder if is_flat else folder / "unet")
+    if kind == PIXELS:
+        scheduler: Any = DDPMScheduler()
+    else:
+        scheduler = DDIMScheduler(beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False)
+        parts["vqvae"] = ["diffusers", vqvae.__name__]
+        vqvae(
+            down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+            block_out_channels=(32, 32), latent_channels=settings.get("in_channels", 3), sample_size=16,
+            scaling_factor=0.5,
+        ).save_pretrained(folder / "vqvae")  # fmt: skip
+    scheduler.save_pretrained(folder if is_flat else folder / "scheduler")
+    parts["scheduler"] = ["diffusers", type(scheduler).__name__]
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": kind, "_diffusers_version": "0.0.4", **parts}))
+    return folder
 
 
 def vision_weights(prefix: str = "vision_model.") -> dict[str, Tensor]:
