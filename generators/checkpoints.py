@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from generators import compvis, diffusers_pipeline, hub, ldm, unconditional_pipeline
+from generators import compvis, diffusers_pipeline, hub, ldm, model_folder, unconditional_pipeline
 from generators.conditioning import check_clip, clip_file
 from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, kind_of
 from generators.weights import read_shapes
@@ -59,13 +59,13 @@ def describe(path: Path, with_text: bool = False) -> Checkpoint:
         _refuse_text(path, with_text)
         clip = compvis.clip_config(compvis.CLIP_NAME)
         return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), None, False, compvis.load)
-    if (path / ldm.FACTS_FILE).is_file():
+    if (path / model_folder.FACTS_FILE).is_file():
         _refuse_text(path, with_text)
-        facts = ldm.read_facts(path)
-        files = tuple(ldm.files_of(path, facts))
-        clip_name = None if path / ldm.CLIP_FILE in files else facts.clip_name
+        facts = model_folder.read_facts(path)
+        files = tuple(model_folder.files_of(path, facts))
+        clip_name = None if path / model_folder.CLIP_FILE in files else facts.clip_name
         norm, is_ours = facts.clip_image_norm, facts.source_sha256 is None
-        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, ldm.load)
+        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, model_folder.load)
     if (path / INDEX_FILE).is_file():
         if kind_of(path) in (PIXELS, LATENTS):
             _refuse_text(path, with_text)
@@ -99,11 +99,11 @@ def _refuse_text(path: Path, with_text: bool) -> None:
 
 def _what_is_missing(path: Path) -> str:
     wanted = (
-        f"give the folder of a model ({', '.join(ldm.NEEDED_FILES)}), of a diffusers pipeline ({INDEX_FILE}), or the "
-        "published checkpoint's file (model.ckpt of cin256-v2)"
+        f"give the folder of a model ({', '.join(model_folder.NEEDED_FILES)}), of a diffusers pipeline ({INDEX_FILE}), "
+        "or the published checkpoint's file (model.ckpt of cin256-v2)"
     )
     if path.is_dir():
-        return f"a folder without {ldm.FACTS_FILE} or {INDEX_FILE}; {wanted}"
+        return f"a folder without {model_folder.FACTS_FILE} or {INDEX_FILE}; {wanted}"
     if hub.is_hub_id(str(path)):
         return hub.how_to_get(str(path))
     return f"there is no such file or folder; {wanted}"

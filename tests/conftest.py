@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image
 
-from generators import ldm
+from generators import ldm, model_folder
 from generators.conditioning import ClipEncoder
 from ssl_aug import runtime
 from ssl_aug.export.content import Content
@@ -153,7 +153,7 @@ def tiny_model() -> ldm.LatentDiffusion:
 def tiny_checkpoint(tiny_model: ldm.LatentDiffusion, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model's folder."""
     folder = tmp_path_factory.mktemp("tiny") / "model"
-    ldm.save(tiny_model, folder)
+    model_folder.save(tiny_model, folder)
     return folder
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generators import compvis, ldm
+from generators import compvis, model_folder
 from generators.files import written_whole
 from generators.hub import is_hub_id
 from ssl_aug.command_line import refuse_existing
@@ -32,6 +32,6 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
     with written_whole(out) as part:
         model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
         model.facts.source_sha256 = file_hash(checkpoint)
-        ldm.save(model, part, with_clip=clip is not None)
+        model_folder.save(model, part, with_clip=clip is not None)
     count = sum(parameter.numel() for parameter in model.unet.parameters()) / 1e6
     print(f"{out}: UNet of {count:.2f} M parameters, autoencoder, null token{', CLIP' if clip else ''}")

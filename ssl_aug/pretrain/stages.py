@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators import ldm
+from generators import model_folder
 from generators.conditioning import ClipEncoder
 from generators.weights import load_weights
 from ssl_aug.files import file_hash, written_atomically
@@ -131,7 +131,7 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
     losses = pretrain_unet(
         model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, folder, settings.compile
     )
-    ldm.save(model.cpu(), out, torch.float16)
+    model_folder.save(model.cpu(), out, torch.float16)
     record.forget(out, "decoder")  # it was of the model before
     return {"loss": _tail(losses)}
 
@@ -141,7 +141,7 @@ def _run_decoder(
 ) -> dict[str, Any]:
     if "unet" not in record.done(out):
         raise ValueError(f"stages={settings.stages}: the decoder is trained after the unet, and {out} holds none")
-    model = ldm.load(out)
+    model = model_folder.load(out)
     folder = work / f"decoder-{file_hash(out / 'unet.safetensors')[:8]}"  # of this very model's checkpoints
     losses = sharpen_decoder(
         model, bank.images[:-HELD_OUT],

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from generators import ldm
+from generators import model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.settings import GeneratorSettings, SamplingSettings
@@ -287,7 +287,7 @@ def test_what_only_costs_memory_or_time_does_not_move_the_result(
     words: list[str], tmp_path: Path, tiny_checkpoint: Path, change: str, precision: str, approach: str
 ) -> None:
     words = [*words, "tune.base_learning_rate=1e-3", f"tune.approach={approach}"]
-    weights = [ldm.load(tiny_checkpoint).unet.state_dict()]
+    weights = [model_folder.load(tiny_checkpoint).unet.state_dict()]
     for root, more in (("plain", []), ("changed", [change])):
         tune_module.main([*words, f"tune.root={root}", *more])
         tuned = read_adapter(next((tmp_path / root).glob("*/adapter_*.safetensors")))

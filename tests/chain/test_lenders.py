@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from generators import ldm
+from generators import model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from ssl_aug import generate as generate_module
 from ssl_aug.command_line import compose
@@ -58,7 +58,7 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
     settings = compose("generate", [*words, *more], Settings)
     dataset, split = load_split(settings.data)
     generate(settings)
-    clip, size = ldm.load(tiny_checkpoint).clip, settings.generator.image_size or 16
+    clip, size = model_folder.load(tiny_checkpoint).clip, settings.generator.image_size or 16
 
     def embedded(paths: list[Path]) -> torch.Tensor:
         return clip.embed_images(read_batch(paths, size))[:, 0]

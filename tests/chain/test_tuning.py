@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from generators import build, ldm
+from generators import build, model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from ssl_aug import generate as generate_module
@@ -201,7 +201,7 @@ def test_small_adapters_report_what_is_saved(words: list[str], tmp_path: Path) -
 def test_small_adapters_of_another_model_are_refused(words: list[str], tmp_path: Path, tiny_checkpoint: Path) -> None:
     small = [*words, "tune.approach=anl_lora", "tune.root=out"]
     tune_module.main(small)
-    other = ldm.load(tiny_checkpoint)
+    other = model_folder.load(tiny_checkpoint)
     other.unet = pretrain_diffusion.make_unet()
     settings = compose("tune", small, Settings)
     path = next((tmp_path / "out").glob("*/adapter_*.safetensors"))

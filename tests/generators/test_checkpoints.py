@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 
 import generators
-from generators import checkpoints, compvis, ldm
+from generators import checkpoints, compvis, ldm, model_folder
 from generators.checkpoints import open_checkpoint, schedule_of, weights_hash
 from generators.conditioning import ClipEncoder
 from ssl_aug.settings import EMBEDDED
@@ -25,7 +25,7 @@ def folder(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> Path:
     model = copy.deepcopy(tiny_model)
     model.facts.clip_name = "tiny"
     model.null_token.fill_(1)
-    ldm.save(model, tmp_path / "model", with_clip=False)
+    model_folder.save(model, tmp_path / "model", with_clip=False)
     return tmp_path / "model"
 
 

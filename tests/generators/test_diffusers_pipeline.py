@@ -22,7 +22,8 @@ from generators import anl, conditioning, diffusers_pipeline, pipeline_networks
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.checkpoints import describe, open_checkpoint, schedule_of, weights_hash
 from generators.conditioning import ClipEncoder
-from generators.ldm import LatentDiffusion, save
+from generators.ldm import LatentDiffusion
+from generators.model_folder import save
 from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
 from tests.generators.pipelines import (

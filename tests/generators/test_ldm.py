@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generators import anl, ldm
+from generators import anl, ldm, model_folder
 from generators.conditioning import ClipEncoder
 from tests.conftest import TINY_CLIP
 
 
 def test_saving_and_loading_gives_the_same_outputs(tiny_model: ldm.LatentDiffusion, tiny_checkpoint: Path) -> None:
-    loaded = ldm.load(tiny_checkpoint)
+    loaded = model_folder.load(tiny_checkpoint)
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     latents, token = tiny_model.encode(images), tiny_model.clip.embed_images(images)
     assert torch.equal(loaded.encode(images), latents)
@@ -26,13 +26,13 @@ def test_saving_and_loading_gives_the_same_outputs(tiny_model: ldm.LatentDiffusi
 
 
 def test_half_precision_storage_loads_as_float32(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
-    ldm.save(tiny_model, tmp_path, torch.float16)
-    assert {parameter.dtype for parameter in ldm.load(tmp_path).parameters()} == {torch.float32}
+    model_folder.save(tiny_model, tmp_path, torch.float16)
+    assert {parameter.dtype for parameter in model_folder.load(tmp_path).parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize("change", ["missing", "unknown", "of another shape"])
 def test_weights_that_do_not_fit_are_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path, change: str) -> None:
-    ldm.save(tiny_model, tmp_path)
+    model_folder.save(tiny_model, tmp_path)
     weights = load_file(tmp_path / "unet.safetensors")
     if change == "missing":
         del weights["conv_in.bias"]
@@ -42,37 +42,37 @@ def test_weights_that_do_not_fit_are_named(tiny_model: ldm.LatentDiffusion, tmp_
         weights["conv_in.bias"] = torch.ones(3)
     save_file(weights, tmp_path / "unet.safetensors")
     with pytest.raises(ValueError, match=rf"1 {change} \(conv_in"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
 
 
 def test_a_file_that_is_not_there_is_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
-    ldm.save(tiny_model, tmp_path, with_clip=False)
+    model_folder.save(tiny_model, tmp_path, with_clip=False)
     (tmp_path / "unet.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"unet\.json, clip\.safetensors missing; a model's folder holds"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
 
 
 def test_a_damaged_or_newer_folder_is_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
-    ldm.save(tiny_model, tmp_path)
+    model_folder.save(tiny_model, tmp_path)
     (tmp_path / "clip.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"clip\.safetensors is damaged"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
     (tmp_path / "model.json").write_text('{"format": 2, "new": true}')
     with pytest.raises(ValueError, match="format 2, this version reads 1"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
 
 
 @pytest.mark.parametrize("content", ["torn", "[1]", '{"format": 1}', '{"format": 1, "new": true}'])
 def test_damaged_facts_are_named(tiny_model: ldm.LatentDiffusion, tmp_path: Path, content: str) -> None:
-    ldm.save(tiny_model, tmp_path)
+    model_folder.save(tiny_model, tmp_path)
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(ValueError, match=r"model\.json is damaged"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
 
 
 def test_clip_weights_beside_a_models_own_are_refused(tiny_checkpoint: Path) -> None:
     with pytest.raises(ValueError, match=r"clip_checkpoint has no effect: .* holds its own clip\.safetensors"):
-        ldm.load(tiny_checkpoint, "openai")
+        model_folder.load(tiny_checkpoint, "openai")
 
 
 def test_parts_of_different_models_are_refused(tiny_model: ldm.LatentDiffusion) -> None:
@@ -142,8 +142,8 @@ def test_patch_tokens_of_a_convolutional_tower_are_refused() -> None:
 def test_a_null_token_is_kept(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
     model = copy.deepcopy(tiny_model)
     model.null_token.copy_(torch.arange(16.0)[None])
-    ldm.save(model, tmp_path)
-    assert torch.equal(ldm.load(tmp_path).null_tokens(2, 1)[1, 0], torch.arange(16.0))
+    model_folder.save(model, tmp_path)
+    assert torch.equal(model_folder.load(tmp_path).null_tokens(2, 1)[1, 0], torch.arange(16.0))
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -178,7 +178,7 @@ def test_a_shift_of_the_latents_is_kept_and_none_leaves_the_models_id(
     shifted = copy.deepcopy(tiny_model)
     shifted.facts.latent_shift = 0.25
     for name, model in (("plain", tiny_model), ("shifted", shifted)):
-        ldm.save(model, tmp_path / name)
-    assert ldm.read_facts(tmp_path / "shifted").latent_shift == 0.25
-    assert ldm.read_facts(tmp_path / "plain").latent_shift == 0
+        model_folder.save(model, tmp_path / name)
+    assert model_folder.read_facts(tmp_path / "shifted").latent_shift == 0.25
+    assert model_folder.read_facts(tmp_path / "plain").latent_shift == 0
     assert "latent_shift" not in (tmp_path / "plain" / "model.json").read_text()

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DModel, VQModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generators import anl, conditioning, ldm, pipeline_networks, unconditional_pipeline
+from generators import anl, conditioning, ldm, model_folder, pipeline_networks, unconditional_pipeline
 from generators.anl_ddpm import ConditionalUNet
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_latent_diffusion
@@ -281,7 +281,7 @@ def test_residual_blocks_that_scale_get_anl_too(tmp_path: Path, clip: Path) -> N
 
 def test_our_own_folder_does_not_hold_such_a_model(pixels: Path, clip: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="kept as its pipeline's folder and an adapter"):
-        ldm.save(open_checkpoint(pixels, str(clip)), tmp_path / "saved")
+        model_folder.save(open_checkpoint(pixels, str(clip)), tmp_path / "saved")
     assert not (tmp_path / "saved").exists()
 
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from generators import ldm
+from generators import ldm, model_folder
 from generators.weights import check_fit, fill, load_weights, read_shapes, read_weights
 
 
@@ -119,14 +119,14 @@ def test_a_module_keeps_its_own_precision_and_all_its_weights_where_one_does_not
 
 
 def test_a_null_token_of_another_width_is_refused(tiny_model: ldm.LatentDiffusion, tmp_path: Path) -> None:
-    ldm.save(tiny_model, tmp_path)
+    model_folder.save(tiny_model, tmp_path)
     for width in (1, 8):  # one value would be spread over all of them without a word
         save_file({"null_token": torch.ones(1, width)}, tmp_path / "null_token.safetensors")
         with pytest.raises(ValueError, match=rf"null_token \[1, {width}\] for \[1, 16\]"):
-            ldm.load(tmp_path)
+            model_folder.load(tmp_path)
     (tmp_path / "null_token.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match=r"null_token\.safetensors is damaged"):
-        ldm.load(tmp_path)
+        model_folder.load(tmp_path)
 
 
 def test_weights_of_a_file_fill_a_module(tmp_path: Path) -> None:

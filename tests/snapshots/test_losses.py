@@ -90,7 +90,7 @@ def main() -> None:
     import os
     import tempfile
 
-    from generators import ldm
+    from generators import model_folder
     from tests.conftest import build_tiny_model
 
     found = {f"{method} {protocol}": losses_of_method(method, protocol) for method in METHODS for protocol in PROTOCOLS}
@@ -98,7 +98,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["SSL_AUG_CACHE"] = f"{folder}/cache"
             os.chdir(folder)
-            ldm.save(build_tiny_model(), Path("model"))
+            model_folder.save(build_tiny_model(), Path("model"))
             found[f"tuning {approach}"] = losses_of_tuning(approach, Path("model"), Path(folder))
     lines = [f"  {json.dumps(name)}: {json.dumps(values)}" for name, values in found.items()]
     LOSSES.write_text("{\n" + ",\n".join(lines) + "\n}\n")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from generators import ldm
+from generators import model_folder
 from generators.borrowing import class_means
 from generators.conditioning import ClipEncoder
 from ssl_aug.data.build import load_dataset, load_split
@@ -30,7 +30,7 @@ def tokens(clip: ClipEncoder, paths: Sequence[Path]) -> Tensor:
 @torch.no_grad()
 def main() -> None:
     """Prints two lines for each number of labeled classes: means of labeled images, and of unlabeled ones as well."""
-    clip, dataset = ldm.load(EMBEDDED).clip, load_dataset(DataSettings())
+    clip, dataset = model_folder.load(EMBEDDED).clip, load_dataset(DataSettings())
     train, test = tokens(clip, dataset.train.paths), tokens(clip, dataset.test.paths)
     labels, test_labels = torch.tensor(dataset.train.labels), torch.tensor(dataset.test.labels)
     of_all, _ = class_means(train, labels, COUNT, train[:0])

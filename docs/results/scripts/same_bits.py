@@ -44,7 +44,7 @@ def make(folder: Path) -> None:
     """Five tunings, seven sets of a tiny model with random weights, one of the embedded model, twenty trainings."""
     sys.path.insert(0, str(Path.cwd()))  # the tests build the tiny model
     from benchmarks.run import main as train
-    from generators import ldm
+    from generators import model_folder
     from ssl_aug.generate import main as generate
     from ssl_aug.tune import main as tune
     from tests.conftest import build_tiny_model, write_image_folder
@@ -53,7 +53,7 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True)
     os.environ["SSL_AUG_CACHE"] = str(folder / "cache")
     os.chdir(folder)
-    ldm.save(build_tiny_model(), Path("model"))
+    model_folder.save(build_tiny_model(), Path("model"))
     write_image_folder(Path("photos"))
     exact = ["device=cpu", "precision=fp32"]
     tiny = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from generators import ldm
+from generators import model_folder
 from ssl_aug.data.build import load_dataset
 from ssl_aug.evaluation.judge import JudgeSettings, read_images, trained_judge
 from ssl_aug.pretrain.autoencoder import psnr
@@ -20,7 +20,7 @@ from ssl_aug.tuning.encodings import images_to_tensor
 def main() -> None:
     """Prints one line."""
     place, dataset = placement("cpu", "bf16"), load_dataset(DataSettings())
-    model, images = ldm.load(EMBEDDED), images_to_tensor(read_images(dataset.test.paths))
+    model, images = model_folder.load(EMBEDDED), images_to_tensor(read_images(dataset.test.paths))
     with torch.no_grad():
         decoded = torch.cat([model.decode(model.encode(part)) for part in images.split(120)])
     pixels = ((decoded + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from generators import ldm
+from generators import model_folder
 from generators.conditioning import ClipEncoder
 from generators.masks import erase, mask_box
 from ssl_aug.data.build import load_dataset
@@ -37,7 +37,7 @@ def azimuths(split: str) -> np.ndarray:
 @torch.no_grad()
 def main() -> None:
     """Prints one line per mask rate."""
-    clip, dataset = ldm.load(EMBEDDED).clip, load_dataset(DataSettings())
+    clip, dataset = model_folder.load(EMBEDDED).clip, load_dataset(DataSettings())
     known, classes = tokens(clip, dataset.train.paths, 0), np.array(dataset.train.labels)
     for rate in (0, 0.3, 0.5, 0.7):
         nearest = torch.cdist(tokens(clip, dataset.test.paths, rate), known).topk(10, largest=False).indices.numpy()

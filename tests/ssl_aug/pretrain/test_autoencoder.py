@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from generators import ldm
+from generators import model_folder
 from ssl_aug.pretrain.autoencoder import (
     image_features,
     perceptual_distance,
@@ -44,7 +44,7 @@ def test_perceptual_distance_compares_directions_at_each_place() -> None:
 
 
 def test_sharpening_trains_the_decoder_alone(tmp_path: Path) -> None:
-    model, before = ldm.load(EMBEDDED), ldm.load(EMBEDDED).state_dict()
+    model, before = model_folder.load(EMBEDDED), model_folder.load(EMBEDDED).state_dict()
     images = np.random.default_rng(0).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
     losses = sharpen_decoder(model, images, 2, 2, placement("cpu", "fp32"), 0, tmp_path)
     assert len(losses) == 2
@@ -54,7 +54,7 @@ def test_sharpening_trains_the_decoder_alone(tmp_path: Path) -> None:
 
 
 def test_features_are_maps_of_falling_size() -> None:
-    clip = ldm.load(EMBEDDED).clip
+    clip = model_folder.load(EMBEDDED).clip
     with torch.no_grad():
         sizes = [tuple(found.shape[2:]) for found in image_features(clip, torch.zeros(1, 3, 64, 64))]
     assert sizes == [(32, 32), (32, 32), (16, 16), (8, 8), (4, 4)]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from generators import ldm
+from generators import model_folder
 from ssl_aug.files import file_hash, read_json
 from ssl_aug.pretrain import record, settings, stages
 from ssl_aug.pretrain.settings import STAGES, PretrainSettings
@@ -31,7 +31,7 @@ def test_all_stages_leave_a_model_and_what_was_done(
 ) -> None:
     stages.pretrain(PretrainSettings(**small))
     out = tmp_path / "out"
-    model = ldm.load(out)
+    model = model_folder.load(out)
     assert model.latent_shape == (4, 16, 16)
     written = read_json(out / record.NAME)
     assert tuple(written) == STAGES
