@@ -29,6 +29,10 @@ class ANLLatentDiffusion:
     """Draws images with a latent diffusion model whose SpatialTransformers were tuned to the target images."""
 
     def __init__(self, model: LatentDiffusion, settings: SamplingSettings, image_size: int):
+        if not model.takes_images and settings.condition != "class":
+            raise ValueError(
+                f"condition={settings.condition}: this model takes the tokens of texts alone, use condition=class"
+            )
         self.model = model.eval()
         self.settings = settings
         self.image_size = image_size

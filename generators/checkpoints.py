@@ -14,7 +14,8 @@ from typing import Any
 
 from generators import compvis, diffusers_pipeline, hub, ldm, model_folder, unconditional_pipeline
 from generators.conditioning import check_clip, clip_file
-from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, kind_of
+from generators.pipeline_clip import check_clip_of
+from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, WORDS, kind_of
 from generators.weights import read_shapes
 
 
@@ -29,6 +30,7 @@ class Checkpoint:
     schedule: dict[str, Any]  # noise levels of the training and what the network predicts, as diffusers takes them
     image_norm: float | None  # mean norm of image embeddings; None: tuning measures it
     follows_images: bool  # whether its network was trained with CLIP's embeddings of images
+    takes_images: bool  # whether they are as wide as its tokens, so that it can be tuned to follow them
     load: Callable[[Path, str | None], ldm.LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
 
 
@@ -58,16 +60,17 @@ def describe(path: Path, with_text: bool = False) -> Checkpoint:
         _check_single_file(path)
         _refuse_text(path, with_text)
         clip = compvis.clip_config(compvis.CLIP_NAME)
-        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), None, False, compvis.load)
+        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), None, False, True, compvis.load)
     if (path / model_folder.FACTS_FILE).is_file():
         _refuse_text(path, with_text)
         facts = model_folder.read_facts(path)
         files = tuple(model_folder.files_of(path, facts))
         clip_name = None if path / model_folder.CLIP_FILE in files else facts.clip_name
         norm, is_ours = facts.clip_image_norm, facts.source_sha256 is None
-        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, model_folder.load)
+        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, True, model_folder.load)
     if (path / INDEX_FILE).is_file():
-        if kind_of(path) in (PIXELS, LATENTS):
+        kind = kind_of(path)
+        if kind in (PIXELS, LATENTS):
             _refuse_text(path, with_text)
             of_none = unconditional_pipeline.read_pipeline(path)
             files, facts, load = of_none.files, of_none.facts, unconditional_pipeline.load
@@ -76,7 +79,9 @@ def describe(path: Path, with_text: bool = False) -> Checkpoint:
             files, facts = pipeline.files, pipeline.facts
             load = partial(diffusers_pipeline.load, with_text=with_text)
         norm, has_own_clip = facts.clip_image_norm, facts.clip_name is None
-        return Checkpoint(path, files, facts.clip_name, facts.clip, facts.schedule, norm, has_own_clip, load)
+        return Checkpoint(
+            path, files, facts.clip_name, facts.clip, facts.schedule, norm, has_own_clip, kind != WORDS, load
+        )
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
 
 
@@ -143,7 +148,7 @@ def weights_hash(path: Path, clip_checkpoint: str | None = None, with_text: bool
     if checkpoint.clip_name is not None:
         file = clip_file(clip_checkpoint, checkpoint.clip_name)
         check_clip(file, checkpoint.clip_name, checkpoint.clip)
-        diffusers_pipeline.check_clip_of(path, file)
+        check_clip_of(path, file)
         files.append(file)
     elif clip_checkpoint is not None:
         raise ValueError(f"generator.clip_checkpoint has no effect: {path} holds its own CLIP")

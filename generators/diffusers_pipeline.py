@@ -1,4 +1,4 @@
-"""A diffusers pipeline's folder as our model: Stable Diffusion 1.x and 2.x, and its image variations.
+"""A diffusers pipeline's folder as our model: Stable Diffusion 1.x and 2.x, its image variations, LDM text2im.
 
 Everything but the tensors themselves is checked before any weights are read: which pipeline it is, that all parts are
 there, and every tensor's name and shape, which stand in the head of a safetensors file. No pickle is opened.
@@ -6,21 +6,25 @@ there, and every tensor's name and shape, which stand in the head of a safetenso
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from torch.nn.functional import cosine_similarity
+from torch import nn
 
-from generators.conditioning import clip_config, clip_file, load_clip
+from generators.conditioning import clip_file, load_clip
 from generators.files import read_json
-from generators.image_encoder import ImageTower, open_clip_config, open_clip_weights
+from generators.image_encoder import ImageTower, open_clip_weights
 from generators.ldm import LatentDiffusion, ModelFacts
+from generators.ldm_bert import BertTextEncoder, WordPieces, sizes_of
+from generators.pipeline_clip import check_token_width, clip_of
 from generators.pipeline_files import (
     AUTOENCODER,
+    BERT,
     FETCH_AGAIN,
     IMAGE,
     IMAGE_ENCODER,
@@ -29,6 +33,9 @@ from generators.pipeline_files import (
     TEXT_ENCODER,
     TOKENIZER,
     UNET,
+    VOCABULARY,
+    VQVAE,
+    WORDS,
     kind_of,
     not_whole,
     read_schedule,
@@ -42,18 +49,15 @@ from generators.pipeline_networks import (
     fill_network,
     settings_of,
 )
-from generators.text_encoder import PAD_FILES, TextEncoder, TextSettings, open_clip_text_weights, read_text_settings
-from generators.weights import read_one_of
+from generators.text_encoder import PAD_FILES, TextEncoder, open_clip_text_weights, read_text_settings
 
-# open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
-# states that the UNet was trained with are of the same models.
-CLIP_OF_WIDTH = {768: "ViT-L-14-quickgelu", 1024: "ViT-H-14"}
 # Settings with which a UNet wants more than noisy latents, a timestep and tokens, or attends to them otherwise.
 _MORE_CONDITIONS = (
     "class_embed_type", "num_class_embeds", "addition_embed_type", "encoder_hid_dim_type", "encoder_hid_dim",
     "time_cond_proj_dim", "dual_cross_attention", "only_cross_attention",
 )  # fmt: skip
-_SAME_CLIP = 0.9  # cosine of place embeddings from which two towers are of one training
+# Where a pipeline keeps a part that others keep elsewhere.
+_PLACES = {WORDS: {AUTOENCODER: VQVAE, TEXT_ENCODER: BERT}}
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,8 @@ class Pipeline:
     facts: ModelFacts
     unet: dict[str, Any]  # settings of the networks, as diffusers takes them
     autoencoder: dict[str, Any]
-    text: TextSettings | None  # of its text encoder, where that is wanted
+    make_text: Callable[[], nn.Module] | None  # its text encoder without weights, where that is wanted
+    places: dict[str, Path]  # of each part
     weights: dict[str, tuple[Path, ...]]  # of each part; several files where they are sharded
     files: tuple[Path, ...]  # all that the model is made of, without a CLIP whose weights come from elsewhere
 
@@ -86,41 +91,45 @@ def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
     kind = kind_of(folder)
     if with_text and kind == IMAGE:
         raise ValueError(f"{folder}: a {IMAGE} has no text encoder for class names; use condition=image")
-    parts = [UNET, AUTOENCODER, *([IMAGE_ENCODER] if kind == IMAGE else []), *([TEXT_ENCODER] if with_text else [])]
-    configs = [*(f"{part}/config.json" for part in parts), SCHEDULER]
+    has_text = with_text or kind == WORDS
+    parts = [UNET, AUTOENCODER, *([IMAGE_ENCODER] if kind == IMAGE else []), *([TEXT_ENCODER] if has_text else [])]
+    names = {part: _PLACES.get(kind, {}).get(part, part) for part in parts}
+    configs = [*(f"{name}/config.json" for name in names.values()), SCHEDULER]
+    if kind == WORDS:
+        configs.append(f"{TOKENIZER}/{VOCABULARY}")
     missing = [name for name in configs if not (folder / name).is_file()]
     if missing:
         raise FileNotFoundError(not_whole(folder, missing))
-    weights = {part: weight_files(folder, part) for part in parts}
-    settings = {part: read_json(folder / part / "config.json", FETCH_AGAIN) for part in parts}
-    unet = settings_of(settings[UNET], folder / UNET, UNet2DConditionModel)
-    autoencoder = settings_of(settings[AUTOENCODER], folder / AUTOENCODER, AutoencoderKL)
+    places = {part: folder / name for part, name in names.items()}
+    weights = {part: weight_files(folder, name) for part, name in names.items()}
+    settings = {part: read_json(place / "config.json", FETCH_AGAIN) for part, place in places.items()}
+    unet = settings_of(settings[UNET], places[UNET], UNet2DConditionModel)
+    autoencoder = settings_of(settings[AUTOENCODER], places[AUTOENCODER], AutoencoderKL)
     with torch.device("meta"):
-        networks = _networks(folder, unet, autoencoder)
+        networks = _networks(places, unet, autoencoder)
     _check_unet(networks[UNET].config, networks[AUTOENCODER].config, folder)
-    facts = _facts(folder, networks, settings.get(IMAGE_ENCODER))
+    facts = _facts(folder, kind, networks, settings.get(IMAGE_ENCODER))
     if IMAGE_ENCODER in parts:
         with torch.device("meta"):
             networks[IMAGE_ENCODER] = ImageTower(facts.clip)
-    text = None
-    if with_text:
-        text = read_text_settings(folder / TEXT_ENCODER, folder / TOKENIZER, FETCH_AGAIN)
-        _check_token_width(folder / TEXT_ENCODER / "config.json", text.width, unet)
+    make_text = None
+    if has_text:
+        make_text = _text_encoder(folder, kind, places[TEXT_ENCODER], settings[UNET]["cross_attention_dim"])
         with torch.device("meta"):
-            networks[TEXT_ENCODER] = TextEncoder(text)
+            networks[TEXT_ENCODER] = make_text()
     for part, network in networks.items():
-        check_weights(folder / part, network, weights[part], _RENAMED[part])
+        check_weights(places[part], network, weights[part], _renaming(kind, part))
     files = [folder / INDEX_FILE, *(folder / name for name in configs), *(f for each in weights.values() for f in each)]
-    if with_text:
+    if has_text and kind != WORDS:
         tokenizer = (folder / TOKENIZER / name for name in PAD_FILES)
         files += [path for path in tokenizer if path.is_file()]
-    return Pipeline(folder, facts, unet, autoencoder, text, weights, tuple(files))
+    return Pipeline(folder, facts, unet, autoencoder, make_text, places, weights, tuple(files))
 
 
-def _networks(folder: Path, unet: dict[str, Any], autoencoder: dict[str, Any]) -> dict[str, Any]:
+def _networks(places: Mapping[str, Path], unet: dict[str, Any], autoencoder: dict[str, Any]) -> dict[str, Any]:
     return {
-        UNET: build_network(UNet2DConditionModel, unet, folder / UNET),
-        AUTOENCODER: build_network(AutoencoderKL, autoencoder, folder / AUTOENCODER),
+        UNET: build_network(UNet2DConditionModel, unet, places[UNET]),
+        AUTOENCODER: build_network(AutoencoderKL, autoencoder, places[AUTOENCODER]),
     }
 
 
@@ -143,33 +152,24 @@ def _check_unet(unet: Mapping[str, Any], autoencoder: Mapping[str, Any], folder:
             raise ValueError(f"{path}: {name}={unet[name]}, one number is wanted")
 
 
-def _check_token_width(path: Path, width: int, unet: Mapping[str, Any]) -> None:
-    if width != unet["cross_attention_dim"]:
-        raise ValueError(
-            f"{path}: embeddings of {width} values, the UNet takes tokens of {unet['cross_attention_dim']}: the two "
-            "parts are not of one pipeline"
-        )
+def _text_encoder(folder: Path, kind: str, place: Path, width: int) -> Callable[[], nn.Module]:
+    path = place / "config.json"
+    if kind == WORDS:
+        sizes = sizes_of(read_json(path, FETCH_AGAIN), path)
+        check_token_width(path, sizes.d_model, width)
+        return partial(BertTextEncoder, sizes, WordPieces(folder / TOKENIZER / VOCABULARY))
+    text = read_text_settings(place, folder / TOKENIZER, FETCH_AGAIN)
+    check_token_width(path, text.width, width)
+    return partial(TextEncoder, text)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # facts
 
 
-def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, Any] | None) -> ModelFacts:
+def _facts(folder: Path, kind: str, networks: Mapping[str, Any], image_encoder: dict[str, Any] | None) -> ModelFacts:
     unet, autoencoder = networks[UNET].config, networks[AUTOENCODER].config
-    width = int(unet["cross_attention_dim"])
-    if image_encoder is not None:
-        path = folder / IMAGE_ENCODER / "config.json"
-        clip, clip_name = open_clip_config(image_encoder, path), None
-        _check_token_width(path, clip["embed_dim"], unet)
-    elif width in CLIP_OF_WIDTH:
-        clip_name = CLIP_OF_WIDTH[width]
-        clip = clip_config(clip_name)
-    else:
-        known = ", ".join(f"{size} ({name})" for size, name in CLIP_OF_WIDTH.items())
-        raise ValueError(
-            f"{folder / UNET / 'config.json'}: tokens of {width} values, and no CLIP is known that gives them: {known}"
-        )
+    clip, clip_name = clip_of(folder, kind, int(unet["cross_attention_dim"]), image_encoder)
     return ModelFacts(
         image_size=unet["sample_size"] * 2 ** (len(autoencoder["block_out_channels"]) - 1),
         clip=clip,
@@ -179,30 +179,6 @@ def _facts(folder: Path, networks: Mapping[str, Any], image_encoder: dict[str, A
         schedule=read_schedule(folder / SCHEDULER),
         clip_name=clip_name,
     )
-
-
-def check_clip_of(folder: Path, clip: Path) -> None:
-    """Compares a CLIP with the text encoder of a pipeline, where it has one: tokens as wide come from others too.
-
-    Place embeddings are looked at, which fine-tuning hardly moves and another training shares nothing of.
-
-    Raises:
-        ValueError: the two are of different trainings.
-    """
-    if clip.suffix != ".safetensors" or not any((folder / TEXT_ENCODER).glob("*.safetensors")):
-        return
-    names = [f"{prefix}embeddings.position_embedding.weight" for prefix in ("text_model.", "")]
-    found = (read_one_of(file, names) for file in weight_files(folder, TEXT_ENCODER))
-    own = next((tensor for tensor in found if tensor is not None), None)
-    given = read_one_of(clip, ["positional_embedding", "text.positional_embedding"])
-    if own is None or given is None:
-        return
-    is_same = own.shape == given.shape and float(cosine_similarity(own.flatten(), given.flatten(), dim=0)) > _SAME_CLIP
-    if not is_same:
-        raise ValueError(
-            f"generator.clip_checkpoint={clip} is another training of CLIP than {folder / TEXT_ENCODER} is of: give "
-            "the one that the pipeline was trained with"
-        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -226,18 +202,22 @@ def load(folder: Path, clip_checkpoint: str | None = None, with_text: bool = Fal
     elif clip_checkpoint is not None:
         raise ValueError(f"generator.clip_checkpoint has no effect: {folder} holds its own CLIP")
     with torch.device("meta"):
-        networks = _networks(folder, pipeline.unet, pipeline.autoencoder)
-        if pipeline.text is not None:
-            networks[TEXT_ENCODER] = TextEncoder(pipeline.text)
+        networks = _networks(pipeline.places, pipeline.unet, pipeline.autoencoder)
+        if pipeline.make_text is not None:
+            networks[TEXT_ENCODER] = pipeline.make_text()
     for part, network in networks.items():
-        fill_network(network, pipeline.weights[part], _RENAMED[part])
+        fill_network(network, pipeline.weights[part], _renaming(kind_of(folder), part))
     model = LatentDiffusion(facts, networks[UNET], networks[AUTOENCODER], networks.get(TEXT_ENCODER))
     if facts.clip_name is None:
-        fill_network(model.clip.model, pipeline.weights[IMAGE_ENCODER], _RENAMED[IMAGE_ENCODER])
+        fill_network(model.clip.model, pipeline.weights[IMAGE_ENCODER], open_clip_weights)
         model.clip.requires_grad_(False)
     else:
         load_clip(model.clip.model, clip_checkpoint, facts.clip_name)
     return model.eval()
+
+
+def _renaming(kind: str, part: str) -> Renaming:
+    return dict if (kind, part) == (WORDS, TEXT_ENCODER) else _RENAMED[part]
 
 
 _RENAMED: dict[str, Renaming] = {

@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import ClipEncoder
 from generators.pixel_space import PixelSpace
-from generators.text_encoder import TextEncoder
 
 FORMAT = 1
 # The last layer of the network, and of an attention block outside of the SpatialTransformers.
@@ -54,14 +53,15 @@ class LatentDiffusion(nn.Module):
         facts: ModelFacts,
         unet: UNet2DConditionModel | ConditionalUNet,
         autoencoder: AutoencoderKL | VQModel | PixelSpace,
-        text: TextEncoder | None = None,
+        text: nn.Module | None = None,
     ):
         super().__init__()
         self.facts = facts
         self.unet = unet
         self.autoencoder = autoencoder.requires_grad_(False).eval()
         self.clip = ClipEncoder(facts.clip, facts.clip_image_norm)
-        if unet.config.cross_attention_dim != self.clip.width:
+        self.takes_images = unet.config.cross_attention_dim == self.clip.width  # CLIP's embeddings as tokens
+        if text is None and not self.takes_images:
             raise ValueError(
                 f"the UNet takes tokens of {unet.config.cross_attention_dim} values, CLIP gives {self.clip.width}: "
                 "the two parts are not from one model"

@@ -1,7 +1,6 @@
 """The text encoder of CompVis' latent diffusion model (LDMTextToImagePipeline): a transformer and its word pieces.
 
-The same function as diffusers' LDMBertModel, under the same parameter names, without transformers. A building block:
-no pipeline is read with it yet.
+The same function as diffusers' LDMBertModel, under the same parameter names, without transformers.
 """
 
 from __future__ import annotations
@@ -122,6 +121,18 @@ class LDMBert(nn.Module):
         """(b, n) token numbers -> (b, n, d) states, n at most `max_position_embeddings`."""
         found: Tensor = self.model(ids)
         return found
+
+
+class BertTextEncoder(LDMBert):
+    """Prompts to states, as `generators.text_encoder.TextEncoder`."""
+
+    def __init__(self, sizes: BertSizes, tokenizer: WordPieces):
+        super().__init__(sizes)
+        self.tokenizer = tokenizer
+
+    def forward(self, prompt: str) -> Tensor:
+        """The (1, n, d) states of one prompt."""
+        return self.states(self.tokenizer([prompt]).to(self.to_logits.weight.device))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from generators.pipeline_files import (
     AUTOENCODER,
+    BERT,
     IMAGE,
     IMAGE_ENCODER,
     INDEX_FILE,
@@ -22,7 +23,9 @@ from generators.pipeline_files import (
     TEXT_ENCODER,
     TOKENIZER,
     UNET,
+    VOCABULARY,
     VQVAE,
+    WORDS,
     Listing,
     is_flat,
     not_whole,
@@ -55,6 +58,12 @@ def _image_pipeline(listing: Listing) -> tuple[str, ...]:
     return _latent_diffusion(listing, (UNET, AUTOENCODER, IMAGE_ENCODER))
 
 
+def _words_pipeline(listing: Listing) -> tuple[str, ...]:
+    vocabulary = f"{TOKENIZER}/{VOCABULARY}"
+    _refuse_missing(listing, vocabulary)
+    return (*_latent_diffusion(listing, (UNET, VQVAE, BERT)), vocabulary)
+
+
 def _pixel_pipeline(listing: Listing) -> tuple[str, ...]:
     if not is_flat(listing):
         return _latent_diffusion(listing, (UNET,))
@@ -71,6 +80,7 @@ def _latent_pipeline(listing: Listing) -> tuple[str, ...]:
 _FILES_OF: dict[str, Callable[[Listing], tuple[str, ...]]] = {
     TEXT: _text_pipeline,
     IMAGE: _image_pipeline,
+    WORDS: _words_pipeline,
     PIXELS: _pixel_pipeline,
     LATENTS: _latent_pipeline,
 }

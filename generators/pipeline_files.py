@@ -12,7 +12,9 @@ from generators.files import read_json
 FETCH_AGAIN = "fetch it again"  # the way out where a file is damaged
 INDEX_FILE = "model_index.json"
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+WORDS = "LDMTextToImagePipeline"  # with a text encoder of its own kind
 PIXELS, LATENTS = "DDPMPipeline", "LDMPipeline"  # without a condition
+KINDS = (TEXT, IMAGE, WORDS, PIXELS, LATENTS)
 # What the first letters of other pipelines' names stand for: their networks are not what ANL tunes.
 OTHERS = {
     "StableDiffusionXL": "Stable Diffusion XL, whose UNet takes two text encoders and sizes",
@@ -25,14 +27,14 @@ OTHERS = {
     "Wuerstchen": "a cascade of its own conditions",
     "UnCLIP": "a cascade of its own conditions",
     "Kandinsky": "a model of its own conditions",
-    "LDMTextToImage": "a model with a text encoder of its own",
 }
 UNET, AUTOENCODER, IMAGE_ENCODER, VQVAE = "unet", "vae", "image_encoder", "vqvae"
-TEXT_ENCODER, TOKENIZER = "text_encoder", "tokenizer"
+TEXT_ENCODER, TOKENIZER, BERT = "text_encoder", "tokenizer", "bert"
 ROOT = "."  # the part that lies in the pipeline's folder itself: folders of a network alone once had no others
 SCHEDULER = "scheduler/scheduler_config.json"
+VOCABULARY = "vocab.txt"  # of BERT's tokenizer
 _NETWORK_WEIGHTS = "diffusion_pytorch_model"
-_WEIGHTS = {IMAGE_ENCODER: "model", TEXT_ENCODER: "model"}  # of all other parts: _NETWORK_WEIGHTS
+_WEIGHTS = {IMAGE_ENCODER: "model", TEXT_ENCODER: "model", BERT: "model"}  # of all other parts: _NETWORK_WEIGHTS
 _SCHEDULE = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 _BETAS = ("linear", "scaled_linear", "squaredcos_cap_v2")  # the schedules of which both our samplers know
 _PREDICTIONS = ("epsilon", "v_prediction")
@@ -75,11 +77,11 @@ def kind_of(folder: Path, checkpoint: str | None = None) -> str:
         ValueError: one that is not read here, or a damaged file.
     """
     kind = str(read_json(folder / INDEX_FILE, FETCH_AGAIN).get("_class_name"))
-    if kind in (TEXT, IMAGE, PIXELS, LATENTS):
+    if kind in KINDS:
         return kind
     what = next((what for name, what in OTHERS.items() if kind.startswith(name)), "not one that is read here")
     raise ValueError(
-        f"generator.checkpoint={checkpoint or folder}: a {kind} is {what}; give a {TEXT}, {IMAGE}, {PIXELS} or "
+        f"generator.checkpoint={checkpoint or folder}: a {kind} is {what}; give a {', '.join(KINDS[:-1])} or "
         f"{LATENTS}, or draw with diffusers and bring the pictures in: python -m ssl_aug.import_set"
     )
 

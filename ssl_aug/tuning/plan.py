@@ -47,6 +47,11 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     described = describe(checkpoint, sampling.names_class)
     check_steps(settings.sampler, settings.steps, described.schedule)
     _check_prompt(settings, described)
+    if not described.takes_images and sampling.condition != "class":
+        raise ValueError(
+            f"condition={sampling.condition}: {checkpoint} takes the tokens of texts alone, use condition=class with "
+            "tune.images=labeled"
+        )
     if settings.tune.steps == 0 and sampling.sees_image and not described.follows_images:
         print(
             f"warning: {checkpoint} was not trained with images as its condition: untuned (tune.steps=0), its drawings "

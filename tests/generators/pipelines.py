@@ -21,7 +21,7 @@ from diffusers import (
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from generators import diffusers_pipeline
+from generators import pipeline_clip
 from generators.conditioning import ClipEncoder
 
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
@@ -109,8 +109,8 @@ def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon",
 
 def write_clip(path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The text pipelines' CLIP in open_clip's names, always the same; the tokens of `WIDTH` are from now on its own."""
-    monkeypatch.setattr(diffusers_pipeline, "CLIP_OF_WIDTH", {WIDTH: "ViT-L-14-quickgelu"})
-    monkeypatch.setattr(diffusers_pipeline, "clip_config", lambda name: CLIP)
+    monkeypatch.setattr(pipeline_clip, "CLIP_OF_WIDTH", {WIDTH: "ViT-L-14-quickgelu"})
+    monkeypatch.setattr(pipeline_clip, "clip_config", lambda name: CLIP)
     return write_clip_weights(path)
 
 

@@ -66,8 +66,8 @@ def test_the_schedule_is_told_without_reading_weights(
         pytest.fail("weights were read")
 
     for module, name in (
-        (ldm, "load_weights"),
-        (ldm, "load_clip"),
+        (model_folder, "load_weights"),
+        (model_folder, "load_clip"),
         (compvis, "read_weights"),
         (checkpoints, "clip_file"),
     ):

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
-from generators import anl, conditioning, diffusers_pipeline, pipeline_networks
+from generators import anl, conditioning, diffusers_pipeline, pipeline_clip, pipeline_networks
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.checkpoints import describe, open_checkpoint, schedule_of, weights_hash
 from generators.conditioning import ClipEncoder
@@ -460,7 +460,7 @@ def test_tokens_that_no_known_clip_gives(tmp_path: Path, no_weights_are_read: No
     ],
 )
 def test_a_clip_that_is_not_there_says_where_it_is_published(name: str, repository: str) -> None:
-    assert name in diffusers_pipeline.CLIP_OF_WIDTH.values()
+    assert name in pipeline_clip.CLIP_OF_WIDTH.values()
     address = f"https://huggingface.co/{repository}/resolve/main/open_clip_model.safetensors"
     with pytest.raises(FileNotFoundError, match=re.escape(f"download {address} and give generator.clip_checkpoint=")):
         conditioning.clip_file(None, name)

@@ -139,8 +139,8 @@ def compare() -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (
-            patch("generators.diffusers_pipeline.CLIP_OF_WIDTH", clip),
-            patch("generators.diffusers_pipeline.clip_config", lambda _: pipelines.CLIP),
+            patch("generators.pipeline_clip.CLIP_OF_WIDTH", clip),
+            patch("generators.pipeline_clip.clip_config", lambda _: pipelines.CLIP),
         ):
             pipelines.write_clip_weights(folder / "open_clip_model.safetensors")
             return [*text_pipelines(folder), *image_variations(folder)]
