@@ -165,11 +165,12 @@ def test_a_model_predicts_with_its_network_or_with_what_wraps_it(
 
 
 def test_an_unconditional_model_is_given_no_tokens(tiny_model: ldm.LatentDiffusion) -> None:
-    anl.make_unconditional(tiny_model.unet)
-    tiny_model.is_unconditional = True
+    model = copy.deepcopy(tiny_model)
+    anl.make_unconditional(model.unet)
+    model.is_unconditional = True
     torch.manual_seed(0)
-    z_t, t = torch.randn(2, *tiny_model.latent_shape), torch.tensor([3, 700])
-    assert torch.equal(tiny_model.predict(z_t, t, torch.randn(2, 1, 16)), tiny_model.predict(z_t, t, None))
+    z_t, t = torch.randn(2, *model.latent_shape), torch.tensor([3, 700])
+    assert torch.equal(model.predict(z_t, t, torch.randn(2, 1, 16)), model.predict(z_t, t, None))
 
 
 def test_a_shift_of_the_latents_is_kept_and_none_leaves_the_models_id(
