@@ -92,7 +92,10 @@ class LatentDiffusion(nn.Module):
             with_text: whether conditions begin with a prompt's states; without a condition the empty prompt's.
         """
         of_image = self.null_token.expand(num_images, num_tokens, -1)
-        return torch.cat([self.prompt_states([""] * num_images), of_image], dim=1) if with_text else of_image
+        if not with_text:
+            return of_image
+        states = self.prompt_states([""] * num_images)
+        return torch.cat([states, of_image], dim=1) if num_tokens else states
 
     @torch.no_grad()
     def prompt_states(self, prompts: Sequence[str]) -> Tensor:

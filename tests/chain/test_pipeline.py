@@ -22,7 +22,7 @@ from ssl_aug.runtime import command
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import loop
 from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_after, stop_drawing_after, write_image_folder
-from tests.generators.pipelines import IMAGE, TEXT, write_clip, write_pipeline
+from tests.generators.pipelines import IMAGE, TEXT, WORDS, write_clip, write_pipeline
 
 WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 # kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
@@ -34,9 +34,10 @@ KINDS = pytest.mark.parametrize(
         (TEXT, "v_prediction", "image"),
         (TEXT, "epsilon", "class"),
         (TEXT, "v_prediction", "image+class"),
+        (WORDS, "epsilon", "class"),
     ],
     indirect=True,
-    ids=["variations", "variations, borrowed", "text, v", "class", "image and class, v"],
+    ids=["variations", "variations, borrowed", "text, v", "class", "image and class, v", "text2im"],
 )
 
 
@@ -48,7 +49,7 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
     write_image_folder(tmp_path / "photos")
     write_pipeline(tmp_path / "pipeline", kind, prediction)
     clip = []
-    if kind == TEXT:
+    if kind in (TEXT, WORDS):
         write_clip(tmp_path / "open_clip_model.safetensors", monkeypatch)
         clip = ["generator.clip_checkpoint=open_clip_model.safetensors"]
     named = ["tune.images=labeled"] if "class" in condition else []
@@ -197,6 +198,14 @@ def test_settings_that_do_not_fit(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert said in refused(generate_module.main, [*words, *more.split(), "--dry-run"], tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("words", [(WORDS, "epsilon", "image")], indirect=True)
+def test_text2im_takes_no_images(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = refused(generate_module.main, words, tmp_path, monkeypatch, capsys)
+    assert "pipeline takes the tokens of texts alone, use condition=class with tune.images=labeled" in line
 
 
 def test_a_pipeline_of_another_kind_is_refused(

@@ -23,8 +23,10 @@ from torch import Tensor
 
 from generators import pipeline_clip
 from generators.conditioning import ClipEncoder
+from generators.ldm_bert import LDMBert, sizes_of
 
 TEXT, IMAGE = "StableDiffusionPipeline", "StableDiffusionImageVariationPipeline"
+WORDS = "LDMTextToImagePipeline"
 PIXELS, LATENTS = "DDPMPipeline", "LDMPipeline"
 WIDTH = 16  # of a token, as conftest's TINY_CLIP gives
 VISION: dict[str, Any] = {
@@ -56,6 +58,11 @@ CLIP: dict[str, Any] = {
     "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8},
     "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": WIDTH, "heads": 2, "layers": 1},
 }
+BERT: dict[str, Any] = {  # LDMBertModel's
+    "vocab_size": 12, "max_position_embeddings": 77, "d_model": WIDTH, "encoder_layers": 2, "encoder_ffn_dim": 24,
+    "encoder_attention_heads": 2, "head_dim": 4, "activation_function": "gelu",
+}  # fmt: skip
+PIECES = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "photo", "of", "tram", "red", "pan", "##da", "car")
 UNET_WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 VAE_WEIGHTS = "vae/diffusion_pytorch_model.safetensors"
 ENCODER_WEIGHTS = "image_encoder/model.safetensors"
@@ -65,6 +72,7 @@ TEXT_WEIGHTS = "text_encoder/model.safetensors"
 def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon", **unet: Any) -> Path:
     """A pipeline of 16x16 images, always the same; `unet` has settings that differ."""
     torch.manual_seed(3)
+    autoencoder = "vqvae" if kind == WORDS else "vae"
     settings = {
         "sample_size": 8,
         "block_out_channels": (32, 64),
@@ -82,12 +90,12 @@ def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon",
         up_block_types=("UpDecoderBlock2D",) * 2,
         block_out_channels=(32, 32),
         sample_size=16,
-    ).save_pretrained(folder / "vae")
+    ).save_pretrained(folder / autoencoder)
     PNDMScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", skip_prk_steps=True, steps_offset=1,
         prediction_type=prediction,
     ).save_pretrained(folder / "scheduler")  # fmt: skip
-    parts = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    parts = {"unet": ["diffusers", "UNet2DConditionModel"], autoencoder: ["diffusers", "AutoencoderKL"]}
     if kind == IMAGE:
         parts["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
         (folder / "image_encoder").mkdir()
@@ -102,6 +110,15 @@ def write_pipeline(folder: Path, kind: str = IMAGE, prediction: str = "epsilon",
         save_file(text_weights(), folder / TEXT_WEIGHTS)
         pad = {"content": "<|endoftext|>"} if prediction == "epsilon" else "!"  # as Stable Diffusion 1.x and 2.x
         (folder / "tokenizer/special_tokens_map.json").write_text(json.dumps({"pad_token": pad}))
+    if kind == WORDS:
+        parts["bert"] = ["latent_diffusion", "LDMBertModel"]
+        parts["tokenizer"] = ["transformers", "BertTokenizer"]
+        for name in ("bert", "tokenizer"):
+            (folder / name).mkdir()
+        (folder / "bert/config.json").write_text(json.dumps(BERT))
+        text = LDMBert(sizes_of(BERT, folder / "bert/config.json"))
+        save_file({name: 2 * one for name, one in text.state_dict().items()}, folder / "bert/model.safetensors")
+        (folder / "tokenizer/vocab.txt").write_text("\n".join(PIECES) + "\n")
     index = {"_class_name": kind, "_diffusers_version": "0.42.1", **parts, "scheduler": ["diffusers", "PNDMScheduler"]}
     (folder / "model_index.json").write_text(json.dumps(index))
     return folder

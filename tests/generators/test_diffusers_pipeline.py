@@ -353,7 +353,6 @@ def test_one_file_in_the_original_format_is_refused(tmp_path: Path, no_weights_a
         ("WuerstchenDecoderPipeline", "a cascade"),
         ("UnCLIPPipeline", "a cascade"),
         ("KandinskyV22Pipeline", "its own conditions"),
-        ("LDMTextToImagePipeline", "a text encoder of its own"),
         ("AudioLDMPipeline", "not one that is read here"),
     ],
 )

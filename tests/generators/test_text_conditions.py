@@ -7,23 +7,29 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
+from generators import pipeline_clip
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.checkpoints import describe, open_checkpoint, weights_hash
+from generators.conditioning import ClipEncoder
 from generators.ldm import LatentDiffusion
+from generators.ldm_bert import LDMBert, WordPieces, sizes_of
 from generators.seeded_noise import seeded_noise
 from generators.settings import GeneratorSettings, SamplingSettings
 from generators.text_encoder import class_prompt_of
 from tests.generators.pipelines import (
+    BERT,
+    CLIP,
     IMAGE,
     TEXT,
     TEXT_CONFIG,
     TEXT_WEIGHTS,
     UNET_WEIGHTS,
+    WORDS,
     rewrite,
     text_weights,
     write_clip,
@@ -231,6 +237,63 @@ def test_what_each_condition_depends_on(folder: Path, clip: str, images: Tensor)
         assert torch.equal(drawn[2], again[2])  # the name alone does not see the image
     from_image = build(folder, clip, condition="class", strength=0.3)  # but as a start it does (SDEdit)
     assert not torch.equal(from_image(images[:1], ("tram",), (5,)), from_image(-images[:1], ("tram",), (5,)))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# a text encoder of another kind
+
+
+@pytest.fixture
+def words_folder(tmp_path: Path, clip: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """LDM text2im, whose tokens are no CLIP's: the CLIP that scores is as wide as any."""
+    narrow = {**CLIP, "embed_dim": 8}
+    monkeypatch.setattr(pipeline_clip, "clip_config", lambda name: narrow)
+    save_file(ClipEncoder(narrow, None).model.state_dict(), tmp_path / "narrow.safetensors")
+    folder = write_pipeline(tmp_path / "words", WORDS)
+    return folder
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@torch.no_grad()
+def test_text2im_draws_on_its_own_states(words_folder: Path, tmp_path: Path, images: Tensor, guidance: float) -> None:
+    model = open_checkpoint(words_folder, str(tmp_path / "narrow.safetensors"))
+    settings = SamplingSettings(
+        condition="class", class_prompt="a photo of a {class}", mask_rate=0, steps=20, guidance=guidance
+    )
+    drawn = ANLLatentDiffusion(model, settings, 16)(images, CLASSES, SEEDS)
+    bert = LDMBert(sizes_of(BERT, words_folder))
+    bert.load_state_dict(load_file(words_folder / "bert/model.safetensors"))
+    pieces = WordPieces(words_folder / "tokenizer/vocab.txt")
+    prompts = [f"a photo of a {name.replace('_', ' ')}" for name in CLASSES]
+    tokens, null = (torch.cat([bert.states(pieces([one])) for one in texts]) for texts in (prompts, [""] * 3))
+    (words_folder / "vqvae").rename(words_folder / "vae")
+    wanted = slow_draw(words_folder, seeded_noise(SEEDS, (4, 8, 8)), tokens, 20, guidance, null)
+    assert (drawn - wanted).abs().max() < 1e-5
+    other = ANLLatentDiffusion(model, settings, 16)(images, CLASSES[::-1][1:] + CLASSES[1:2], SEEDS)
+    assert (drawn - other).abs().max() > 1e-4  # the names show
+    with pytest.raises(ValueError, match="condition=image: this model takes the tokens of texts alone"):
+        ANLLatentDiffusion(model, SamplingSettings(), 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("bert/config.json", "bert/config.json missing"),
+        ("bert/model.safetensors", "bert/model.safetensors missing"),
+        ("tokenizer/vocab.txt", "tokenizer/vocab.txt missing"),
+        ("vqvae/config.json", "vqvae/config.json missing"),
+    ],
+)
+def test_text2im_that_is_not_whole(words_folder: Path, clip: str, name: str, said: str) -> None:
+    (words_folder / name).unlink()
+    assert said in refused(words_folder, clip)
+
+
+def test_text2im_that_does_not_fit(words_folder: Path, clip: str) -> None:
+    rewrite(words_folder / "bert/config.json", {"d_model": 32})
+    assert "bert/config.json: embeddings of 32 values, the UNet takes tokens of 16" in refused(words_folder, clip)
+    rewrite(words_folder / "bert/config.json", {"d_model": 16, "encoder_layers": 3})
+    assert "bert does not fit its config.json: 13 missing" in refused(words_folder, clip)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
