@@ -1,4 +1,4 @@
-"""Folders that are whole or not there at all, and JSON."""
+"""Folders that are whole or not there at all, JSON, and whether a file of weights is one. Knows no torch."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+_POINTER = b"version https://git-lfs"  # how the few lines begin that Git keeps in place of a large file
 
 
 @contextmanager
@@ -57,3 +61,31 @@ def read_json(path: Path, way_out: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged (no JSON object): {way_out}")
     return content
+
+
+def check_present(path: Path) -> None:
+    """Says whether a file is there, and not Git's stand-in for it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: Git's stand-in.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise ValueError(f"{path} is a Git LFS pointer, not the weights: run git lfs pull in its folder")
+
+
+def check_head(path: Path) -> None:
+    """Says whether a .safetensors file is as long as its head says; reads no more than that.
+
+    Raises:
+        FileNotFoundError, ValueError: as `check_present`, or a damaged file, or one that is shorter.
+    """
+    check_present(path)
+    try:
+        with safe_open(path, "np"):
+            pass
+    except SafetensorError as error:
+        raise ValueError(f"{path} is damaged or not all there ({error}): fetch it again") from error

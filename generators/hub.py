@@ -17,7 +17,6 @@ from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFound
 from generators.files import read_json
 from generators.needed_files import needed_files
 from generators.pipeline_files import FETCH_AGAIN, INDEX_FILE, Listing, kind_of, listing_of
-from generators.settings import GeneratorSettings
 
 SECONDS_TO_ANSWER = 20  # of the hub, before it counts as out of reach
 _ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?")
@@ -87,17 +86,6 @@ def in_cache(checkpoint: str) -> Snapshot:
     way_out = "the hub's cache does not hold all of it, let the rest be fetched with HF_HUB_OFFLINE=0"
     needed_files(kind_of(folder, snapshot.id), listing_of(folder, snapshot.id, way_out))
     return snapshot
-
-
-def refuse_out_of_reach(generator: GeneratorSettings) -> None:
-    """Says at once what cannot be had later: a hub id, where nothing may be fetched and the cache does not hold it.
-
-    Raises:
-        FileNotFoundError, ValueError: as `in_cache`.
-    """
-    checkpoint = generator.checkpoint or ""
-    if generator.name == "ldm" and is_hub_id(checkpoint) and not may_fetch():
-        in_cache(checkpoint)
 
 
 def how_to_get(checkpoint: str) -> str:

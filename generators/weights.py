@@ -14,9 +14,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from generators.files import check_head, check_present
+
 # What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
 OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
-_POINTER = b"version https://git-lfs"  # how the few lines begin that Git keeps in place of a large file
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -33,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: no such file.
         ValueError: another kind of file, a damaged one, or one that asks for code.
     """
-    _check_content(path)
+    check_present(path)
     if path.suffix == ".safetensors":
         try:
             return dict(load_file(path))
@@ -50,15 +51,11 @@ def read_shapes(path: Path) -> dict[str, Tensor]:
     """Names and shapes of a .safetensors file, as tensors without content: reads no more than the file's head.
 
     Raises:
-        FileNotFoundError: no such file.
-        ValueError: a damaged file, one that is shorter than its head says, or Git's stand-in for it.
+        FileNotFoundError, ValueError: as `generators.files.check_head`.
     """
-    _check_content(path)
-    try:
-        with safe_open(path, "pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is damaged or not all there ({error}): fetch it again") from error
+    check_head(path)
+    with safe_open(path, "pt") as file:
+        shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
     return {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
 
 
@@ -71,14 +68,6 @@ def read_one_of(path: Path, names: Sequence[str]) -> Tensor | None:
     held = read_shapes(path)
     with safe_open(path, "pt") as file:
         return next((file.get_tensor(name) for name in names if name in held), None)
-
-
-def _check_content(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    with path.open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
-            raise ValueError(f"{path} is a Git LFS pointer, not the weights: run git lfs pull in its folder")
 
 
 def _read_torch(path: Path) -> Any:

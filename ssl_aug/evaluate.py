@@ -28,9 +28,9 @@ def main(arguments: list[str]) -> None:
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *own, *generation_rows()]))
         return
     settings = compose("evaluate", overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings)
-    from generators.hub import refuse_out_of_reach
+    from generators.first_look import refuse_at_once
 
-    refuse_out_of_reach(settings.generator)  # before torch and all else is loaded, which takes seconds
+    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.evaluation.sets import evaluate
 
     evaluate(settings)

@@ -26,9 +26,9 @@ def main(arguments: list[str]) -> None:
         print(generation_help(__doc__ or ""))
         return
     settings = compose("generate", overrides_of(arguments, FLAGS, SWITCHES), Settings)
-    from generators.hub import refuse_out_of_reach
+    from generators.first_look import refuse_at_once
 
-    refuse_out_of_reach(settings.generator)  # before torch and all else is loaded, which takes seconds
+    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.drawing.draw import generate
 
     generate(settings)
