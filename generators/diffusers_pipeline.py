@@ -21,7 +21,7 @@ from generators.files import read_json
 from generators.image_encoder import ImageTower, open_clip_weights
 from generators.ldm import LatentDiffusion, ModelFacts
 from generators.ldm_bert import BertTextEncoder, WordPieces, sizes_of
-from generators.pipeline_clip import check_token_width, clip_of
+from generators.pipeline_clip import clip_of
 from generators.pipeline_files import (
     AUTOENCODER,
     BERT,
@@ -36,6 +36,7 @@ from generators.pipeline_files import (
     VOCABULARY,
     VQVAE,
     WORDS,
+    check_token_width,
     kind_of,
     not_whole,
     read_schedule,

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from safetensors import safe_open
+
 from generators import hub
-from generators.files import check_head
+from generators.files import check_head, read_json
 from generators.needed_files import needed_files
-from generators.pipeline_files import INDEX_FILE, kind_of, listing_of
+from generators.pipeline_files import (
+    FETCH_AGAIN,
+    IMAGE,
+    IMAGE_ENCODER,
+    INDEX_FILE,
+    SCHEDULER,
+    TEXT,
+    TEXT_ENCODER,
+    UNET,
+    check_token_width,
+    kind_of,
+    listing_of,
+    read_schedule,
+)
 from generators.settings import GeneratorSettings
+
+_CLIP_OUT = "visual.proj"  # (inner width, width of an embedding)
 
 
 def refuse_at_once(generator: GeneratorSettings) -> None:
@@ -28,6 +45,31 @@ def refuse_at_once(generator: GeneratorSettings) -> None:
         folder = Path(generator.checkpoint)
     if not (folder / INDEX_FILE).is_file():
         return
-    for name in needed_files(kind_of(folder), listing_of(folder)):
+    kind = kind_of(folder)
+    files = needed_files(kind, listing_of(folder))
+    for name in files:
         if name.endswith(".safetensors"):
             check_head(folder / name)
+    read_schedule(folder / next(name for name in files if Path(name).name == Path(SCHEDULER).name))
+    if kind in (TEXT, IMAGE):
+        _check_widths(folder, kind, generator.clip_checkpoint)
+
+
+def _check_widths(folder: Path, kind: str, clip_checkpoint: str | None) -> None:
+    """Compares the UNet's tokens with what its encoders give; what no file tells is for the reader of weights."""
+    wanted = read_json(folder / UNET / "config.json", FETCH_AGAIN).get("cross_attention_dim")
+    for part, setting in ((TEXT_ENCODER, "hidden_size"), (IMAGE_ENCODER, "projection_dim")):
+        path = folder / part / "config.json"
+        width = read_json(path, FETCH_AGAIN).get(setting) if path.is_file() else None
+        if isinstance(wanted, int) and width is not None:
+            check_token_width(path, width, wanted)
+    clip = Path(clip_checkpoint or "")
+    if kind == TEXT and clip.is_file() and clip.suffix == ".safetensors":
+        check_head(clip)
+        with safe_open(clip, "np") as file:
+            shape = file.get_slice(_CLIP_OUT).get_shape() if _CLIP_OUT in file.keys() else [wanted]  # noqa: SIM118
+        if shape[-1] != wanted:
+            raise ValueError(
+                f"generator.clip_checkpoint={clip} gives embeddings of {shape[-1]} values, the UNet of {folder} takes "
+                f"tokens of {wanted}: give the CLIP that the pipeline was trained with"
+            )

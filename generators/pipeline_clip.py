@@ -10,7 +10,7 @@ from torch.nn.functional import cosine_similarity
 from generators.compvis import CLIP_NAME
 from generators.conditioning import clip_config
 from generators.image_encoder import open_clip_config
-from generators.pipeline_files import IMAGE_ENCODER, TEXT_ENCODER, UNET, WORDS, weight_files
+from generators.pipeline_files import IMAGE_ENCODER, TEXT_ENCODER, UNET, WORDS, check_token_width, weight_files
 from generators.weights import read_one_of
 
 # open_clip's model whose embeddings are as wide as the UNet's tokens, for pipelines without an image encoder. The text
@@ -44,19 +44,6 @@ def clip_of(
             f"{folder / UNET / 'config.json'}: tokens of {width} values, and no CLIP is known that gives them: {known}"
         )
     return clip_config(CLIP_OF_WIDTH[width]), CLIP_OF_WIDTH[width]
-
-
-def check_token_width(path: Path, width: int, wanted: int) -> None:
-    """Compares what an encoder gives with what the UNet takes.
-
-    Raises:
-        ValueError: they differ; `path` of the encoder's config is named.
-    """
-    if width != wanted:
-        raise ValueError(
-            f"{path}: embeddings of {width} values, the UNet takes tokens of {wanted}: the two parts are not of one "
-            "pipeline"
-        )
 
 
 def check_clip_of(folder: Path, clip: Path) -> None:

@@ -174,3 +174,16 @@ def read_schedule(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: beta_schedule={config['beta_schedule']!r}, known are {', '.join(_BETAS)}")
     schedule = {name: config[name] for name in _SCHEDULE}
     return schedule if prediction == "epsilon" else {**schedule, "prediction_type": prediction}
+
+
+def check_token_width(path: Path, width: int, wanted: int) -> None:
+    """Compares what an encoder gives with what the UNet takes.
+
+    Raises:
+        ValueError: they differ; `path` of the encoder's config is named.
+    """
+    if width != wanted:
+        raise ValueError(
+            f"{path}: embeddings of {width} values, the UNet takes tokens of {wanted}: the two parts are not of one "
+            "pipeline"
+        )

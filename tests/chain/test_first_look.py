@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import write_image_folder
-from tests.generators.pipelines import ENCODER_WEIGHTS, UNET_WEIGHTS, VAE_WEIGHTS, write_pipeline
+from tests.generators.pipelines import (
+    ENCODER_WEIGHTS,
+    TEXT,
+    UNET_WEIGHTS,
+    VAE_WEIGHTS,
+    rewrite,
+    write_head,
+    write_pipeline,
+)
 
 COMMAND = """
 import atexit, sys
@@ -46,6 +54,14 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "half a UNet": (cut(UNET_WEIGHTS), "is damaged or not all there"),
     "half a VAE": (cut(VAE_WEIGHTS), "is damaged or not all there"),
     "LFS": (lambda folder: (folder / ENCODER_WEIGHTS).write_text(POINTER), "is a Git LFS pointer, not the weights"),
+    "width": (
+        lambda folder: rewrite(folder / "image_encoder/config.json", {"projection_dim": 8}),
+        "embeddings of 8 values, the UNet takes tokens of 16",
+    ),
+    "noise levels": (
+        lambda folder: rewrite(folder / "scheduler/scheduler_config.json", {"prediction_type": "sample"}),
+        "prediction_type='sample', known are epsilon, v_prediction",
+    ),
     "pickle": (
         lambda folder: (folder / UNET_WEIGHTS).rename((folder / UNET_WEIGHTS).with_suffix(".bin")),
         "holds its weights as a pickle",
@@ -79,3 +95,13 @@ def test_a_name_of_the_hub_offline(tmp_path: Path, command: str) -> None:
     assert (status, out) == (2, "False")
     assert "huggingface_hub.snapshot_download('owner/name', local_dir='FOLDER'" in line
     assert len(line.splitlines()) == 1
+
+
+def test_a_clip_of_another_width(tmp_path: Path) -> None:
+    write_image_folder(tmp_path / "photos")
+    write_pipeline(tmp_path / "pipeline", TEXT)
+    write_head(tmp_path / "clip.safetensors", {"visual.proj": (768, 512)})
+    words = ["data=image_folder", "data.root=photos", "generator=ldm", "generator.checkpoint=pipeline"]
+    status, out, line = run("generate", [*words, "generator.clip_checkpoint=clip.safetensors"], tmp_path)
+    assert (status, out) == (2, "False")
+    assert "clip.safetensors gives embeddings of 512 values, the UNet of pipeline takes tokens of 16" in line

@@ -132,15 +132,39 @@ def test_untuned_weights_draw_as_they_are(words: list[str], tmp_path: Path, caps
     assert ("was not trained with images as its condition" in capsys.readouterr().err) == (not follows)
 
 
-@pytest.mark.parametrize("words", [(TEXT, "epsilon", "image")], indirect=True)
-def test_the_documents_command_is_understood(
+def documented_commands() -> list[list[str]]:
+    """Every command of the page's worked example, its words."""
+    page = WEIGHTS_PAGE.read_text()
+    example = page.partition("## Stable Diffusion 1.5 on your own photos")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", example, re.DOTALL | re.MULTILINE)
+    lines = [line for block in blocks for line in block.splitlines()]
+    given = next(shlex.split(line)[0].removeprefix("A=") for line in lines if line.startswith("A="))
+    commands = [line.replace("$A", given) for line in lines if line.startswith("python -m ")]
+    return [shlex.split(line, comments=True)[2:] for line in commands]
+
+
+@pytest.mark.parametrize("words", [(TEXT, "epsilon", "class")], indirect=True)
+def test_every_command_of_the_documents_runs(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (command_line,) = re.findall(r"python -m ssl_aug\.generate ((?:.*\\\n)*.*)\n", WEIGHTS_PAGE.read_text())
     (tmp_path / "pipeline").rename("sd15")
-    asked = shlex.split(command_line.replace("\\\n", " "))
-    generate_module.main([*asked, "device=cpu", "precision=fp32", "--dry-run"])
-    assert "would draw 120 images (10 for each of 12 labeled ones)" in capsys.readouterr().out
+    mains = {"ssl_aug.tune": tune_module.main, "ssl_aug.generate": generate_module.main, "benchmarks.run": benchmark}
+    commands = documented_commands()
+    assert {module for module, *_ in commands} == mains.keys()
+    for module, *asked in commands:
+        more = ["generator.image_size=16", "steps=2", "tune.batch_size=4", "per_sample=2"]
+        if "tune.steps=0" not in asked:
+            more.append("tune.steps=2")
+        if "augment=false" in asked:
+            more = []
+        if module == "benchmarks.run":
+            more += ["model=tiny", "train.steps=2", "train.batch_size=4", "train.num_workers=0"]
+        mains[module]([*asked, "device=cpu", "precision=fp32", *more])
+    assert "would draw 24 images (2 for each of 12 labeled ones)" in capsys.readouterr().out
+    sets = list((tmp_path / "outputs" / "synthetic").iterdir())
+    assert len(sets) == sum(module == "ssl_aug.generate" for module, *_ in commands) - 1  # one was only asked about
+    results = [read_json(path)["num_synthetic"] for path in (tmp_path / "outputs" / "runs").rglob("result.json")]
+    assert sorted(results) == [0, 24]
 
 
 def test_only_the_spatial_transformers_are_tuned_and_the_record_names_the_weights(

@@ -1,4 +1,4 @@
-"""What each approach trains, saves and holds in memory while it tunes: counted from shapes, without weights.
+"""What each approach trains, saves and holds in memory while it tunes, and what drawing holds: counted from shapes.
 
 python docs/results/scripts/adapters.py
 
@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import open_clip
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -43,6 +44,11 @@ MODELS = (
     ("SD 2.1, 768 px", SD_2, 1),
     ("SD 2.1, 768 px", SD_2, TEXT_AND_IMAGE),
 )
+AUTOENCODER: dict[str, Any] = {
+    "block_out_channels": (128, 256, 512, 512), "layers_per_block": 2,
+    "down_block_types": ("DownEncoderBlock2D",) * 4, "up_block_types": ("UpDecoderBlock2D",) * 4,
+}  # fmt: skip
+DRAWN = (1, 4, 8)  # images: batch_size
 AT_ONCE = (1, 8)  # images: tune.batch_size over tune.accumulation
 SAVED = 4  # bytes of a weight in an adapter's file: float32
 HEADER = ("model", "tokens", "approach", "trained", "adapter", *(f"memory, {size} at once" for size in AT_ONCE))
@@ -97,11 +103,7 @@ def peak_of_a_step(unet: UNet2DConditionModel, num_tokens: int, at_once: int) ->
     counter, config = LiveBytes(), unet.config
     latents = (at_once, config.in_channels, config.sample_size, config.sample_size)
     with FakeTensorMode(allow_non_fake_inputs=True), counter:
-        for layer in unet.modules():
-            for name, weight in list(layer._parameters.items()):
-                if weight is not None:
-                    own = torch.empty(weight.shape, dtype=weight.dtype, device="cpu")
-                    layer.register_parameter(name, nn.Parameter(own, requires_grad=weight.requires_grad))
+        fake_weights(unet)
         unet.enable_gradient_checkpointing()
         unet.train()
         optimizer = torch.optim.AdamW([one for one in unet.parameters() if one.requires_grad])
@@ -124,6 +126,49 @@ def predict(unet: UNet2DConditionModel, z_t: Tensor, t: Tensor, c: Tensor) -> Te
     return predicted
 
 
+def fake_weights(network: nn.Module) -> None:
+    """Weights of which size and type alone are known, in place of those without memory."""
+    for layer in network.modules():
+        for name, weight in list(layer._parameters.items()):
+            if weight is not None:
+                own = torch.empty(weight.shape, dtype=weight.dtype, device="cpu")
+                layer.register_parameter(name, nn.Parameter(own, requires_grad=weight.requires_grad))
+
+
+def peak_of_drawing(config: dict[str, Any], autoencoder: dict[str, Any] | None, clip: str, at_once: int) -> int:
+    """Bytes that live at the most while so many images are drawn: all networks' weights, and activations."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**config).requires_grad_(False)
+        decoder = VQModel(**compvis.AUTOENCODER) if autoencoder is None else AutoencoderKL(**autoencoder)
+        encoder = open_clip.CLIP(**open_clip.get_model_config(clip))
+    keep_frozen_weights_low(unet, torch.bfloat16)
+    counter, latents = LiveBytes(), (at_once, config["in_channels"], config["sample_size"], config["sample_size"])
+    with FakeTensorMode(allow_non_fake_inputs=True), counter, torch.no_grad():
+        for network in (unet, decoder.requires_grad_(False), encoder):
+            fake_weights(network)
+        if autoencoder is not None:  # a text pipeline's: its text encoder is as large as CLIP's text tower
+            text = [torch.empty_like(one) for name, one in encoder.named_parameters() if "visual" not in name]
+            assert text
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            z, c = torch.randn(latents), torch.randn(at_once, TEXT_AND_IMAGE, config["cross_attention_dim"])
+            predict(unet, z, torch.tensor(5), c)
+            decoder.decode(z)
+    return counter.most
+
+
+def drawing_rows() -> Iterator[tuple[str, ...]]:
+    """The cells of the second table, memory in GB."""
+    sides = {512: (64, SD_1, "ViT-L-14-quickgelu"), 768: (96, SD_2, "ViT-H-14")}
+    yield (
+        "cin256-v2, 256 px",
+        *(f"{peak_of_drawing(compvis.UNET, None, compvis.CLIP_NAME, n) / 1e9:.1f} GB" for n in DRAWN),
+    )
+    for pixels, (side, config, clip) in sides.items():
+        unet = {"in_channels": 4, **config, "sample_size": side}
+        peaks = [peak_of_drawing(unet, {**AUTOENCODER, "sample_size": pixels}, clip, size) for size in DRAWN]
+        yield f"SD {'1.5' if config is SD_1 else '2.1'}, {pixels} px", *(f"{peak / 1e9:.1f} GB" for peak in peaks)
+
+
 def rows() -> Iterator[tuple[str, ...]]:
     """The cells of the table: counts in millions, the file in MB, memory in GB."""
     for model, config, num_tokens in MODELS:
@@ -137,9 +182,11 @@ def rows() -> Iterator[tuple[str, ...]]:
 
 
 def main() -> None:
-    """Prints the table in Markdown."""
-    for cells in (HEADER, ("---",) * len(HEADER), *rows()):
-        print("|", " | ".join(cells), "|", flush=True)
+    """Prints the tables in Markdown."""
+    for header, found in ((HEADER, rows()), (("drawing", *(f"{n} at once" for n in DRAWN)), drawing_rows())):
+        for cells in (header, ("---",) * len(header), *found):
+            print("|", " | ".join(cells), "|", flush=True)
+        print()
 
 
 if __name__ == "__main__":

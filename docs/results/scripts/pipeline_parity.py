@@ -8,6 +8,7 @@ the exit code is 1 where one does not.
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 import tempfile
@@ -19,11 +20,23 @@ from unittest.mock import patch
 import diffusers
 import open_clip
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from diffusers import (
+    AutoencoderKL,
+    DDIMPipeline,
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    LDMPipeline,
+    LDMTextToImagePipeline,
+    UNet2DConditionModel,
+    UNet2DModel,
+    VQModel,
+)
 from diffusers import StableDiffusionImageVariationPipeline as ImageVariations
 from diffusers import StableDiffusionPipeline as TextToImage
+from safetensors.torch import save_file
 from torch import Tensor
 
+from generators import lora
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
@@ -132,6 +145,80 @@ def image_variations(folder: Path) -> Iterator[Row]:
         yield f"StableDiffusionImageVariationPipeline, ddim, guidance {guidance:g}", largest(drawn, theirs)
 
 
+def small_adapters(folder: Path) -> Iterator[Row]:
+    """A file of our low-rank matrices, loaded by diffusers and merged by us."""
+    path = write_attentive(folder / "adapted", pipelines.TEXT, "epsilon")
+    model = open_checkpoint(path, str(folder / "open_clip_model.safetensors"), with_text=True)
+    matrices = copy.deepcopy(model.unet)
+    names = lora.add(matrices, 4, num_tokens=77, seed_of=len)
+    drawn = torch.Generator().manual_seed(2)
+    for name in names:
+        if ".lora_B." in name:
+            weight = matrices.get_parameter(name)
+            weight.copy_(torch.randn(weight.shape, generator=drawn) / 10)
+    adapter = lora.adapter_state(matrices, names)
+    save_file(adapter, folder / "adapter.safetensors")
+    images = torch.zeros(3, 3, SIDE, SIDE)
+    before = draw(model, images, condition="class", class_prompt=CLASS_PROMPT, guidance=3.0)
+    lora.merge(model.unet, adapter)
+    after = draw(model, images, condition="class", class_prompt=CLASS_PROMPT, guidance=3.0)
+    assert (after - before).abs().max() > 0.1  # the adapter shows
+    pipe = told(TextToImage.from_pretrained(path, safety_checker=None), "ddim", model.facts.schedule)
+    pipe.load_lora_weights(folder, weight_name="adapter.safetensors")
+    prompts = [CLASS_PROMPT.replace("{class}", name.replace("_", " ")) for name in CLASSES]
+    theirs = pipe(
+        prompts, latents=seeded_noise(SEEDS, (4, 8, 8)), num_inference_steps=STEPS, guidance_scale=3.0, output_type="pt"
+    ).images * 2 - 1  # fmt: skip
+    yield "anl_lora's file in StableDiffusionPipeline.load_lora_weights, guidance 3", largest(after, theirs)
+
+
+def text2im(folder: Path) -> Iterator[Row]:
+    """LDMTextToImagePipeline with its own text encoder."""
+    from diffusers.pipelines.latent_diffusion.pipeline_latent_diffusion import LDMBertModel
+    from transformers import BertTokenizer
+
+    path = pipelines.write_pipeline(folder / "words", pipelines.WORDS)
+    model = open_checkpoint(path, str(folder / "open_clip_model.safetensors"))
+    bert = LDMBertModel.from_pretrained(path / "bert")
+    tokenizer = BertTokenizer(str(path / "tokenizer/vocab.txt"))
+    unet = UNet2DConditionModel.from_pretrained(path / "unet")
+    vqvae = AutoencoderKL.from_pretrained(path / "vqvae")
+    pipe = told(LDMTextToImagePipeline(vqvae, bert, tokenizer, unet, None), "ddim", model.facts.schedule)
+    prompts = [CLASS_PROMPT.replace("{class}", name.replace("_", " ")) for name in CLASSES]
+    ids = torch.tensor(tokenizer(prompts, padding="max_length", max_length=77, truncation=True).input_ids)
+    yield "text2im: text states (LDMBertModel)", largest(model.prompt_states(prompts), bert(ids)[0])
+    for guidance in (1.0, 3.0):
+        theirs = pipe(
+            prompts, latents=seeded_noise(SEEDS, (4, 8, 8)), num_inference_steps=STEPS, guidance_scale=guidance,
+            height=64, width=64, output_type="np",  # it takes 8 pixels to be one latent's
+        ).images  # fmt: skip
+        ours = draw(
+            model, torch.zeros(3, 3, SIDE, SIDE), condition="class", class_prompt=CLASS_PROMPT, guidance=guidance
+        )
+        found = torch.from_numpy(theirs).permute(0, 3, 1, 2) * 2 - 1
+        yield f"LDMTextToImagePipeline, ddim, guidance {guidance:g}", largest(ours, found)
+
+
+def unconditional(folder: Path) -> Iterator[Row]:
+    """Pipelines without a condition, untuned: what is inserted changes nothing yet."""
+    for kind in (pipelines.PIXELS, pipelines.LATENTS):
+        path = pipelines.write_unconditional(folder / kind, kind)
+        model = open_checkpoint(path, str(folder / "open_clip_model.safetensors"))
+        unet = UNet2DModel.from_pretrained(path / "unet")
+        scheduler = DDIMScheduler.from_config(dict(make_solver("ddim", model.facts.schedule).config))
+        noise = seeded_noise(SEEDS, model.shape_at(SIDE))
+        if kind == pipelines.PIXELS:
+            pipe: Any = DDIMPipeline(unet, scheduler)
+        else:
+            pipe = LDMPipeline(VQModel.from_pretrained(path / "vqvae"), unet, scheduler)
+        pipe.set_progress_bar_config(disable=True)
+        with patch.object(sys.modules[type(pipe).__module__], "randn_tensor", return_value=noise):
+            found = pipe(batch_size=3, num_inference_steps=STEPS, output_type="np").images
+        theirs = torch.from_numpy(found).permute(0, 3, 1, 2) * 2 - 1
+        ours = draw(model, torch.zeros(3, 3, SIDE, SIDE))
+        yield f"{type(pipe).__name__} of a {kind}, ddim", largest(ours, theirs)
+
+
 @torch.no_grad()
 def compare() -> list[Row]:
     """Every line of the table."""
@@ -141,9 +228,11 @@ def compare() -> list[Row]:
         with (
             patch("generators.pipeline_clip.CLIP_OF_WIDTH", clip),
             patch("generators.pipeline_clip.clip_config", lambda _: pipelines.CLIP),
+            patch("generators.unconditional_pipeline.clip_config", lambda _: pipelines.CLIP),
         ):
             pipelines.write_clip_weights(folder / "open_clip_model.safetensors")
-            return [*text_pipelines(folder), *image_variations(folder)]
+            parts = (text_pipelines, image_variations, small_adapters, text2im, unconditional)
+            return [row for part in parts for row in part(folder)]
 
 
 def main() -> None:
