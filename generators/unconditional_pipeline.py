@@ -169,7 +169,7 @@ def _latent_scale(autoencoder: Part) -> float:
     before diffusers had the setting. Its default of today, 0.18215, is another model's.
     """
     if autoencoder.kind is VQModel:
-        return float(autoencoder.settings.get("scaling_factor", 1.0))
+        return float(autoencoder.settings.get("scaling_factor") or 1.0)
     return float(autoencoder.built().config["scaling_factor"])
 
 
