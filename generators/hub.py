@@ -95,7 +95,7 @@ def how_to_get(checkpoint: str) -> str:
     return (
         "there is no such file or folder, and nothing is fetched from the hub: let it be fetched with "
         f"HF_HUB_OFFLINE=0, or call huggingface_hub.snapshot_download({repository!r}{pinned}, local_dir='FOLDER', "
-        "allow_patterns=['*.json', '*/diffusion_pytorch_model.safetensors', '*_encoder/model.safetensors', "
+        "allow_patterns=['*.json', '*diffusion_pytorch_model.safetensors', '*_encoder/model.safetensors', "
         "'tokenizer/*']) and give generator.checkpoint=FOLDER"
     )
 
