@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
 from ssl_aug.files import file_hash, read_json
+from ssl_aug.runtime import why_nothing_is_fetched
 from ssl_aug.settings import EMBEDDED
 
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
@@ -121,14 +122,14 @@ def _created(settings: ModelSettings) -> nn.Module:
 
 def _published(settings: ModelSettings) -> nn.Module:
     """timm's weights. Which errors a missing network raises depends on the hub library: all mean the same here."""
+    why = why_nothing_is_fetched()  # where the hub does not answer, its library is told: it then asks its cache alone
     try:
         return timm.create_model(settings.name, num_classes=0, pretrained=True, **settings.arguments)
     except (OSError, RuntimeError, ValueError, TypeError) as error:
         file = f"download {RESNET50_V1}" if settings.name.startswith("resnet50.tv_in1k") else "download them"
         raise ValueError(
             f"model.name={settings.name}: its pretrained weights are not on this machine; {file} and give "
-            "model.checkpoint=FILE, or let timm fetch them with HF_HUB_OFFLINE=0 "
-            f"({type(error).__name__})"
+            f"model.checkpoint=FILE; {why or 'they could not be fetched'} ({type(error).__name__})"
         ) from error
 
 

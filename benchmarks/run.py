@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
-from ssl_aug.command_line import compose, writable
+from ssl_aug.command_line import EMBEDDED_DATA, compose, writable
 from ssl_aug.runtime import command
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
@@ -76,7 +76,9 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     _register_from_files() if from_files else _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
     if folder in ("null", ""):
-        return compose("benchmark", words, BenchmarkSettings)
+        settings = compose("benchmark", words, BenchmarkSettings)
+        _refuse_accidental_toy(settings, words)
+        return settings
     refused = next((word for word in words if word.partition("=")[0] not in ALLOWED_WITH_RESUME), None)
     if refused:
         raise ValueError(
@@ -96,6 +98,17 @@ def _refuse_generation_words(words: list[str]) -> None:
             raise ValueError(
                 f"{name}={value}: that is the generator's and has no effect here, use train.{name}={value}"
             )
+
+
+def _refuse_accidental_toy(settings: BenchmarkSettings, words: list[str]) -> None:
+    """The embedded backbone is the default, and knows rendered cars alone: on other images it must be asked for."""
+    asked = any(word.partition("=")[0] in ("model", "model.name") for word in words)
+    if settings.data.name not in EMBEDDED_DATA and settings.model.name == "embedded" and not asked:
+        raise ValueError(
+            f"data={settings.data.name} wants a model=: resnet50 (ImageNet weights, fetched where there is a network, "
+            "or model.checkpoint=FILE), any of timm's by model.name=NAME model.pretrained=true, or embedded, which "
+            "knows rendered cars alone"
+        )
 
 
 def _register_methods() -> None:

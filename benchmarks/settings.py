@@ -26,7 +26,7 @@ class ModelSettings:
     arguments: dict[str, Any] = field(default_factory=dict)  # further arguments of timm.create_model
     # backbone weights: a .safetensors or torch file; takes the place of pretrained
     checkpoint: str | None = field(default=None, metadata=decides())
-    pretrained: bool = False  # timm's weights of this name, from its cache or (HF_HUB_OFFLINE=0) the network
+    pretrained: bool = False  # timm's weights of this name, from its cache or the network
     bottleneck_width: int = 1024  # features between backbone and head; benchmark: 1024
     dropout: float = 0.5  # before the last layer, 0 to below 1; benchmark: 0.5
     image_size: int | None = None  # pixels; null: the size the backbone was trained at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def build(plan: Plan) -> Training:
     settings, options = plan.settings, plan.settings.train
     place = placement(settings.device, settings.precision)
     torch.manual_seed(derived_seed(settings.seed, "new layers"))
+    if settings.model.name != "embedded" and not settings.model.pretrained and not settings.model.checkpoint:
+        print(f"warning: model.name={settings.model.name} starts from random weights", file=sys.stderr, flush=True)
     model, inputs = build_classifier(settings.model, len(plan.split.labeled.class_names))
     method = build_method(settings.method, model, len(plan.unlabeled or ()))
     if options.channels_last:

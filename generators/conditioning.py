@@ -8,12 +8,13 @@ from typing import Any
 
 import open_clip
 import torch
-from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators.image_encoder import ImageTower
+from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
 
 _DEFAULT_TAGS = {"ViT-H-14": "laion2b_s32b_b79k"}  # Stable Diffusion 2.x was trained with it; of all others: openai
@@ -192,12 +193,12 @@ def _from_hub(tag: str, name: str) -> Path:
     known = try_to_load_from_cache(repository, file) if repository else None
     if isinstance(known, str):
         return Path(known)
-    if repository and not constants.HF_HUB_OFFLINE:
+    if repository and may_fetch():
         return Path(hf_hub_download(repository, file))
     address = f"https://huggingface.co/{repository}/resolve/main/{file}" if repository else f"open_clip's {tag}"
     raise FileNotFoundError(
         f"CLIP's weights ({name}, {tag}) are not on this machine: download {address} and give "
-        "generator.clip_checkpoint=FILE, or let them be fetched with HF_HUB_OFFLINE=0"
+        f"generator.clip_checkpoint=FILE; {how_to_fetch()}"
     )
 
 

@@ -9,6 +9,7 @@ from safetensors import safe_open
 from generators import hub
 from generators.files import check_head, read_json
 from generators.needed_files import needed_files
+from generators.network import may_fetch
 from generators.pipeline_files import (
     FETCH_AGAIN,
     IMAGE,
@@ -38,7 +39,7 @@ def refuse_at_once(generator: GeneratorSettings) -> None:
     if generator.name != "ldm" or generator.checkpoint is None:
         return
     if hub.is_hub_id(generator.checkpoint):
-        if hub.may_fetch():
+        if may_fetch():
             return
         folder = hub.in_cache(generator.checkpoint).folder
     else:

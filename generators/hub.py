@@ -16,6 +16,7 @@ from huggingface_hub.errors import GatedRepoError, HTTPError, RepositoryNotFound
 
 from generators.files import read_json
 from generators.needed_files import needed_files
+from generators.network import how_to_fetch, may_fetch
 from generators.pipeline_files import FETCH_AGAIN, INDEX_FILE, Listing, kind_of, listing_of
 
 SECONDS_TO_ANSWER = 20  # of the hub, before it counts as out of reach
@@ -51,11 +52,6 @@ def is_hub_id(checkpoint: str) -> bool:
     return bool(_ID.fullmatch(checkpoint)) and not checkpoint.endswith(_FILES) and not Path(checkpoint).exists()
 
 
-def may_fetch() -> bool:
-    """Whether the user lets files be fetched: HF_HUB_OFFLINE=0."""
-    return not constants.HF_HUB_OFFLINE
-
-
 def find(checkpoint: str) -> Snapshot:
     """The pipeline that a hub id names: fetched where that is allowed, else from the cache.
 
@@ -83,7 +79,7 @@ def in_cache(checkpoint: str) -> Snapshot:
         raise FileNotFoundError(f"generator.checkpoint={checkpoint}: {how_to_get(checkpoint)}")
     folder = Path(index).parent
     snapshot = Snapshot(f"{repository}@{folder.name}", folder)
-    way_out = "the hub's cache does not hold all of it, let the rest be fetched with HF_HUB_OFFLINE=0"
+    way_out = f"the hub's cache does not hold all of it, and {how_to_fetch()}"
     needed_files(kind_of(folder, snapshot.id), listing_of(folder, snapshot.id, way_out))
     return snapshot
 
@@ -93,10 +89,10 @@ def how_to_get(checkpoint: str) -> str:
     repository, revision = _parts(checkpoint)
     pinned = "" if revision == constants.DEFAULT_REVISION else f", revision={revision!r}"
     return (
-        "there is no such file or folder, and nothing is fetched from the hub: let it be fetched with "
-        f"HF_HUB_OFFLINE=0, or call huggingface_hub.snapshot_download({repository!r}{pinned}, local_dir='FOLDER', "
-        "allow_patterns=['*.json', '*diffusion_pytorch_model.safetensors', '*_encoder/model.safetensors', "
-        "'tokenizer/*']) and give generator.checkpoint=FOLDER"
+        f"there is no such file or folder, and {how_to_fetch()}, or call huggingface_hub.snapshot_download("
+        f"{repository!r}{pinned}, local_dir='FOLDER', allow_patterns=['*.json', "
+        "'*diffusion_pytorch_model.safetensors', '*_encoder/model.safetensors', 'tokenizer/*']) and give "
+        "generator.checkpoint=FOLDER"
     )
 
 
@@ -187,5 +183,5 @@ def _out_of_reach(checkpoint: str, error: Exception) -> str:
     reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     return (
         f"generator.checkpoint={checkpoint} cannot be fetched from {constants.ENDPOINT} ({reason[:160]}): check the "
-        "network and run again, or leave HF_HUB_OFFLINE=0 out to use what is in the hub's cache"
+        "network and run again, or set HF_HUB_OFFLINE=1 to use what is in the hub's cache"
     )

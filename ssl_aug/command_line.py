@@ -7,6 +7,7 @@ or type is an error; below `compose` everything is a typed dataclass.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from generators.settings import ENTRY_POINTS, TUNED
+
+EMBEDDED_DATA = ("toycars", "digits")  # what comes with the package; all else are photos of the user's
 
 
 def config_folder() -> Path:
@@ -97,6 +100,27 @@ def _refuse_words_of_tuning(generator: str | None, words: Sequence[str]) -> None
             raise ValueError(f"{word} has no effect on generator={generator}, which is not tuned: leave it out")
         if (name == "guidance" and value not in ("1", "1.0", "null")) or word == "condition=none":
             raise ValueError(f"{word} needs a trained null token, and generator={generator} has none: leave it out")
+
+
+def refuse_accidental_toy(data: str, generator: str, words: Sequence[str]) -> None:
+    """The embedded weights are the default, and know rendered cars alone: on other images they must be asked for.
+
+    Raises:
+        ValueError: they are not, with what else there is.
+    """
+    if data in EMBEDDED_DATA or generator != "embedded":
+        return
+    if not any(word in ("generator=embedded", "generator.name=embedded") for word in words):
+        raise ValueError(
+            f"data={data} wants a generator=: ldm with generator.checkpoint=WEIGHTS (experiment=sd15 for Stable "
+            "Diffusion 1.5; docs/weights.md lists what there is), noise (a control), or embedded, which knows rendered "
+            "cars alone"
+        )
+    print(
+        f"warning: generator=embedded knows rendered cars alone, its drawings of data={data} are of no use beyond a "
+        "trial of the chain",
+        file=sys.stderr,
+    )
 
 
 def refuse_existing(out: Path) -> None:

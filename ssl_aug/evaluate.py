@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_aug.command_line import compose, overrides_of
+from ssl_aug.command_line import compose, overrides_of, refuse_accidental_toy
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, options_of, rows
 from ssl_aug.runtime import command
@@ -27,7 +27,9 @@ def main(arguments: list[str]) -> None:
         own = rows("", fields_of(SETTINGS, "EvaluateSettings"))
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *own, *generation_rows()]))
         return
-    settings = compose("evaluate", overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings)
+    words = overrides_of(arguments, FLAGS, SWITCHES)
+    settings = compose("evaluate", words, EvaluateSettings)
+    refuse_accidental_toy(settings.data.name, settings.generator.name, words)
     from generators.first_look import refuse_at_once
 
     refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds

@@ -28,7 +28,6 @@ def command(main: Callable[[list[str]], None], after_interrupt: str = "the same 
 
     With SSL_AUG_DEBUG=1 the traceback is shown as well.
     """
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import: without it a missing weight retries for 45 s
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a table
@@ -53,6 +52,13 @@ def error_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def why_nothing_is_fetched() -> str | None:
+    """What keeps weights from being fetched from the hub, and the way out; None where nothing does."""
+    from generators.network import how_to_fetch, may_fetch  # the hub's library, which --help does without
+
+    return None if may_fetch() else how_to_fetch()
 
 
 # ---------------------------------------------------------------------------------------------------------------------

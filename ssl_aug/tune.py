@@ -5,7 +5,7 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 
 from __future__ import annotations
 
-from ssl_aug.command_line import compose, overrides_of
+from ssl_aug.command_line import compose, overrides_of, refuse_accidental_toy
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
@@ -19,7 +19,9 @@ def main(arguments: list[str]) -> None:
     if "--help" in arguments or "-h" in arguments:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("tune", overrides_of(arguments, FLAGS, SWITCHES), Settings)
+    words = overrides_of(arguments, FLAGS, SWITCHES)
+    settings = compose("tune", words, Settings)
+    refuse_accidental_toy(settings.data.name, settings.generator.name, words)
     from generators.first_look import refuse_at_once
 
     refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.settings import SamplingSettings
 from ssl_aug.data.base import LabeledSet
@@ -15,6 +16,7 @@ from ssl_aug.drawing.generator import draw, encode_png, placed, with_checkpoint
 from ssl_aug.runtime import Placement
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request
+from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import TuningPlan
 
@@ -64,6 +66,9 @@ def estimate(
         lines.append(f"before that, tuning on {len(plan.images)} images: about {_duration(tuning)}")
     elif plan is not None:
         lines.append(f"tuned weights are there: {plan.adapter}")
+    if isinstance(generator, ANLLatentDiffusion):
+        said = what_clip_tells(generator.model.clip, labeled, generator.image_size, place)
+        lines += [] if said is None else [said]
     return "\n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -22,14 +23,16 @@ from ssl_aug.runtime import Placement, keep_frozen_weights_low, shard
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request
 from ssl_aug.tuning.adapter import read_adapter, tune
+from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import TuningPlan
 
 
 def make_generator(settings: Settings, plan: TuningPlan | None, labeled: LabeledSet, place: Placement) -> Generator:
     """The generator, tuned first where it has not been."""
-    adapter = None
+    adapter, is_checked = None, False
     if plan is not None and plan.steps > 0:
+        is_checked = not plan.adapter.is_file()  # then the tuning says what CLIP tells
         if shard()[1] > 1 and not plan.adapter.is_file():
             raise ValueError(
                 "there are no tuned weights yet, and several processes would each make their own: "
@@ -43,6 +46,10 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
         adapter,
         lambda module: placed(module, place),
     )
+    if isinstance(generator, ANLLatentDiffusion) and not is_checked:
+        said = what_clip_tells(generator.model.clip, labeled, generator.image_size, place)
+        if said is not None:
+            print(said, file=sys.stderr, flush=True)
     if sampling.condition == "borrowed":
         assert isinstance(generator, ANLLatentDiffusion) and plan is not None  # the settings refuse others
         tell_of_labeled(generator, labeled, plan, sampling.class_means, settings.tune.flip, settings.batch_size, place)

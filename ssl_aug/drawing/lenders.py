@@ -41,7 +41,7 @@ def tell_of_labeled(
     batch_size: int,
     place: Placement,
 ) -> None:
-    """Tells the generator how the labeled images differ from their classes; says where CLIP cannot know that.
+    """Tells the generator how the labeled images differ from their classes.
 
     Args:
         class_means: train or labeled (`SamplingSettings.class_means`).
@@ -62,10 +62,4 @@ def tell_of_labeled(
         everything = encodings_of(plan, generator.model, generator.image_size, flip, place).tokens
         unlabeled = torch.from_numpy(everything[rows, 0]).to(place.device)
     names = [labeled.class_names[one.label] for one in lenders]
-    told_apart = generator.remember(torch.cat(tokens), names, unlabeled)
-    if told_apart < (1 + 1 / len(set(names))) / 2:  # nearer to chance than to all
-        print(
-            f"warning: CLIP tells the class of only {told_apart:.0%} of the labeled images, and condition=borrowed "
-            "draws what it takes for the class; condition=image (the paper's masked sampling) keeps to the image",
-            file=sys.stderr,
-        )
+    generator.remember(torch.cat(tokens), names, unlabeled)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from ssl_aug.data.build import load_split
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
+from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
 from ssl_aug.tuning.loop import steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
@@ -76,6 +78,9 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
         encodings = encodings_of(plan, model, image_size, settings.tune.flip, place)
     if model.clip.image_norm is None:
         model.clip.image_norm = float(torch.from_numpy(encodings.tokens[:, 0].copy()).norm(dim=1).mean())
+    said = what_clip_tells(model.clip, plan.labeled, image_size, place)
+    if said is not None and accelerator.is_main_process:
+        print(said, file=sys.stderr, flush=True)
     if plan.classes is not None:
         encodings = with_prompts(encodings, model, plan.classes, sampling.class_prompt or "", sampling.sees_image)
     shown = list(range(len(plan.images)))[:: max(1, len(plan.images) // 8)][:8]

@@ -9,9 +9,10 @@ from typing import Any
 
 from generators import hub
 from generators.checkpoints import Checkpoint, describe, locate, weights_hash
+from generators.network import may_fetch
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
-from ssl_aug.data.base import Dataset, Split, file_list_id
+from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
 from ssl_aug.data.split import draw_subset
 from ssl_aug.settings import EMBEDDED, Settings, short_hash
 
@@ -22,6 +23,7 @@ class TuningPlan:
 
     checkpoint: Path  # the pretrained model's folder, or the published file
     model_id: str  # hash of its weights
+    labeled: LabeledSet
     images: tuple[Path, ...]
     images_id: str
     classes: tuple[str, ...] | None  # the class's name of each image, where the condition has it
@@ -71,7 +73,9 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
         classes = tuple(known[path] for path in images)
         decided += [sampling.condition, sampling.class_prompt, classes]
     folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{short_hash(decided)}"
-    return TuningPlan(checkpoint, model_id, images, images_id, classes, folder, settings.tune.steps, hub_id)
+    return TuningPlan(
+        checkpoint, model_id, split.labeled, images, images_id, classes, folder, settings.tune.steps, hub_id
+    )
 
 
 def _check_prompt(settings: Settings, described: Checkpoint) -> None:
@@ -93,7 +97,7 @@ def would_fetch(generator: GeneratorSettings) -> str | None:
         ValueError, FileNotFoundError: as `generators.hub.look_up`.
     """
     name = generator.checkpoint or ""
-    if generator.name == "embedded" or not (hub.is_hub_id(name) and hub.may_fetch()):
+    if generator.name == "embedded" or not (hub.is_hub_id(name) and may_fetch()):
         return None
     remote = hub.look_up(name)
     if not remote.to_fetch:

@@ -191,3 +191,15 @@ def test_clipping_and_weights_change_a_run_and_memory_order_does_not(
         assert logs[0] == pytest.approx(logs[1], rel=1e-4)
     else:
         assert logs[0] != logs[1]
+
+
+def test_photos_are_not_given_to_the_backbone_of_rendered_cars_unasked(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = [word for word in words if not word.startswith("model")]
+    with pytest.raises(ValueError, match=r"^data=image_folder wants a model=: resnet50 \(ImageNet weights"):
+        settings_from(plain)
+    assert settings_from([*plain, "model=embedded"]).model.name == "embedded"
+    assert settings_from([*plain, "experiment=paper"]).model.name == "resnet50.tv_in1k"
+    main(words)
+    assert "warning: model.name=test_resnet starts from random weights" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from generators import model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.settings import GeneratorSettings, SamplingSettings
+from ssl_aug import evaluate as evaluate_module
 from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
 from ssl_aug.command_line import compose
@@ -23,7 +25,7 @@ from ssl_aug.drawing.draw import generate
 from ssl_aug.runtime import command
 from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, deciding
 from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning import plan
+from ssl_aug.tuning import adapter, plan
 from ssl_aug.tuning.adapter import read_adapter
 from ssl_aug.tuning.settings import TuneSettings
 from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_drawing_after, write_image_folder
@@ -112,7 +114,41 @@ def test_a_clip_that_does_not_tell_the_classes_is_named(
     for name in ("dog", "eel"):  # the same pictures in each class
         shutil.copytree(tmp_path / "photos/train/cat", tmp_path / "photos/train" / name, dirs_exist_ok=True)
     command_module.main([*words, "condition=borrowed", "mask_rate=0", "data.labels_per_class=5", "--per-sample", "1"])
-    assert "warning: CLIP tells the class of only 0% of the labeled images" in capsys.readouterr().err
+    assert "warning: CLIP tells the class of 0% of the labeled images (by chance: 33%)" in capsys.readouterr().err
+
+
+def test_what_clip_tells_is_said_before_the_tuning_and_in_a_dry_run(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapter, "tune_unet", stops)
+    told = re.compile(r"CLIP tells the class of \d+% of the labeled images \(by chance: 33%\)")
+    command_module.main([*words, "--dry-run"])
+    assert told.search(capsys.readouterr().out)
+    with pytest.raises(KeyboardInterrupt):
+        command_module.main(words)
+    assert told.search(capsys.readouterr().err)
+
+
+def test_a_class_with_one_label_has_nothing_to_be_compared_with(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command_module.main([*words, "data.labels_per_class=1", "--dry-run"])
+    assert "CLIP" not in capsys.readouterr().out
+
+
+def test_photos_are_not_given_to_the_weights_of_rendered_cars_unasked(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = [word for word in words if not word.startswith("generator")]
+    for main in (command_module.main, tune_module.main, evaluate_module.main):
+        with pytest.raises(ValueError, match=r"^data=image_folder wants a generator=: ldm with .*experiment=sd15"):
+            main(plain)
+    assert not (tmp_path / "outputs").exists()
+    command_module.main([*plain, "generator=embedded", "--dry-run"])
+    assert "warning: generator=embedded knows rendered cars alone" in capsys.readouterr().err
 
 
 EITHER = pytest.mark.parametrize("words", ["image", "borrowed"], indirect=True)
@@ -175,7 +211,12 @@ def test_two_shards_make_the_set_of_one_process(
 @pytest.mark.parametrize("name", ["ldm", "embedded"])
 def test_one_settings_object_draws_twice_and_stays_as_it_was(words: list[str], tmp_path: Path, name: str) -> None:
     if name == "embedded":  # its checkpoint is not named: a call that wrote it down would be refused the next time
-        words = [*(word for word in words if not word.startswith("generator")), "tune.steps=1", "steps=1"]
+        words = [
+            *(word for word in words if not word.startswith("generator")),
+            "generator=embedded",
+            "tune.steps=1",
+            "steps=1",
+        ]
     asked = compose("generate", [*words, "per_sample=1"], Settings)
     before = copy.deepcopy(asked)
     for folder in ("one", "two"):
@@ -396,7 +437,7 @@ def test_the_embedded_generator_says_how_to_get_its_weights(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(plan, "EMBEDDED", tmp_path / "nothing")
-    plain = [word for word in words if not word.startswith("generator")]
+    plain = [*(word for word in words if not word.startswith("generator")), "generator=embedded"]
     assert "python -m ssl_aug.pretrain" in refused(plain, monkeypatch, capsys)
     shutil.rmtree(tmp_path / "photos")
 
@@ -408,7 +449,7 @@ def test_ddim_steps_are_checked_against_the_model_at_hand_before_any_work(
     words: list[str], tmp_path: Path, levels: str, steps: int, allowed: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if levels == "800":  # the embedded model's, which takes no checkpoint
-        words = [word for word in words if not word.startswith("generator")]
+        words = [*(word for word in words if not word.startswith("generator")), "generator=embedded"]
     asked = [*words, "sampler=ddim", f"steps={steps}", "tune.root=adapters"]
     if allowed:
         tune_module.main([*asked, "--dry-run"])

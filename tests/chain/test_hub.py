@@ -8,7 +8,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 
 import pytest
 
-from generators import hub
+from generators import first_look, hub
 from ssl_aug import generate as generate_module
 from ssl_aug.convert import main as convert
 from ssl_aug.files import read_json
@@ -54,8 +54,8 @@ def test_a_hub_id_that_is_not_there_offline_is_said_at_once(machine: Machine, mo
     after = getrusage(RUSAGE_CHILDREN)
     # processor time, so that a busy machine does not count; loading torch alone takes longer
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 2
-    assert line.startswith("error: generator.checkpoint=owner/name: there is no such file or folder, and nothing is ")
-    assert "HF_HUB_OFFLINE=0" in line
+    assert line.startswith("error: generator.checkpoint=owner/name: there is no such file or folder, and ")
+    assert "HF_HUB_OFFLINE=1 is set: leave it out" in line
     assert machine.hub.asked == []
 
 
@@ -64,7 +64,7 @@ def test_a_hub_id_that_is_not_there_offline_is_said_at_once(machine: Machine, mo
 
 
 def give(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "may_fetch", lambda: True)
+    monkeypatch.setattr(first_look, "may_fetch", lambda: True)
     monkeypatch.setattr(hub, "find", lambda checkpoint: hub.Snapshot(name, folder))
 
 

@@ -488,6 +488,6 @@ def test_a_clip_of_another_width_or_without_effect(
 )
 def test_a_hub_id_says_what_to_fetch_and_where_to_put_it(name: str, call: str) -> None:
     line = refused(name)
-    assert f"generator.checkpoint={name}: there is no such file or folder, and nothing is fetched from the hub" in line
+    assert f"generator.checkpoint={name}: there is no such file or folder, and HF_HUB_OFFLINE=1 is set" in line
     assert call in line
     assert line.endswith("and give generator.checkpoint=FOLDER")
