@@ -4,7 +4,8 @@ come from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,8 @@ from ssl_aug.settings import EMBEDDED
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
 
 
+# What trainers put in front of a backbone's names.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder.")
 # What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
 OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
 
@@ -142,8 +145,8 @@ def load_weights(backbone: nn.Module, path: Path) -> None:
     """
     if not path.is_file():
         raise FileNotFoundError(f"model.checkpoint={path}: there is no such file")
-    found = read_weights(path)
     wanted = backbone.state_dict()
+    found = _without_prefix(read_weights(path), wanted)
     # Files of old torch versions have no counter of batches; nothing here reads it.
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in found if key not in wanted and not _of_classifier(key, backbone)]
@@ -179,6 +182,24 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"model.checkpoint={path} holds no state dict: save one with torch.save(model.state_dict(), ...)"
         )
     return weights
+
+
+def _without_prefix(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights under the backbone's own names, where a trainer put its own in front of them; says so.
+
+    Of DistributedDataParallel, torch.compile and Lightning, in any order; what stands beside the backbone is left out.
+    """
+    prefix = ""
+    while not any(prefix + name in found for name in wanted):
+        longer = next((prefix + one for one in _PREFIXES if any(key.startswith(prefix + one) for key in found)), None)
+        if longer is None:
+            return found
+        prefix = longer
+    kept = {key.removeprefix(prefix): tensor for key, tensor in found.items() if key.startswith(prefix)}
+    if prefix:
+        beside = f", and {len(found) - len(kept)} others were left out" if len(found) > len(kept) else ""
+        print(f"model.checkpoint: names are read without their {prefix}{beside}", file=sys.stderr)
+    return kept
 
 
 def _of_classifier(key: str, backbone: nn.Module) -> bool:

@@ -12,6 +12,7 @@ from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import EMBEDDED_DATA, compose, writable
 from ssl_aug.runtime import command
+from ssl_aug.words import way_out_of_flag
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
 ALLOWED_WITH_RESUME = ("resume", "device", "data.root", "synthetic.root", "train.num_workers", "dry_run")
@@ -71,7 +72,8 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     """
     option = next((word for word in words if word.startswith("-")), None)
     if option:
-        raise ValueError(f"{option}: there is no such option; settings are written name=value, see --help")
+        following = words[words.index(option) + 1 :]
+        raise ValueError(f"{option}: there is no such option; {way_out_of_flag(option, following, ())}")
     _refuse_generation_words(words)
     _register_from_files() if from_files else _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")

@@ -18,6 +18,7 @@ from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
 
 _DEFAULT_TAGS = {"ViT-H-14": "laion2b_s32b_b79k"}  # Stable Diffusion 2.x was trained with it; of all others: openai
+_QUICK = "-quickgelu"  # open_clip's ending of names with OpenAI's activation
 CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -130,8 +131,8 @@ def load_clip(module: nn.Module, source: str | None, name: str) -> None:
     """Fills a CLIP model with weights: every tensor, nothing left over.
 
     Args:
-        source: a file or a folder that holds one of CLIP_FILES, or a tag of open_clip; None: "openai", or where
-            OpenAI has no such model, LAION's.
+        source: a file or a folder that holds one of CLIP_FILES, or a tag of open_clip, or its name and tag as
+            ViT-L-14/openai; None: "openai", or where OpenAI has no such model, LAION's.
 
     Raises:
         FileNotFoundError: no such file, or weights of a tag that are not on this machine, with where to get them.
@@ -168,6 +169,13 @@ def _only_weights(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Te
 
 def clip_file(source: str | None, name: str) -> Path:
     """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched."""
+    named, _, tag_of_name = (source or "").partition("/")
+    if source is not None and not Path(source).exists() and named in open_clip.list_models():
+        if named.removesuffix(_QUICK) != name.removesuffix(_QUICK):
+            raise ValueError(
+                f"generator.clip_checkpoint={source}: the generator takes {name}; give {name}/TAG or a file"
+            )
+        source = tag_of_name or None
     if source is not None and (Path(source).exists() or "/" in source or Path(source).suffix):
         path = Path(source)
         if path.is_dir():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from importlib.resources import files
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from generators.settings import ENTRY_POINTS, TUNED
+from ssl_aug.words import settled
 
 EMBEDDED_DATA = ("toycars", "digits")  # what comes with the package; all else are photos of the user's
 
@@ -50,7 +51,7 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
         store.store(group="generator", name=name, node={"name": name})
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            config = hydra_compose(config_name, overrides=list(overrides))
+            config = hydra_compose(config_name, overrides=settled(overrides))
         _refuse_words_of_tuning(OmegaConf.select(config, "generator.name"), overrides)
         return cast(Schema, OmegaConf.to_object(config))
     except (HydraException, OmegaConfBaseException) as error:
@@ -131,40 +132,6 @@ def refuse_existing(out: Path) -> None:
     """
     if out.exists() or out.is_symlink():
         raise FileExistsError(f"--out {out} exists already: name a new folder, nothing is overwritten")
-
-
-def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
-    """A command line's words with every flag as the setting that it is a second name for.
-
-    Args:
-        flags: flag -> setting, for those with a value after them (`--out DIR` or `--out=DIR`).
-        switches: flag -> setting, for those that turn it on.
-
-    Raises:
-        ValueError: an unknown flag, or one without its value.
-    """
-    left, overrides = list(words), []
-    while left:
-        word = left.pop(0)
-        flag, _, value = word.partition("=")
-        if word in switches:
-            overrides.append(f"{switches[word]}=true")
-        elif flag in flags:
-            if not value and not left:
-                raise ValueError(f"{flag} needs a value")
-            overrides.append(f"{flags[flag]}={_quoted(value or left.pop(0))}")
-        elif word.startswith("-"):
-            raise ValueError(f"{word}: there is no such flag; {', '.join((*flags, *switches))} or name=value")
-        else:
-            overrides.append(word)
-    return overrides
-
-
-def _quoted(value: str) -> str:
-    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
-    if value.isalnum():
-        return value
-    return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
 def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_aug.command_line import compose, overrides_of, refuse_accidental_toy
+from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, options_of, rows
 from ssl_aug.runtime import command
+from ssl_aug.words import overrides_of
 
 FLAGS = {"--out": "out", "--device": "device", "--per-sample": "per_sample"}
 SWITCHES = {"--dry-run": "dry_run"}

@@ -11,10 +11,11 @@ on where it stopped when the same command is given again.
 
 from __future__ import annotations
 
-from ssl_aug.command_line import compose, overrides_of, refuse_accidental_toy
+from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
+from ssl_aug.words import overrides_of
 
 FLAGS = {"--per-sample": "per_sample", "--out": "synthetic.root", "--device": "device"}
 SWITCHES = {"--dry-run": "dry_run"}

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_aug.command_line import compose, overrides_of
+from ssl_aug.command_line import compose
 from ssl_aug.help import generation_help
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.runtime import command
+from ssl_aug.words import overrides_of
 
 FLAGS = {"--out": "out", "--made-by": "made_by", "--link": "link"}
 SWITCHES = {"--dry-run": "dry_run"}

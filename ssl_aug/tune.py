@@ -5,10 +5,11 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 
 from __future__ import annotations
 
-from ssl_aug.command_line import compose, overrides_of, refuse_accidental_toy
+from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
+from ssl_aug.words import overrides_of
 
 FLAGS = {"--device": "device"}
 SWITCHES = {"--dry-run": "dry_run"}

@@ -17,10 +17,11 @@ The settings are those of ssl_aug.generate: they say which split and which set.
 
 from __future__ import annotations
 
-from ssl_aug.command_line import compose, overrides_of
+from ssl_aug.command_line import compose
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
+from ssl_aug.words import overrides_of
 
 FLAGS = {"--to": "to", "--out": "out", "--link": "link", "--size": "size", "--tllib-seed": "tllib_seed"}
 SWITCHES = {"--real-only": "real_only", "--check": "check", "--dry-run": "dry_run"}

@@ -68,6 +68,21 @@ def test_weights_come_from_a_file_and_its_old_classifier_is_left_out(
         assert torch.equal(value, weights[name]), name
 
 
+@pytest.mark.parametrize("prefix", ["module.", "model.", "module.backbone.", "_orig_mod.module."])
+def test_what_trainers_put_in_front_of_names_is_left_out_and_said(
+    tmp_path: Path, weights: dict[str, torch.Tensor], prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrapped = {prefix + name: tensor for name, tensor in weights.items()}
+    torch.save({"state_dict": {**wrapped, "criterion.weight": torch.ones(1)}}, tmp_path / "last.ckpt")
+    backbone = timm.create_model(TINY, num_classes=0)
+    load_weights(backbone, tmp_path / "last.ckpt")
+    assert all(torch.equal(tensor, weights[name]) for name, tensor in backbone.state_dict().items())
+    assert f"names are read without their {prefix}, and 1 others were left out" in capsys.readouterr().err
+    torch.save({"ours." + name: tensor for name, tensor in weights.items()}, tmp_path / "last.ckpt")
+    with pytest.raises(ValueError, match="does not fit"):
+        load_weights(backbone, tmp_path / "last.ckpt")
+
+
 def test_old_files_without_batch_counters_fit(tmp_path: Path, weights: dict[str, torch.Tensor]) -> None:
     old = {name: value for name, value in weights.items() if not name.endswith("num_batches_tracked")}
     assert len(old) < len(weights)

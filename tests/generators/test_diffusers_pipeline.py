@@ -465,6 +465,16 @@ def test_a_clip_that_is_not_there_says_where_it_is_published(name: str, reposito
         conditioning.clip_file(None, name)
 
 
+def test_a_clip_may_be_named_as_open_clip_names_it() -> None:
+    for source in ("ViT-L-14/openai", "ViT-L-14-quickgelu/openai"):
+        with pytest.raises(FileNotFoundError, match=r"ViT-L-14-quickgelu, openai\) are not on this machine: download"):
+            conditioning.clip_file(source, "ViT-L-14-quickgelu")
+    with pytest.raises(ValueError, match="this generator takes ViT-L-14-quickgelu; give its tag or a file"):
+        conditioning.clip_file("ViT-B-32/openai", "ViT-L-14-quickgelu")
+    with pytest.raises(ValueError, match="ViT-L-14-quickgelu has no such weights; choose one of openai"):
+        conditioning.clip_file("ViT-L-14/laion", "ViT-L-14-quickgelu")
+
+
 def test_a_clip_of_another_width_or_without_effect(
     folder: Path, clip: Path, tmp_path: Path, no_weights_are_read: None
 ) -> None:

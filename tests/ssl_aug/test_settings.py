@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from benchmarks.settings import BenchmarkSettings
-from ssl_aug.command_line import compose, config_folder, overrides_of
+from ssl_aug.command_line import compose, config_folder
 from ssl_aug.evaluation.settings import EvaluateSettings, variants
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.generate import FLAGS, SWITCHES
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.settings import TUNING, Settings, deciding, deciding_pictures, short_hash
 from ssl_aug.synthetic import default_folder
+from ssl_aug.words import overrides_of
 
 
 def test_without_words_the_embedded_world_is_meant() -> None:
