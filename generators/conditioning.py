@@ -172,9 +172,7 @@ def clip_file(source: str | None, name: str) -> Path:
     named, _, tag_of_name = (source or "").partition("/")
     if source is not None and not Path(source).exists() and named in open_clip.list_models():
         if named.removesuffix(_QUICK) != name.removesuffix(_QUICK):
-            raise ValueError(
-                f"generator.clip_checkpoint={source}: the generator takes {name}; give {name}/TAG or a file"
-            )
+            raise ValueError(f"generator.clip_checkpoint={source}: this generator takes {name}; give its tag or a file")
         source = tag_of_name or None
     if source is not None and (Path(source).exists() or "/" in source or Path(source).suffix):
         path = Path(source)
