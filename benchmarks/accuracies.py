@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.result import RESULT, RunResult
 from benchmarks.significance import paired_line
+from ssl_aug.settings import EMBEDDED_DATA
 
 METRICS = {
     "last": "accuracy_last",
@@ -30,7 +31,6 @@ TITLES = {
 }
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
-EMBEDDED_WORLDS = ("toycars", "digits")
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _note_unequal(runs: Sequence[RunResult], methods: Sequence[str], notes: list
 
 def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     first = runs[0]
-    world = f"embedded world {first.data}" if first.data in EMBEDDED_WORLDS else first.data
+    world = f"embedded world {first.data}" if first.data in EMBEDDED_DATA else first.data
     steps = ", ".join(
         f"{method} {'/'.join(str(steps) for steps in sorted({run.steps for run in runs if run.method == method}))}"
         for method in sorted({run.method for run in runs})

@@ -10,8 +10,9 @@ from pathlib import Path
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
-from ssl_aug.command_line import EMBEDDED_DATA, compose, writable
+from ssl_aug.command_line import compose, writable
 from ssl_aug.runtime import command
+from ssl_aug.settings import EMBEDDED_DATA
 from ssl_aug.words import way_out_of_flag
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.

@@ -23,10 +23,17 @@ def plot(report: Report, path: Path) -> None:
             columns = [column for column, cell in enumerate(row.cells) if cell is not None]
             shown = [cell for cell in row.cells if cell is not None]
             heights = [cell.mean if isinstance(cell, Cell) else cell for cell in shown]
-            spreads = [cell.std or 0.0 if isinstance(cell, Cell) else 0.0 for cell in shown]
             offset = (number - (len(rows) - 1) / 2) * width
             centers = [column + offset for column in columns]
-            axes.bar(centers, heights, width, yerr=spreads, capsize=2, label=row.label)
+            axes.bar(centers, heights, width, label=row.label)
+            spread = [
+                (center, cell.mean, cell.std)
+                for center, cell in zip(centers, shown, strict=True)
+                if isinstance(cell, Cell) and cell.std is not None  # a single run has none
+            ]
+            if spread:
+                at, means, deviations = zip(*spread, strict=True)
+                axes.errorbar(at, means, deviations, fmt="none", ecolor="black", capsize=2)
         axes.set_xticks(range(len(table.columns)), table.columns)
         axes.set_ylabel("accuracy (%)")
         axes.set_title("\n".join(textwrap.wrap(table.title, 90)), fontsize=7)

@@ -88,13 +88,45 @@ def _latex_safe(text: str) -> str:
 
 
 def print_report(report: Report) -> None:
-    """To the terminal."""
+    """To the terminal. A table that is wider than it is turned over, methods below each other; else it is cut up."""
     console = Console(soft_wrap=True, highlight=False)
     for table in report.tables:
         console.print(f"\n{table.title}", markup=False)
-        drawn = RichTable("", *table.columns)
-        for line in _lines(table):
-            drawn.add_row(*line)
-        console.print(drawn)
+        cells = [["", *table.columns], *_lines(table)]
+        turned = [list(column) for column in zip(*cells, strict=True)]
+        fitting = next((one for one in (cells, turned) if _width(one) <= console.width), None)
+        for block in [fitting] if fitting else _cut(cells, console.width):
+            console.print(_drawn(block))
     for note in report.notes:
         console.print(note, markup=False)
+
+
+def _drawn(cells: list[list[str]]) -> RichTable:
+    """A table of a header and rows, no cell of which is cut off."""
+    drawn = RichTable()
+    for title in cells[0]:
+        drawn.add_column(title, no_wrap=True, overflow="ignore")
+    for line in cells[1:]:
+        drawn.add_row(*line)
+    return drawn
+
+
+def _width(cells: list[list[str]]) -> int:
+    """Characters of a drawn table: each column with a space on both sides and a line."""
+    return sum(3 + max(len(line[column]) for line in cells) for column in range(len(cells[0]))) + 1
+
+
+def _cut(cells: list[list[str]], width: int) -> list[list[list[str]]]:
+    """Tables of as many columns as fit, one at least, each with the rows' labels."""
+    blocks, taken = [], 1
+    while taken < len(cells[0]):
+        count = 1
+        while taken + count < len(cells[0]) and _width(_columns(cells, taken, count + 1)) <= width:
+            count += 1
+        blocks.append(_columns(cells, taken, count))
+        taken += count
+    return blocks
+
+
+def _columns(cells: list[list[str]], first: int, count: int) -> list[list[str]]:
+    return [[line[0], *line[first : first + count]] for line in cells]

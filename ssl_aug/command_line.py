@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from generators.settings import ENTRY_POINTS, TUNED
+from ssl_aug.settings import EMBEDDED_DATA
 from ssl_aug.words import settled
-
-EMBEDDED_DATA = ("toycars", "digits")  # what comes with the package; all else are photos of the user's
 
 
 def config_folder() -> Path:

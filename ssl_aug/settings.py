@@ -30,6 +30,7 @@ from generators.settings import (
 from ssl_aug.tuning.settings import TuneSettings
 
 EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
+EMBEDDED_DATA = ("toycars", "digits")  # the images that come with it; all others are the user's
 EMBEDDED_GUIDANCE = 2.0
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")

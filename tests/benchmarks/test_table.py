@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from benchmarks.accuracies import Cell, Kind, Table, build_report, read_runs
 from benchmarks.result import RunResult
 from benchmarks.table import main
-from benchmarks.table_text import as_text, cell_text
+from benchmarks.table_plot import plot
+from benchmarks.table_text import as_text, cell_text, print_report
 
 
 def result(method: str, augment: bool, seed: int, accuracy: float | None, **other: Any) -> RunResult:
@@ -315,3 +317,38 @@ def test_runs_are_paired_by_seed_and_split() -> None:
         build_report(in_folders(*elsewhere), "last").notes[-1]
         == "erm: plain and + augmentation are of other splits, no test"
     )
+
+
+TEN = (
+    "debiasmatch",
+    "dst",
+    "erm",
+    "fixmatch",
+    "flexmatch",
+    "freematch",
+    "pseudo_label",
+    "self_tuning",
+    "softmatch",
+    "uda",
+)
+
+
+@pytest.mark.parametrize("width", [200, 80, 40])
+def test_ten_methods_are_read_whole_on_any_terminal(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    runs = [result(name, augment, seed, 30.0 + seed) for name in TEN for augment in (False, True) for seed in (0, 1)]
+    print_report(build_report(in_folders(*runs), "last"))
+    drawn = [line for line in capsys.readouterr().out.splitlines() if line[:1] in "┏┃┡│└"]
+    text = "\n".join(drawn)
+    assert all(name in text for name in (*TEN, "plain", "+ augmentation", "difference", "30.5 ± 0.7"))
+    assert "…" not in text
+    assert max(len(line) for line in drawn) <= width
+
+
+def test_a_single_run_has_no_error_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(Axes, "errorbar", lambda self, at, *_, **__: drawn.append(len(at)))
+    plot(build_report(in_folders(*RUNS[:2], result("uda", False, 0, 20.0)), "last"), tmp_path / "table.png")
+    assert drawn == [1]  # ERM's two runs; UDA's one and the mean have none
