@@ -233,7 +233,8 @@ def _note_unequal(runs: Sequence[RunResult], methods: Sequence[str], notes: list
 
 def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     first = runs[0]
-    world = f"embedded world {first.data}" if first.data in EMBEDDED_DATA else first.data
+    folders = sorted({run.data_folder for run in runs if run.data_folder})
+    world = f"embedded world {first.data}" if first.data in EMBEDDED_DATA else " ".join([first.data, *folders])
     steps = ", ".join(
         f"{method} {'/'.join(str(steps) for steps in sorted({run.steps for run in runs if run.method == method}))}"
         for method in sorted({run.method for run in runs})

@@ -69,6 +69,7 @@ def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: 
         mix=settings.mix.name,
         protocol=settings.protocol,
         data=settings.data.name,
+        data_folder=Path(settings.data.root).resolve().name if settings.data.root else None,
         labels_per_class=settings.data.labels_per_class,
         split_seed=settings.data.split_seed,
         seed=settings.seed,

@@ -24,6 +24,7 @@ class RunResult:
     mix: str = ""  # how synthetic images join the labeled ones, where that is not the paper's way
     protocol: str
     data: str
+    data_folder: str | None = None  # name of the folder that holds the images; null for images that are made
     labels_per_class: int
     split_seed: int | None = None
     seed: int

@@ -347,6 +347,15 @@ def test_ten_methods_are_read_whole_on_any_terminal(
     assert max(len(line) for line in drawn) <= width
 
 
+def test_two_folders_of_photos_have_titles_of_their_own() -> None:
+    runs = [
+        result("erm", False, 0, 30.0, data="image_folder", data_folder=name, test_id=name)
+        for name in ("birds", "mushrooms")
+    ]
+    titles = [table.title for table in build_report(in_folders(*runs), "last").tables]
+    assert [title.partition(",")[0] for title in titles] == ["image_folder birds", "image_folder mushrooms"]
+
+
 def test_a_single_run_has_no_error_bar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(Axes, "errorbar", lambda self, at, *_, **__: drawn.append(len(at)))
