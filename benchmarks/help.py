@@ -5,18 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.method_files import settings_fields
+from benchmarks.settings import BenchmarkSettings
 from ssl_aug.help import SETTINGS as SHARED
-from ssl_aug.help import fields_of, options_of, rows
+from ssl_aug.help import fields_of, held_by, options_of, rows
 
 OURS = Path(__file__).resolve().parent / "settings.py"
 
 
-def help_text() -> str:
-    """The whole page."""
+def help_text(settings: BenchmarkSettings | None = None) -> str:
+    """The whole page.
+
+    Args:
+        settings: what other words beside --help ask for; the values are then those that hold with them, and the
+            method's settings those of theirs.
+    """
     options = {
         group: [name for name in options_of(group) if not name.startswith("for_")]
         for group in ("method", "data", "model", "experiment", "protocol")
     }
+    held = None if settings is None else held_by(settings)
+    method = None if held is None else held["method.name"]
+    meaning = "their own defaults (a group or a recipe may set others)" if held is None else "as they hold"
     shared = [row for row in fields_of(SHARED, "Settings") if row[0] in ("seed", "device", "precision")]
     lines = [
         "python -m benchmarks.run [name=value ...]",
@@ -25,21 +34,23 @@ def help_text() -> str:
         "  --dry-run    print the settings and the numbers of images, write nothing",
         "  --multirun   every combination of comma lists: method=erm,fixmatch augment=false,true seed=0,1,2;",
         "               what is done is left as it is, what was stopped goes on",
+        "  --help       beside other words: what holds with them, and the settings of their method",
         "",
         "Groups:",
         *(f"  {group}={'|'.join(names)}" for group, names in options.items()),
         "",
-        "Settings, their own defaults (a group or a recipe may set others: --dry-run shows what holds):",
-        *rows("", fields_of(OURS, "BenchmarkSettings"), skip=("method", "protocol")),
-        *rows("model.", fields_of(OURS, "ModelSettings")),
-        *rows("train.", fields_of(OURS, "TrainSettings")),
-        *rows("view.", fields_of(OURS, "ViewSettings")),
-        *rows("mix.", fields_of(OURS, "MixSettings")),
-        *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",)),
-        *rows("synthetic.", fields_of(SHARED, "SyntheticSettings")),
-        *rows("", shared),
+        f"Settings, {meaning}:",
+        *rows("", fields_of(OURS, "BenchmarkSettings"), skip=("method", "protocol"), held=held),
+        *rows("model.", fields_of(OURS, "ModelSettings"), held=held),
+        *rows("train.", fields_of(OURS, "TrainSettings"), held=held),
+        *rows("view.", fields_of(OURS, "ViewSettings"), held=held),
+        *rows("mix.", fields_of(OURS, "MixSettings"), held=held),
+        *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",), held=held),
+        *rows("synthetic.", fields_of(SHARED, "SyntheticSettings"), held=held),
+        *rows("", shared, held=held),
         "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant.",
     ]
-    for name in options["method"]:
-        lines += ["", f"method={name}, its paper's defaults:", *rows("method.", settings_fields(name))]
+    for name in options["method"] if method is None else [method]:
+        about = "its paper's defaults" if held is None else "as they hold"
+        lines += ["", f"method={name}, {about}:", *rows("method.", settings_fields(name), held=held)]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, writable
+from ssl_aug.help import without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import EMBEDDED_DATA
 from ssl_aug.words import way_out_of_flag
@@ -24,7 +25,8 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         from benchmarks.help import help_text
 
-        print(help_text())
+        others = without_help(words)
+        print(help_text(settings_from(others, from_files=True) if others else None))
         return
     words = ["dry_run=true" if word == "--dry-run" else word for word in words]
     of_each_run = [word for word in words if word not in ("--multirun", "-m")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.evaluation.settings import EvaluateSettings
-from ssl_aug.help import fields_of, generation_rows, options_of, rows
+from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
 from ssl_aug.words import overrides_of
 
@@ -25,8 +25,12 @@ def main(arguments: list[str]) -> None:
     """The command line."""
     if "--help" in arguments or "-h" in arguments:
         groups = [f"  {group}={'|'.join(options_of(group))}" for group in ("data", "generator", "experiment")]
-        own = rows("", fields_of(SETTINGS, "EvaluateSettings"))
-        print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *own, *generation_rows()]))
+        words = overrides_of(without_help(arguments), FLAGS, SWITCHES)
+        settings = compose("evaluate", words, EvaluateSettings) if words else None
+        held = held_by(settings, settings.sampling()) if settings else None
+        own = rows("", fields_of(SETTINGS, "EvaluateSettings"), held=held)
+        shown = [*own, *generation_rows(held)]
+        print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *shown]))
         return
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("evaluate", words, EvaluateSettings)

@@ -12,7 +12,7 @@ on where it stopped when the same command is given again.
 from __future__ import annotations
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
-from ssl_aug.help import generation_help
+from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
 from ssl_aug.words import overrides_of
@@ -24,7 +24,7 @@ SWITCHES = {"--dry-run": "dry_run"}
 def main(arguments: list[str]) -> None:
     """The command line."""
     if "--help" in arguments or "-h" in arguments:
-        print(generation_help(__doc__ or ""))
+        print(generation_help(__doc__ or "", "generate", overrides_of(without_help(arguments), FLAGS, SWITCHES)))
         return
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("generate", words, Settings)

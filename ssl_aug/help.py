@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
-from ssl_aug.command_line import config_folder
+from ssl_aug.command_line import compose, config_folder
+from ssl_aug.settings import Settings
 
 SETTINGS = Path(__file__).parent / "settings.py"
 TUNE_SETTINGS = Path(__file__).parent / "tuning" / "settings.py"
@@ -50,9 +54,37 @@ def _comment(lines: list[str], number: int) -> str:
     return behind or " ".join(above)
 
 
-def rows(prefix: str, fields: list[Field], skip: tuple[str, ...] = ()) -> list[str]:
-    """One help line for each field, its name as it is written on the command line."""
-    return [f"  {f'{prefix}{name}={default}':<36} {text}" for name, default, text in fields if name not in skip]
+def rows(
+    prefix: str, fields: list[Field], skip: tuple[str, ...] = (), held: Mapping[str, str] | None = None
+) -> list[str]:
+    """One help line for each field, its name as it is written on the command line.
+
+    Args:
+        held: values that hold in place of the defaults, by that name.
+    """
+    values = held or {}
+    named = [(f"{prefix}{name}", default, text) for name, default, text in fields if name not in skip]
+    return [f"  {f'{name}={values.get(name, default)}':<36} {text}" for name, default, text in named]
+
+
+def held_by(*settings: Any) -> dict[str, str]:
+    """What settings hold, as it is written on the command line, by dotted names; later ones win."""
+    found: dict[str, str] = {}
+    left = [("", one) for one in settings]
+    while left:
+        prefix, node = left.pop(0)
+        values = {each.name: getattr(node, each.name) for each in fields(node)} if is_dataclass(node) else node
+        for name, value in values.items():
+            if is_dataclass(value) or isinstance(value, dict):
+                left.append((f"{prefix}{name}.", value))
+            else:
+                found[f"{prefix}{name}"] = _yaml_like(str(value))
+    return found
+
+
+def without_help(words: Sequence[str]) -> list[str]:
+    """The words that are no call for help."""
+    return [word for word in words if word not in ("--help", "-h")]
 
 
 def options_of(group: str) -> list[str]:
@@ -60,20 +92,29 @@ def options_of(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
-def generation_rows() -> list[str]:
-    """Every setting that decides a synthetic set."""
+def generation_rows(held: Mapping[str, str] | None = None) -> list[str]:
+    """Every setting that decides a synthetic set; `held` as in `rows`."""
     return [
-        *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"]),
-        *rows("", fields_of(GENERATOR_SETTINGS, "SolverSettings")),
-        *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",)),
-        *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",)),
-        *rows("tune.", fields_of(TUNE_SETTINGS, "TuneSettings")),
-        *rows("synthetic.", fields_of(SETTINGS, "SyntheticSettings")),
+        *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"], held=held),
+        *rows("", fields_of(GENERATOR_SETTINGS, "SolverSettings"), held=held),
+        *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",), held=held),
+        *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",), held=held),
+        *rows("tune.", fields_of(TUNE_SETTINGS, "TuneSettings"), held=held),
+        *rows("synthetic.", fields_of(SETTINGS, "SyntheticSettings"), held=held),
     ]
 
 
-def generation_help(usage: str) -> str:
-    """The help page of `ssl_aug.tune` and `ssl_aug.generate`."""
+def generation_help(usage: str, config_name: str = "generate", overrides: Sequence[str] = ()) -> str:
+    """The help page of the commands that share generation's settings.
+
+    Args:
+        overrides: other words beside --help; with some, the values are those that hold with them.
+    """
+    held = None
+    meaning = "as in the paper (embedded: dpmpp in 20 steps, borrowed, guidance=2)"
+    if overrides:
+        settings = compose(config_name, overrides, Settings)
+        held, meaning = held_by(settings, settings.sampling()), f"as they hold with {' '.join(overrides)}"
     groups = [f"  {group}={'|'.join(options_of(group))}" for group in ("data", "generator", "experiment")]
     return "\n".join(
         [
@@ -82,8 +123,8 @@ def generation_help(usage: str) -> str:
             "Groups:",
             *groups,
             "",
-            "Settings, written name=value, as in the paper (embedded: dpmpp in 20 steps, borrowed, guidance=2):",
-            *generation_rows(),
+            f"Settings, written name=value, {meaning}; --help beside other words shows what holds with them:",
+            *generation_rows(held),
         ]
     )
 

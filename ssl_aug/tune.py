@@ -6,7 +6,7 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 from __future__ import annotations
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
-from ssl_aug.help import generation_help
+from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
 from ssl_aug.words import overrides_of
@@ -18,7 +18,7 @@ SWITCHES = {"--dry-run": "dry_run"}
 def main(arguments: list[str]) -> None:
     """The command line."""
     if "--help" in arguments or "-h" in arguments:
-        print(generation_help(__doc__ or ""))
+        print(generation_help(__doc__ or "", "tune", overrides_of(without_help(arguments), FLAGS, SWITCHES)))
         return
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("tune", words, Settings)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.run import main as benchmark
+from ssl_aug import generate
 from ssl_aug.help import fields_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,3 +46,25 @@ def test_a_setting_is_explained_by_the_lines_above_or_the_words_behind(tmp_path:
         ("steps", "3", "how many"),
         ("rates", "[1]", ""),
     ]
+
+
+def test_beside_other_words_help_shows_what_holds_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    both = ["condition=image+class", "tune.condition_dropout=0.1"]
+    generate.main(["--help", "experiment=sd15", "--per-sample", "3", *both])
+    page = capsys.readouterr().out
+    for line in ("per_sample=3 ", "steps=25 ", "mask_rate=0.5 ", "class_prompt=a photo of a {class} ", "tune.rank=16 "):
+        assert f"\n  {line}" in page
+    generate.main(["--help"])
+    assert "\n  steps=200 " in capsys.readouterr().out
+
+
+def test_the_benchmark_shows_the_settings_of_the_chosen_method_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark(["--help", "method=fixmatch", "experiment=paper"])
+    page = capsys.readouterr().out
+    assert "\n  method.threshold=0.7 " in page
+    assert "\n  train.steps=30000 " in page
+    assert page.count("\nmethod=") == 1
+    benchmark(["--help"])
+    assert capsys.readouterr().out.count("\nmethod=") == 10
+    with pytest.raises(ValueError, match="there is no such method"):
+        benchmark(["--help", "method=fixmutch"])
