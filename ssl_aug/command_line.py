@@ -173,15 +173,24 @@ def _way_out(name: str, overrides: Sequence[str], schema: type) -> str:
             f", a generator that a package registers ({package}) can have none of its own: write them into a file and "
             "name it with generator.checkpoint"
         )
-    return f"{_nearest(name, schema)}; see --help"
+    return f"{_nearest(name, [*_all_names(schema), *_names_of_group(name, overrides)])}; see --help"
 
 
-def _nearest(name: str, schema: type) -> str:
+def _nearest(name: str, names: Sequence[str]) -> str:
     from difflib import get_close_matches
 
-    names = _all_names(schema)
     close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
     return f", did you mean {close[0]}?" if close else ""
+
+
+def _names_of_group(name: str, overrides: Sequence[str]) -> list[str]:
+    """The settings of what was chosen of a group (`method.threshold` with method=fixmatch), where they are stored."""
+    from hydra.core.config_store import ConfigStore
+
+    group = name.partition(".")[0]
+    chosen = next((word.partition("=")[2] for word in overrides if word.startswith(f"{group}=")), "")
+    stored = ConfigStore.instance().repo.get(group, {}).get(f"{chosen}_schema.yaml")
+    return [] if stored is None else [f"{group}.{one}" for one in stored.node]
 
 
 def _all_names(schema: type) -> list[str]:
