@@ -7,10 +7,10 @@ from pathlib import Path
 
 from generators.first_look import refuse_at_once
 from ssl_aug.drawing.draw import draw_set
-from ssl_aug.loading import Data
+from ssl_aug.loading import Data, settings_for
 from ssl_aug.progress import Progress, told_to
 from ssl_aug.runtime import placement
-from ssl_aug.settings import DataSettings, Settings
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning.adapter import refuse_untuned
 from ssl_aug.tuning.adapter import tune as tune_weights
@@ -42,16 +42,3 @@ def generate(
     if synthetic is None:
         raise ValueError("several processes draw this set: call generate again when all are done, or in one process")
     return synthetic.first(settings.per_sample)
-
-
-def settings_for(data: Data, settings: Settings) -> Settings:
-    """The settings with the data's own.
-
-    Raises:
-        ValueError: they name other data, or a dry run, which only the commands have.
-    """
-    if settings.data not in (DataSettings(), data.settings):
-        raise ValueError(f"settings.data={settings.data}: the data were loaded with {data.settings}; leave it out here")
-    if settings.dry_run:
-        raise ValueError("dry_run=True has no effect here: leave it out, python -m ssl_aug.generate --dry-run has it")
-    return replace(settings, data=data.settings)

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.data.build import load_split
 from ssl_aug.data.given import MapDataset, dataset_of, labeled_part, unlabeled_part
 from ssl_aug.data.split import few_label_split
-from ssl_aug.settings import DataSettings
+from ssl_aug.files import read_json
+from ssl_aug.settings import DataSettings, Settings
 from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.synthetic.folder import why_unlabeled
 
 Pairs = MapDataset | tuple[MapDataset, Sequence[int]]  # (image, label) items, or images and labels beside them
+
+Asked = TypeVar("Asked", bound=Settings)
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,12 @@ class Data:
         """The same data with these synthetic images, in the place of others that it had.
 
         Raises:
-            ValueError: they were drawn from another labeled set.
+            ValueError: they were drawn from another labeled set, or with settings after which they show no class.
         """
         self.split.labeled.with_synthetic(synthetic)
+        why = why_unlabeled(read_json(synthetic.folder / "generator.json"))
+        if why:
+            raise ValueError(f"{synthetic.folder}: {why} decided what its images show: they have no labels")
         return replace(self, synthetic=synthetic)
 
 
@@ -104,6 +112,19 @@ def load(
     dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
     drawn = replace(drawn, name=dataset.name)
     return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed))
+
+
+def settings_for(data: Data, settings: Asked) -> Asked:
+    """The settings with the data's own.
+
+    Raises:
+        ValueError: they name other data, or a dry run, which only the commands have.
+    """
+    if settings.data not in (DataSettings(), data.settings):
+        raise ValueError(f"settings.data={settings.data}: the data were loaded with {data.settings}; leave it out here")
+    if settings.dry_run:
+        raise ValueError("settings.dry_run=True has no effect here: leave it out, --dry-run of the commands has one")
+    return replace(settings, data=data.settings)
 
 
 def _refuse(arguments: Mapping[str, object], source: str) -> None:

@@ -123,6 +123,13 @@ def test_an_augmented_set_is_a_torch_dataset(photos: Path) -> None:
         other.with_synthetic(synthetic)
 
 
+def test_images_that_show_no_class_do_not_join(photos: Path, tiny_checkpoint: Path) -> None:
+    data = ssl_aug.load(photos, labels_per_class=3)
+    synthetic = ssl_aug.generate(data, replace(tiny(tiny_checkpoint), prompt="a red car"))
+    with pytest.raises(ValueError, match="prompt='a red car' decided what its images show: they have no labels"):
+        data.with_synthetic(synthetic)
+
+
 def test_fewer_images_of_a_longer_set_are_its_first(photos: Path) -> None:
     data = ssl_aug.load(photos, labels_per_class=3)
     three = ssl_aug.generate(data, control(3))
