@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 
+import benchmarks
 import ssl_aug
 from ssl_aug.generate import main as generate_command
 from ssl_aug.tune import main as tune_command
@@ -168,3 +169,43 @@ def test_the_notebook_runs_and_is_kept_without_outputs(tmp_path: Path, monkeypat
         exec("".join(cell["source"]), names)
     images, labels = names["batch"]
     assert images.shape[1:] == (3, 64, 64) and len(labels) == len(images)
+
+
+PAGE = ROOT / "docs" / "api.md"
+SECTION = re.compile(r"^### (\S+)[^\n]*\n(.*?)(?=^#|\Z)", flags=re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+
+
+def sections(package: str) -> dict[str, str]:
+    """The sections of the page's chapter on a package, by the name that each is about."""
+    chapters = dict(re.findall(r"^# (\w+)\n(.*?)(?=^# |\Z)", PAGE.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return dict(SECTION.findall(chapters[package]))
+
+
+@pytest.mark.parametrize("package", [ssl_aug, benchmarks], ids=["ssl_aug", "benchmarks"])
+def test_the_page_has_every_public_name_with_an_example_and_functions_with_their_signature(package: Any) -> None:
+    found = sections(package.__name__)
+    assert sorted(found) == sorted(package.__all__)
+    for name, section in found.items():
+        blocks = [(language, code) for language, code in BLOCK.findall(section)]
+        assert any(language == "python" for language, _ in blocks), name
+        thing = getattr(package, name)
+        if not inspect.isclass(thing):
+            written = "".join(f"{code}" for language, code in blocks if not language)
+            expected = f"{package.__name__}.{name}{inspect.signature(thing)}"
+            assert bare(written) == bare(expected), name
+
+
+def bare(signature: str) -> str:
+    """Without quotes, blanks and the comma behind the last argument."""
+    return re.sub(r"[\s'\"]", "", signature).replace(",)", ")")
+
+
+def test_the_examples_of_the_page_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for language, code in BLOCK.findall(PAGE.read_text()):
+        if language == "python":
+            exec(code, names)
+    assert (len(names["train"]), len(names["test"])) == (48, 16)
+    assert names["labels"] == ["plain", "+ augmentation", "difference"]
