@@ -12,6 +12,7 @@ from ssl_aug.data.build import load_split
 from ssl_aug.data.given import MapDataset, dataset_of, labeled_part, unlabeled_part
 from ssl_aug.data.split import few_label_split
 from ssl_aug.files import read_json
+from ssl_aug.progress import Progress, told_to
 from ssl_aug.settings import DataSettings, Settings
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.synthetic.folder import why_unlabeled
@@ -72,9 +73,10 @@ def load(
     class_names: Sequence[str] | None = None,
     test: Pairs | None = None,
     unlabeled: MapDataset | None = None,
-    labels_per_class: int | None = None,
-    split_seed: int | None = None,
+    labels_per_class: int = DataSettings.labels_per_class,
+    split_seed: int = DataSettings.split_seed,
     name: str | None = None,
+    progress: Progress | None = None,
 ) -> Data:
     """A dataset and its few-label split.
 
@@ -86,30 +88,31 @@ def load(
         class_names: in the order of the labels; None: the labels' own digits.
         test: images with labels, (images, labels) or a dataset, to measure accuracies on.
         unlabeled: further images, in addition to the training images whose labels are hidden.
-        labels_per_class: how many labels of each class are known; None: 4.
-        split_seed: which ones; None: 0.
+        labels_per_class: how many labels of each class are known.
+        split_seed: which ones.
         name: what folders of results begin with; None: "images".
+        progress: told (done, total, what is being done) beside the bar, where images are written.
 
     Raises:
         ValueError, FileNotFoundError: images or labels that do not fit, a folder that is not there, or an argument
             that has no effect on this source.
     """
-    drawn = DataSettings(
-        labels_per_class=DataSettings.labels_per_class if labels_per_class is None else labels_per_class,
-        split_seed=DataSettings.split_seed if split_seed is None else split_seed,
-    )
+    drawn = DataSettings(labels_per_class=labels_per_class, split_seed=split_seed)
     if isinstance(source, str | Path | DataSettings):
         of_images = {"labels": labels, "class_names": class_names, "test": test, "unlabeled": unlabeled, "name": name}
-        _refuse(of_images, "a folder, which says it itself")
+        _refuse(of_images, "a folder or DataSettings, which say it themselves")
         if isinstance(source, DataSettings):
-            _refuse({"labels_per_class": labels_per_class, "split_seed": split_seed}, "DataSettings: name it in them")
+            if drawn != DataSettings():
+                raise ValueError("labels_per_class and split_seed have no effect beside DataSettings: name them there")
             drawn = source
         else:
             drawn = replace(drawn, name="image_folder", root=str(source))
-        return Data(drawn, *load_split(drawn))
+        with told_to(progress):
+            return Data(drawn, *load_split(drawn))
     tested = None if test is None else labeled_part("test", *(test if isinstance(test, tuple) else (test, None)))
     train = labeled_part("train", source, labels)
-    dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
+    with told_to(progress):
+        dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
     drawn = replace(drawn, name=dataset.name)
     return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed))
 

@@ -19,6 +19,7 @@ from PIL import Image
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import to_rgb
+from ssl_aug.runtime import progress_bar
 from ssl_aug.synthetic.requests import class_folder
 
 VERSION = 1  # another number where the files change
@@ -186,16 +187,17 @@ def _folder(label: int, names: tuple[str, ...]) -> str:
 
 
 def _write(folder: Path, parts: Sequence[Part], files: dict[str, list[Path]]) -> None:
-    for part in parts:
-        for path, (pixels, _) in zip(files[part.name], _read(part), strict=True):
-            if not path.stem.endswith(f"-{_short(pixels)}"):
-                position = int(path.stem.partition("-")[0])
-                raise ValueError(
-                    f"{part.name}: item {position} is another image each time it is read: leave random transforms out "
-                    "here, and give them to ssl_aug.torch_dataset"
-                )
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(folder / path, "PNG")
+    with progress_bar(sum(part.length for part in parts), "writing images") as bar:
+        for part in parts:
+            for position, (path, (pixels, _)) in enumerate(zip(files[part.name], _read(part), strict=True)):
+                if not path.stem.endswith(f"-{_short(pixels)}"):
+                    raise ValueError(
+                        f"{part.name}: item {position} is another image each time it is read: leave random transforms "
+                        "out here, and give them to ssl_aug.torch_dataset"
+                    )
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels).save(folder / path, "PNG")
+                bar.update()
 
 
 def _require_files(root: Path, files: dict[str, list[Path]]) -> None:

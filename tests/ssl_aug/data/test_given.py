@@ -52,9 +52,12 @@ def test_arrays_become_files_with_the_same_pixels_and_labels() -> None:
 
 
 def test_the_same_images_are_the_same_files_and_others_are_not() -> None:
-    images, labels = make(12)
-    first, second = load(images, labels), load(list(images.copy()), labels)
-    assert first == second and first.dataset.name.startswith("images-")
+    images, labels = make(12, 7)
+    told: list[tuple[int, int, str]] = []
+    first = load(images, labels, progress=lambda *state: told.append(state))
+    assert (told[0], told[-1]) == ((0, 12, "writing images"), (12, 12, "writing images"))
+    second = load(list(images.copy()), labels, progress=lambda *state: told.append(state))
+    assert first == second and len(told) == 13 and first.dataset.name.startswith("images-")
     other = images.copy()
     other[0, 0, 0, 0] ^= 1
     assert load(other, labels).split.labeled.id != first.split.labeled.id  # all are labeled: 4 of each class
@@ -122,7 +125,7 @@ def test_arguments_without_effect_are_named(tmp_path: Path) -> None:
     root = write_image_folder(tmp_path / "photos")
     with pytest.raises(ValueError, match="class_names has no effect where the source is a folder"):
         load(root, class_names=["a"])
-    with pytest.raises(ValueError, match="labels_per_class has no effect where the source is DataSettings"):
+    with pytest.raises(ValueError, match="labels_per_class and split_seed have no effect beside DataSettings"):
         load(DataSettings(name="image_folder", root=str(root)), labels_per_class=2)
 
 
