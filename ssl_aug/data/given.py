@@ -47,13 +47,14 @@ def labeled_part(name: str, images: MapDataset, labels: Sequence[Any] | None) ->
     """Images with labels beside them, or (labels None) a dataset of pairs.
 
     Raises:
-        ValueError: not one label for each image.
+        ValueError: not one label for each image, or something without a length.
     """
+    length = _length(name, images)
     if labels is None:
-        return Part(name, len(images), lambda position: _pair(name, position, images[position]))
-    if len(labels) != len(images):
-        raise ValueError(f"{name}: {len(images)} images and {len(labels)} labels: give one label for each image")
-    return Part(name, len(images), lambda position: (images[position], labels[position]))
+        return Part(name, length, lambda position: _pair(name, position, images[position]))
+    if len(labels) != length:
+        raise ValueError(f"{name}: {length} images and {len(labels)} labels: give one label for each image")
+    return Part(name, length, lambda position: (images[position], labels[position]))
 
 
 def unlabeled_part(images: MapDataset | None) -> Part:
@@ -65,7 +66,7 @@ def unlabeled_part(images: MapDataset | None) -> Part:
         found = images[position]
         return (found[0] if isinstance(found, tuple | list) else found), NOT_LABELED
 
-    return Part("unlabeled", len(images), item)
+    return Part("unlabeled", _length("unlabeled", images), item)
 
 
 def dataset_of(
@@ -141,6 +142,15 @@ def pixels_of(image: Any) -> NDArray[np.uint8]:
             f"an image has numbers of type {values.dtype}: give uint8 from 0 to 255, or floats from 0 to 1"
         )
     return np.ascontiguousarray(np.broadcast_to(values, (*values.shape[:2], 3)))
+
+
+def _length(name: str, images: MapDataset) -> int:
+    try:
+        return len(images)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: a {type(images).__name__} has no length: give a folder, images, or a map-style dataset"
+        ) from error
 
 
 def _pair(name: str, position: int, item: Any) -> tuple[Any, Any]:
