@@ -38,7 +38,15 @@ def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
         ValueError, FileNotFoundError: settings that do not fit the data.
     """
     _, split = load_split(settings.data)
-    synthetic = open_for(split.labeled, settings) if settings.augment else None
+    return plan_on(split, open_for(split.labeled, settings) if settings.augment else None, settings, method)
+
+
+def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSettings, method: MethodFacts) -> Plan:
+    """The same where the images are there: those that the settings describe.
+
+    Raises:
+        ValueError, FileNotFoundError: as `plan_run`.
+    """
     if synthetic is not None:
         settings = replace(settings, synthetic=replace(settings.synthetic, root=str(synthetic.folder)))
         if settings.mix.keep_share is not None:

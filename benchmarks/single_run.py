@@ -38,8 +38,16 @@ def run(settings: BenchmarkSettings, anew: bool = True) -> Path:
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
     assert not settings.dry_run
-    plan = plan_run(settings, facts_of(settings.method))
-    resumed = Path(settings.resume) if settings.resume else None
+    return run_plan(plan_run(settings, facts_of(settings.method)), anew)
+
+
+def run_plan(plan: Plan, anew: bool = True) -> Path:
+    """The same for a run whose images are known.
+
+    Raises:
+        ValueError, FileNotFoundError, KeyboardInterrupt: as `run`.
+    """
+    resumed = Path(plan.settings.resume) if plan.settings.resume else None
     earlier = None if anew or resumed else earlier_run(plan.settings, plan.result)
     if earlier is not None:
         folder, is_done = earlier

@@ -21,9 +21,18 @@ def cell_text(cell: Cell | float | None, num_runs: int, kind: Kind, plus_minus: 
     return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
 
 
-def as_text(report: Report, form: str) -> str:
-    """The report in one of FORMATS but the terminal's."""
+def as_text(report: Report, form: str = "markdown") -> str:
+    """The report as text.
+
+    Args:
+        form: markdown, csv or latex.
+
+    Raises:
+        ValueError: another form.
+    """
     writers = {"markdown": _markdown, "csv": _csv, "latex": _latex}
+    if form not in writers:
+        raise ValueError(f"form={form}: choose one of {', '.join(writers)}")
     return writers[form](report)
 
 

@@ -11,6 +11,9 @@ on where it stopped when the same command is given again.
 
 from __future__ import annotations
 
+import sys
+
+from ssl_aug.callable_commands import GenerateCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
@@ -36,6 +39,8 @@ def main(arguments: list[str]) -> None:
 
     generate(settings)
 
+
+sys.modules[__name__].__class__ = GenerateCommand  # `ssl_aug.generate(data, settings)` in Python
 
 if __name__ == "__main__":
     command(main)

@@ -17,6 +17,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_aug.progress import reporting
+
 if TYPE_CHECKING:
     import torch
     from accelerate import Accelerator
@@ -211,14 +213,14 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False) -> Iterator[Any]:
-    """A bar with an ETA; without a terminal one line every 30 seconds."""
+    """A bar with an ETA; without a terminal one line every 30 seconds. It also tells whom `progress.told_to` names."""
     from tqdm import tqdm
 
     interval = 0.2 if sys.stderr.isatty() else 30.0
     with tqdm(
         total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10, disable=hidden
     ) as bar:
-        yield bar
+        yield bar if hidden else reporting(bar, total, label, initial)
 
 
 @contextmanager

@@ -5,6 +5,9 @@ Adapts the generator to the training images, without their labels (paper 3.2). A
 
 from __future__ import annotations
 
+import sys
+
+from ssl_aug.callable_commands import TuneCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
@@ -30,6 +33,8 @@ def main(arguments: list[str]) -> None:
 
     print(tune_as_asked(settings))
 
+
+sys.modules[__name__].__class__ = TuneCommand  # `ssl_aug.tune(data, settings)` in Python
 
 if __name__ == "__main__":
     command(main)

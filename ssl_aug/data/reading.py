@@ -19,7 +19,7 @@ def read_rgb(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: there is no such image file; put it back, or start from new lists") from error
     except (PermissionError, MemoryError):
@@ -43,7 +43,12 @@ def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
     return np.array(image.resize((size_px, size_px), Image.Resampling.BICUBIC, box=box), dtype=np.uint8)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
+    """8-bit RGB, transparency over white.
+
+    Raises:
+        ValueError: floating-point pixels.
+    """
     if image.mode == "F":
         raise ValueError("floating-point pixels, whose range is not known: save it with 8 bits per channel")
     if image.mode.startswith("I"):  # 16 bits of gray, which convert() would clip to white instead of scaling

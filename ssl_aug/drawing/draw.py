@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from generators.settings import TUNED
+from ssl_aug.data.base import Dataset, Split
 from ssl_aug.data.build import load_split
 from ssl_aug.drawing.estimate import estimate
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
@@ -21,7 +22,15 @@ def generate(settings: Settings) -> SyntheticSet | None:
     Raises:
         ValueError, OSError: bad settings or data, or a folder that holds something else; nothing is overwritten.
     """
-    dataset, split = load_split(settings.data)
+    return draw_set(settings, *load_split(settings.data))
+
+
+def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:
+    """The same for a dataset and a split that are there: those that `settings.data` describes.
+
+    Raises:
+        ValueError, OSError: as `generate`.
+    """
     place = placement(settings.device, settings.precision)
     is_tuned = settings.generator.name in TUNED
     fetched_first = would_fetch(settings.generator) if settings.dry_run and is_tuned else None

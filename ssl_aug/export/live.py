@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,13 @@ from PIL.Image import Image
 from ssl_aug.command_line import compose
 from ssl_aug.data.base import Example, LabeledSet, Split
 from ssl_aug.data.build import load_split
-from ssl_aug.data.reading import read_rgb, read_square
+from ssl_aug.data.reading import read_square
+from ssl_aug.export.pictures import Pictures
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import open_for
+
+if TYPE_CHECKING:
+    from ssl_aug.export.torch_dataset import TorchDataset
 
 
 def load(*words: str, augment: bool = True) -> Split:
@@ -42,46 +46,14 @@ def load(*words: str, augment: bool = True) -> Split:
     return replace(split, labeled=split.labeled.with_synthetic(open_for(split.labeled, settings)))
 
 
-class Pictures(Sequence["Image"]):
-    """Image files as a sequence of upright RGB pictures, each read when it is asked for."""
-
-    def __init__(self, paths: Sequence[Path]):
-        self.paths = tuple(paths)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: Any) -> Any:
-        return Pictures(self.paths[index]) if isinstance(index, slice) else read_rgb(self.paths[index])
-
-
-class TorchDataset:
-    """A map-style dataset of (picture, class index), as PyTorch's DataLoader takes it.
-
-    `classes`, `targets` and `samples` are those of torchvision's ImageFolder.
-    """
-
-    def __init__(self, labeled: LabeledSet, transform: Callable[[Image], Any] | None = None):
-        self.pictures = Pictures(labeled.paths)
-        self.transform = transform
-        self.classes = list(labeled.class_names)
-        self.targets = list(labeled.labels)
-        self.samples = [(str(example.path), example.label) for example in labeled.examples]
-
-    def __len__(self) -> int:
-        return len(self.targets)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        picture = self.pictures[index]
-        return (self.transform(picture) if self.transform else picture), self.targets[index]
-
-
 def torch_dataset(labeled: LabeledSet, transform: Callable[[Image], Any] | None = None) -> TorchDataset:
-    """The set for PyTorch's DataLoader.
+    """The set as a `torch.utils.data.Dataset` of (picture, class index). Needs `torch`, which this imports.
 
     Args:
         transform: RGB picture -> anything; None: the picture as it is.
     """
+    from ssl_aug.export.torch_dataset import TorchDataset
+
     return TorchDataset(labeled, transform)
 
 

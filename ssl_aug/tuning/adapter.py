@@ -33,12 +33,7 @@ def tune_as_asked(settings: Settings) -> str:
     Raises:
         ValueError, OSError: bad settings or data, or weights that are not there.
     """
-    if settings.generator.name not in TUNED:
-        raise ValueError(
-            f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
-        )
-    if settings.tune.steps == 0:
-        raise ValueError("tune.steps=0 leaves nothing to tune: draw with it, python -m ssl_aug.generate tune.steps=0")
+    refuse_untuned(settings)
     place = placement(settings.device, settings.precision)
     dataset, split = load_split(settings.data)
     fetched_first = would_fetch(settings.generator) if settings.dry_run else None
@@ -50,6 +45,16 @@ def tune_as_asked(settings: Settings) -> str:
     if plan.adapter.is_file():
         return f"{plan.adapter} is already there"
     return f"tuned weights: {tune(settings, plan, place)}"
+
+
+def refuse_untuned(settings: Settings) -> None:
+    """Raises ValueError where these settings leave nothing to tune."""
+    if settings.generator.name not in TUNED:
+        raise ValueError(
+            f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
+        )
+    if settings.tune.steps == 0:
+        raise ValueError("tune.steps=0 leaves nothing to tune: draw with it, python -m ssl_aug.generate tune.steps=0")
 
 
 def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:

@@ -19,7 +19,9 @@ export SSL_AUG_CACHE="$scratch/cache"
 run="$scratch/env/bin/python"
 "$run" -c 'import ssl_aug, sys; assert "site-packages" in ssl_aug.__file__, ssl_aug.__file__'
 "$run" -m ssl_aug.generate --help | grep -q -- --per-sample
+"$scratch/env/bin/ssl-aug" --help | grep -q benchmark
+"$scratch/env/bin/ssl-aug" generate --help | grep -q -- --per-sample
 "$run" -m ssl_aug.generate experiment=smoke
 "$run" -m benchmarks.run experiment=smoke method=fixmatch augment=true
-"$run" -m benchmarks.table
+"$scratch/env/bin/ssl-aug" table
 echo "the wheel works: $(ls "$scratch/dist")"
