@@ -54,9 +54,10 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """Where the synthetic set lies."""
+    """Where the synthetic set lies, and what becomes of drawings that were thrown out."""
 
     root: str | None = None  # its folder; null: derived from the other settings, under outputs/synthetic
+    refill: bool = False  # generate: draw again, as they were, images that were deleted from a finished set or altered
 
 
 @dataclass(frozen=True)

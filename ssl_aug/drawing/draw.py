@@ -35,7 +35,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
     if settings.dry_run:
         print(estimate(settings, plan, folder, split.labeled, chunks, place))
         return None
-    writer = SetWriter(folder, identity(settings, plan), split.labeled)
+    writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
     done = writer.done()
     rank, world_size = shard()
     mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
@@ -53,5 +53,9 @@ def generate(settings: Settings) -> SyntheticSet | None:
                 bar.update(len(chunk))
     card = dataset_card(settings, plan, dataset.name, split.labeled)
     synthetic = writer.finish(requests, card, {"versions": versions()})
-    print(f"{len(synthetic)} images in {folder}" if synthetic else f"{folder}: this shard is done, others are not")
+    if synthetic is None:
+        print(f"{folder}: this shard is done, others are not")
+        return None
+    more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
+    print(f"{len(synthetic)} images in {folder}{more}")
     return synthetic

@@ -1,13 +1,14 @@
 """The synthetic set on disk: its manifest, what is in it, and which set a run's settings mean.
 
 A set is a folder: `images/<class index>_<slug>/<source stem>_<k>.png`, `manifest.csv`, `generator.json` (its record),
-`README.md`. A set without `manifest.csv` is not finished.
+`README.md`. A set without `manifest.csv` is not finished. Of a finished set drawings may be thrown out (`kept.py`).
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,13 +18,13 @@ from typing import Any
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.files import read_json, written_atomically
 from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
+from ssl_aug.synthetic.kept import REJECTED, Row, divided
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
     "path", "label", "class_name", "source", "k", "seed",
     "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
-Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,16 @@ class SyntheticSet:
     folder: Path
     labeled_set_id: str
     rows: tuple[Row, ...]
+    deleted: tuple[Row, ...] = ()  # thrown out: the file is gone
+    rejected: tuple[Row, ...] = ()  # thrown out: rejected.txt lists it
 
     @classmethod
     def open(cls, folder: Path | str) -> SyntheticSet:
-        """Reads a set's manifest.
+        """Reads a set's manifest, and sees to it that its images are as they were drawn.
 
         Raises:
-            FileNotFoundError: no set in this folder, an unfinished one, or an image of the manifest is missing.
+            FileNotFoundError: no set in this folder, an unfinished one, or one without its images.
+            ValueError: an image was altered, or rejected.txt names something else.
         """
         folder = Path(folder)
         if not (folder / "generator.json").is_file():
@@ -51,14 +55,27 @@ class SyntheticSet:
                 f"{folder} is not finished: run the same python -m ssl_aug.generate again, it goes on where it stopped"
             )
         rows = read_rows(folder / "manifest.csv")
-        missing = next((row["path"] for row in rows if not (folder / row["path"]).is_file()), None)
-        if missing:
-            raise FileNotFoundError(f"{folder / missing} is in the manifest and not on disk: run generate again")
-        return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], tuple(rows))
+        return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], *divided(folder, rows))
 
     def first(self, per_sample: int) -> SyntheticSet:
         """The images with k below `per_sample`."""
-        return replace(self, rows=tuple(row for row in self.rows if int(row["k"]) < per_sample))
+        taken, deleted, rejected = (
+            tuple(row for row in rows if int(row["k"]) < per_sample)
+            for rows in (self.rows, self.deleted, self.rejected)
+        )
+        return replace(self, rows=taken, deleted=deleted, rejected=rejected)
+
+    @property
+    def num_drawn(self) -> int:
+        """How many images were drawn, with those that were thrown out since."""
+        return len(self.rows) + len(self.deleted) + len(self.rejected)
+
+    @property
+    def left_out(self) -> str:
+        """What was thrown out, in words; empty where nothing was."""
+        counts = {"deleted": len(self.deleted), f"in {REJECTED}": len(self.rejected)}
+        words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        return f"{self.num_drawn - len(self)} of {self.num_drawn} drawings are left out ({words})" if words else ""
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
@@ -99,8 +116,10 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     Raises:
         FileNotFoundError: there is none; the message names sets of the same split that are there.
         ValueError: it was drawn from another labeled set, holds fewer images per labeled one, or images that show
-            no class.
+            no class; an image was altered, or all were thrown out.
     """
+    if settings.synthetic.refill:
+        raise ValueError("synthetic.refill=true has no effect here: give it to python -m ssl_aug.generate")
     folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
     try:
         synthetic = SyntheticSet.open(folder)
@@ -121,13 +140,17 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     if why:
         raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
     wanted = synthetic.first(settings.per_sample)
-    if len(wanted) < settings.per_sample * len(labeled) and not identity.get("imported"):
+    if wanted.num_drawn < settings.per_sample * len(labeled) and not identity.get("imported"):
         raise ValueError(
-            f"{folder} holds {len(synthetic)} images, per_sample={settings.per_sample} of {len(labeled)} labeled ones "
-            f"asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
+            f"{folder} holds {synthetic.num_drawn} images, per_sample={settings.per_sample} of {len(labeled)} labeled "
+            f"ones asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
             "python -m ssl_aug.generate "
             f"--per-sample {settings.per_sample}, or ask for fewer"
         )
+    if wanted.left_out:
+        print(f"{folder}: {wanted.left_out}", file=sys.stderr)
+    if wanted.num_drawn and not wanted.rows:
+        raise ValueError(f"{folder}: {wanted.left_out}, so that none is left to train on: draw another set")
     return wanted
 
 

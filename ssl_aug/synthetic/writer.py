@@ -10,23 +10,25 @@ from typing import Any
 
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.files import read_json, write_json, written_atomically
-from ssl_aug.synthetic.folder import Row, SyntheticSet, read_rows, write_manifest
+from ssl_aug.synthetic.folder import SyntheticSet, read_rows, write_manifest
+from ssl_aug.synthetic.kept import Row, altered_paths
 from ssl_aug.synthetic.requests import Request
 
 
 class SetWriter:
     """Turns chunks of drawn images into a set. Several processes may write to one folder, each its own chunks."""
 
-    def __init__(self, folder: Path, identity: dict[str, Any], labeled: LabeledSet):
+    def __init__(self, folder: Path, identity: dict[str, Any], labeled: LabeledSet, refill: bool = False):
         """Claims the folder, or goes on with the set that is there.
 
         Args:
             identity: everything that decides the pictures; a folder that holds a set of another identity is refused.
+            refill: draw again what was deleted from a finished set, or altered.
 
         Raises:
             FileExistsError: the folder holds a set of another split or of other settings, or something else.
         """
-        self.folder = folder
+        self.folder, self.refill = folder, refill
         self.work = folder / ".work"
         self.class_names = labeled.class_names
         self.identity = {"labeled_set_id": labeled.id, **identity}
@@ -42,9 +44,16 @@ class SetWriter:
         (folder / "images").mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
-        """Paths of the images that are finished: listed, and on disk."""
+        """Paths of the images that need no drawing: listed, and on disk.
+
+        What a finished set has listed was on disk once: where it is not, it was thrown out, and stays so.
+        """
         rows = self._all_rows()
-        return {path for path in rows if (self.folder / path).is_file()}
+        there = {path: row for path, row in rows.items() if (self.folder / path).is_file()}
+        if self.refill:
+            return there.keys() - altered_paths(self.folder, list(there.values()))
+        manifest = self.folder / "manifest.csv"
+        return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
 
     def write(self, chunk: Sequence[Request], pngs: Sequence[bytes], facts: Sequence[dict[str, str]]) -> None:
         """Puts one chunk's images in their places, then lists them. What is killed in between is drawn again.
