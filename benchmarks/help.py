@@ -38,7 +38,8 @@ def help_text() -> str:
         *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",)),
         *rows("synthetic.", fields_of(SHARED, "SyntheticSettings")),
         *rows("", shared),
-        "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant.",
+        "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant. A finished set's",
+        "synthetic.root=DIR says them all, and those of the data for augment=false as well.",
     ]
     for name in options["method"]:
         lines += ["", f"method={name}, its paper's defaults:", *rows("method.", settings_fields(name))]

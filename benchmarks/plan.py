@@ -12,7 +12,7 @@ from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_split
 from ssl_aug.files import read_json
-from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, refuse_set_of_others
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
     """
     _, split = load_split(settings.data)
     synthetic = open_for(split.labeled, settings) if settings.augment else None
+    if synthetic is None and settings.synthetic.root:  # the plain row beside the set's own
+        refuse_set_of_others(split.labeled, Path(settings.synthetic.root))
     if synthetic is not None:
         settings = replace(settings, synthetic=replace(settings.synthetic, root=str(synthetic.folder)))
         if settings.mix.keep_share is not None:

@@ -12,6 +12,7 @@ from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import compose, writable
 from ssl_aug.runtime import command
+from ssl_aug.synthetic import with_words_of_set
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
 ALLOWED_WITH_RESUME = ("resume", "device", "data.root", "synthetic.root", "train.num_workers", "dry_run")
@@ -29,7 +30,7 @@ def main(words: list[str]) -> None:
     if of_each_run != words:
         from benchmarks.sweep import sweep
 
-        sweep(of_each_run, settings_from)
+        sweep(of_each_run, with_words_of_set(of_each_run), settings_from)
         return
     if is_plain_dry_run(words):
         settings = settings_from(words, from_files=True)
@@ -76,7 +77,7 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     _register_from_files() if from_files else _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
     if folder in ("null", ""):
-        return compose("benchmark", words, BenchmarkSettings)
+        return compose("benchmark", with_words_of_set(words), BenchmarkSettings)
     refused = next((word for word in words if word.partition("=")[0] not in ALLOWED_WITH_RESUME), None)
     if refused:
         raise ValueError(

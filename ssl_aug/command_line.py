@@ -128,7 +128,7 @@ def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mappi
         elif flag in flags:
             if not value and not left:
                 raise ValueError(f"{flag} needs a value")
-            overrides.append(f"{flags[flag]}={_quoted(value or left.pop(0))}")
+            overrides.append(f"{flags[flag]}={_plain_or_quoted(value or left.pop(0))}")
         elif word.startswith("-"):
             raise ValueError(f"{word}: there is no such flag; {', '.join((*flags, *switches))} or name=value")
         else:
@@ -136,10 +136,12 @@ def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mappi
     return overrides
 
 
-def _quoted(value: str) -> str:
-    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
-    if value.isalnum():
-        return value
+def _plain_or_quoted(value: str) -> str:
+    return value if value.isascii() and value.isalnum() else quoted(value)
+
+
+def quoted(value: str) -> str:
+    """A text as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
     return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"
 
 
@@ -189,15 +191,15 @@ def _way_out(name: str, overrides: Sequence[str], schema: type) -> str:
 def _nearest(name: str, schema: type) -> str:
     from difflib import get_close_matches
 
-    names = _all_names(schema)
+    names = setting_names(schema)
     close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
     return f", did you mean {close[0]}?" if close else ""
 
 
-def _all_names(schema: type) -> list[str]:
+def setting_names(schema: type) -> list[str]:
     """The settings of a schema and of those in it, as they are written on the command line."""
     names: list[str] = []
     for each in fields(schema):
         inner = each.default_factory
-        names += [f"{each.name}.{name}" for name in _all_names(inner)] if is_dataclass(inner) else [each.name]
+        names += [f"{each.name}.{name}" for name in setting_names(inner)] if is_dataclass(inner) else [each.name]
     return names

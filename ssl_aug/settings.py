@@ -228,6 +228,14 @@ def short_hash(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
 
 
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested plain data by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in nested.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
 def deciding_pictures(settings: Settings) -> dict[str, Any]:
     """The settings that decide the pictures: not how many, not where they lie, not on which device they are drawn."""
     return {**deciding(settings.sampling(), PICTURES, unless_said=[PICTURES]), **deciding(settings, PICTURES)}

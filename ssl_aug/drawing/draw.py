@@ -11,7 +11,15 @@ from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.runtime import placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
-from ssl_aug.synthetic import SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
+from ssl_aug.synthetic import (
+    PLACES,
+    SetWriter,
+    SyntheticSet,
+    default_folder,
+    make_chunks,
+    make_requests,
+    places_of,
+)
 from ssl_aug.tuning.plan import plan_tuning, would_fetch
 
 
@@ -52,7 +60,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
                 writer.write(chunk, [encode_png(image) for image in images], facts)
                 bar.update(len(chunk))
     card = dataset_card(settings, plan, dataset.name, split.labeled)
-    synthetic = writer.finish(requests, card, {"versions": versions()})
+    synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
     if synthetic is None:
         print(f"{folder}: this shard is done, others are not")
         return None

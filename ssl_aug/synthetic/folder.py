@@ -96,6 +96,16 @@ def read_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a set that was drawn to its end."""
+    return (folder / "generator.json").is_file() and (folder / "manifest.csv").is_file()
+
+
+def is_imported(folder: Path) -> bool:
+    """Whether another program made a set's images."""
+    return bool(read_json(folder / "generator.json").get("imported"))
+
+
 def default_folder(settings: Settings) -> Path:
     """Where the set of these settings lies unless `synthetic.root` says otherwise.
 
@@ -152,6 +162,13 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     if wanted.num_drawn and not wanted.rows:
         raise ValueError(f"{folder}: {wanted.left_out}, so that none is left to train on: draw another set")
     return wanted
+
+
+def refuse_set_of_others(labeled: LabeledSet, folder: Path) -> None:
+    """Raises ValueError where a folder holds a set that was drawn from another labeled set, finished or not."""
+    record = folder / "generator.json"
+    if record.is_file():
+        labeled.with_synthetic(SyntheticSet(folder, read_json(record).get("labeled_set_id", ""), ()))
 
 
 def why_unlabeled(identity: dict[str, Any]) -> str | None:
