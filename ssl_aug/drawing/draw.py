@@ -37,7 +37,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
         print(f"{fetched_first}\nhow long drawing takes is told when they are there")
         return None
     plan = plan_tuning(settings, dataset, split) if is_tuned else None
-    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
+    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings, split.labeled.id)
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
     if settings.dry_run:

@@ -21,6 +21,8 @@ from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
 from ssl_aug.synthetic.kept import REJECTED, Row, divided
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
+SETS = Path("outputs/synthetic")  # where they lie by default
+NUM_NAMED = 3  # other sets that an error lists
 COLUMNS = (
     "path", "label", "class_name", "source", "k", "seed",
     "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
@@ -106,18 +108,30 @@ def is_imported(folder: Path) -> bool:
     return bool(read_json(folder / "generator.json").get("imported"))
 
 
-def default_folder(settings: Settings) -> Path:
-    """Where the set of these settings lies unless `synthetic.root` says otherwise.
+def default_folder(settings: Settings, labeled_set_id: str) -> Path:
+    """Where the set of these settings and labeled images lies unless `synthetic.root` says otherwise.
 
-    The readable part names the split; the hash stands for everything else that decides the pictures, save the
-    seed and the number of images, so that a longer set replaces a shorter one.
+    The readable part names the split and its labeled images; the hash stands for everything else that decides the
+    pictures, save the seed and the number of images, so that a longer set replaces a shorter one. A set that lies
+    under its name of before there were labeled images in names is gone on with.
     """
     data = settings.data
     name = f"{data.name}-{data.labels_per_class}-split{data.split_seed}-{settings.generator.name}"
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
-    return Path("outputs/synthetic") / f"{name}-{short_hash(kept)}"
+    old = SETS / f"{name}-{short_hash(kept)}"
+    record = old / "generator.json"
+    if record.is_file() and read_json(record).get("labeled_set_id") == labeled_set_id:
+        return old
+    return SETS / f"{name}-{labeled_set_id}-{short_hash(kept)}"
+
+
+def finished_sets(labeled_set_id: str) -> list[Path]:
+    """The finished sets of these labeled images that lie where sets lie by default, newest first."""
+    found = [path.parent for path in SETS.glob("*/manifest.csv") if is_finished(path.parent)]
+    own = [path for path in found if read_json(path / "generator.json").get("labeled_set_id") == labeled_set_id]
+    return sorted(own, key=lambda path: (path / "manifest.csv").stat().st_mtime_ns, reverse=True)
 
 
 def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
@@ -130,19 +144,13 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     """
     if settings.synthetic.refill:
         raise ValueError("synthetic.refill=true has no effect here: give it to python -m ssl_aug.generate")
-    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
+    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings, labeled.id)
     try:
         synthetic = SyntheticSet.open(folder)
     except FileNotFoundError as error:
-        others = [path.parent for path in sorted(Path("outputs/synthetic").glob("*/generator.json"))]
-        fitting = [
-            str(other) for other in others if read_json(other / "generator.json").get("labeled_set_id") == labeled.id
-        ]
-        hint = (
-            f"; of the same split there is synthetic.root={fitting[0]}"
-            if fitting and not settings.synthetic.root
-            else ""
-        )
+        fitting = [] if settings.synthetic.root else finished_sets(labeled.id)[:NUM_NAMED]
+        named = ", ".join(f"synthetic.root={path}" for path in fitting)
+        hint = f"; finished ones of the same labeled images, newest first: {named}" if fitting else ""
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
     identity = read_json(folder / "generator.json")
