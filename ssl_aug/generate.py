@@ -25,13 +25,17 @@ def main(arguments: list[str]) -> None:
     if "--help" in arguments or "-h" in arguments:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("generate", overrides_of(arguments, FLAGS, SWITCHES), Settings)
+    words = overrides_of(arguments, FLAGS, SWITCHES)
+    settings = compose("generate", words, Settings)
     from generators.first_look import refuse_at_once
 
     refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.drawing.draw import generate
+    from ssl_aug.drawing.next_commands import next_commands
 
-    generate(settings)
+    synthetic = generate(settings)
+    for line in next_commands(synthetic, words) if synthetic is not None else ():
+        print(line)
 
 
 if __name__ == "__main__":

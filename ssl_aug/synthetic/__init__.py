@@ -10,6 +10,7 @@ from ssl_aug.synthetic.folder import (
     open_for,
     read_rows,
     refuse_set_of_others,
+    why_unlabeled,
     write_manifest,
 )
 from ssl_aug.synthetic.requests import Request, class_folder, make_chunks, make_requests
@@ -36,6 +37,7 @@ __all__ = [
     "read_rows",
     "refuse_set_of_others",
     "weights_of",
+    "why_unlabeled",
     "with_words_of_set",
     "word_of",
     "write_manifest",

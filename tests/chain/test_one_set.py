@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,72 @@ def test_one_line_trains_the_plain_and_the_augmented_row(drawn: Path) -> None:
     assert len(results()) == 2  # they are done: the grid's words say the same
     benchmark(["--multirun", *SMALL, ROOT, "augment=false,true", "seed=1"])
     assert results()[2:] == [(3, 6, 0), (3, 6, 12)]
+
+
+def test_generating_ends_with_the_commands_that_use_the_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos", train=8, test=4)
+    words = ["data=image_folder", "data.root=photos", "generator=noise", "experiment=none", "precision=fp32"]
+    generate([*words, "--per-sample", "2", "--out", "it's a set", "--device", "cpu"])
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "24 images in it's a set"
+    commands = [shlex.split(line) for line in lines]
+    assert [command[:3] for command in commands] == [
+        ["python", "-m", module]
+        for module in ("benchmarks.run", "benchmarks.run", "ssl_aug.evaluate", "ssl_aug.export")
+    ]
+    assert [command[-4:] for command in commands[:2]] == [
+        [f"augment={augment}", "experiment=none", "precision=fp32", "device=cpu"] for augment in ("false", "true")
+    ]
+    for run, command, more in zip(
+        (benchmark, benchmark, evaluate, export), commands, (SMALL[:4], SMALL[:4], ["judge_steps=2"], []), strict=True
+    ):
+        run([*command[3:], *more])
+    assert results() == [(0, 12, 0), (0, 12, 24)]
+    assert Path("outputs/export/it's a set/labeled").is_dir()
+    generate([*words, "--per-sample", "1", "device=cpu"])
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("python")] == [
+        "benchmarks.run", "benchmarks.run", "ssl_aug.export",
+    ]  # fmt: skip
+
+
+def test_two_projects_with_the_same_settings_have_a_set_each_and_old_names_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos", train=8, test=4)
+    write_image_folder(tmp_path / "others", classes=("ape", "bee"), train=8, test=4)
+    words = ["data=image_folder", "generator=noise", "per_sample=1", "device=cpu", "precision=fp32"]
+    for root in ("photos", "others"):
+        generate([*words, f"data.root={root}"])
+    one, two = sorted(Path("outputs/synthetic").iterdir(), key=lambda path: (path / "manifest.csv").stat().st_mtime_ns)
+    assert read_json(one / "generator.json")["labeled_set_id"] in one.name
+    old = one.rename(one.with_name(one.name.replace(read_json(one / "generator.json")["labeled_set_id"] + "-", "")))
+    capsys.readouterr()
+    generate([*words, "data.root=photos"])
+    assert capsys.readouterr().out.startswith(f"12 images in {old}\n")
+    generate([*words, "data.root=others"])  # the old name is the other project's
+    assert capsys.readouterr().out.startswith(f"8 images in {two}\n")
+    assert len(load(*words, "data.root=photos").labeled) == 24
+
+
+def test_a_set_that_is_not_there_names_finished_ones_newest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_image_folder(tmp_path / "photos", train=8, test=4)
+    words = ["data=image_folder", "data.root=photos", "generator=noise", "per_sample=1", "device=cpu", "precision=fp32"]
+    folders = []
+    for number, rate in enumerate((0.1, 0.2, 0.3)):
+        generate([*words, f"mask_rate={rate}"])
+        (folder,) = (path for path in Path("outputs/synthetic").iterdir() if path not in folders)
+        os.utime(folder / "manifest.csv", (number, number))
+        folders.append(folder)
+    (folders[1] / "manifest.csv").unlink()
+    with pytest.raises(FileNotFoundError, match=f"newest first: synthetic.root={folders[2]}, .*={folders[0]}$"):
+        load(*words)
 
 
 def test_where_the_data_lie_is_no_part_of_what_a_row_is_compared_by(drawn: Path) -> None:
