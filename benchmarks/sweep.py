@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
+from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
@@ -72,7 +73,8 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
             try:
                 settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
                 if settings.dry_run:
-                    print(plan_text(plan_run(settings, facts_of(settings.method))))
+                    plan = plan_run(settings, facts_of(settings.method))
+                    print(plan_text(plan, earlier_run(plan.settings, plan.result)))
                 else:
                     run(settings, anew=False)
             except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.build import load_split
-from ssl_aug.drawing.estimate import estimate
+from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.runtime import placement, progress_bar, shard, versions
@@ -41,7 +41,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
     if settings.dry_run:
-        print(estimate(settings, plan, folder, split.labeled, chunks, place))
+        print(foretell(settings, plan, folder, split.labeled, chunks, place))
         return None
     writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
     done = writer.done()

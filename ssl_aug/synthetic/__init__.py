@@ -16,7 +16,7 @@ from ssl_aug.synthetic.folder import (
 from ssl_aug.synthetic.requests import Request, class_folder, make_chunks, make_requests
 from ssl_aug.synthetic.selection import best_of_each_class, weights_of
 from ssl_aug.synthetic.words import PLACES, places_of, with_words_of_set, word_of
-from ssl_aug.synthetic.writer import SetWriter
+from ssl_aug.synthetic.writer import SetWriter, images_done, refuse_folder
 
 __all__ = [
     "COLUMNS",
@@ -28,6 +28,7 @@ __all__ = [
     "best_of_each_class",
     "class_folder",
     "default_folder",
+    "images_done",
     "is_finished",
     "is_imported",
     "make_chunks",
@@ -35,6 +36,7 @@ __all__ = [
     "open_for",
     "places_of",
     "read_rows",
+    "refuse_folder",
     "refuse_set_of_others",
     "weights_of",
     "why_unlabeled",

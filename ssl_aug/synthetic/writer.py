@@ -32,28 +32,14 @@ class SetWriter:
         self.work = folder / ".work"
         self.class_names = labeled.class_names
         self.identity = {"labeled_set_id": labeled.id, **identity}
-        record = folder / "generator.json"
-        if record.is_file() and self._has_begun():
-            _refuse_other_identity(folder, read_json(record), self.identity)
-        elif record.is_file():  # the claim of a run that failed before its first image: it binds nobody
-            write_json(record, self.identity)
-        elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
-            raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
-        else:
-            write_json(record, self.identity)
+        refuse_folder(folder, self.identity)
+        if not _has_begun(folder):  # the claim of a run that failed before its first image binds nobody
+            write_json(folder / "generator.json", self.identity)
         (folder / "images").mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
-        """Paths of the images that need no drawing: listed, and on disk.
-
-        What a finished set has listed was on disk once: where it is not, it was thrown out, and stays so.
-        """
-        rows = self._all_rows()
-        there = {path: row for path, row in rows.items() if (self.folder / path).is_file()}
-        if self.refill:
-            return there.keys() - altered_paths(self.folder, list(there.values()))
-        manifest = self.folder / "manifest.csv"
-        return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
+        """As `images_done`."""
+        return images_done(self.folder, self.refill)
 
     def write(self, chunk: Sequence[Request], pngs: Sequence[bytes], facts: Sequence[dict[str, str]]) -> None:
         """Puts one chunk's images in their places, then lists them. What is killed in between is drawn again.
@@ -75,7 +61,7 @@ class SetWriter:
 
         Rows that an earlier, longer run listed stay behind those of this one.
         """
-        rows = self._all_rows()
+        rows = _all_rows(self.folder)
         if any(request.path not in rows for request in requests):
             return None
         wanted = {request.path for request in requests}
@@ -90,16 +76,6 @@ class SetWriter:
             leftover.unlink(missing_ok=True)
         return SyntheticSet.open(self.folder)
 
-    def _has_begun(self) -> bool:
-        """Whether an image is there, or was listed."""
-        listed = (self.folder / "manifest.csv").is_file() or any(self.work.glob("*.csv"))
-        return listed or any(path.is_file() for path in self.folder.glob("images/*/*"))
-
-    def _all_rows(self) -> dict[str, Row]:
-        listed = [self.folder / "manifest.csv", *sorted(self.work.glob("*.csv"))]
-        # a shard that finishes first merges and removes the parts under the others: its manifest has them all
-        return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
-
     def _row(self, request: Request, png: bytes, facts: dict[str, str]) -> Row:
         return {
             "path": request.path,
@@ -111,6 +87,44 @@ class SetWriter:
             **facts,
             "sha256": hashlib.sha256(png).hexdigest(),
         }
+
+
+def images_done(folder: Path, refill: bool) -> set[str]:
+    """Paths of the images that need no drawing: listed, and on disk.
+
+    What a finished set has listed was on disk once: where it is not, it was thrown out, and stays so.
+
+    Args:
+        refill: what was deleted from a finished set, or altered, needs drawing too.
+    """
+    there = {path: row for path, row in _all_rows(folder).items() if (folder / path).is_file()}
+    if refill:
+        return there.keys() - altered_paths(folder, list(there.values()))
+    manifest = folder / "manifest.csv"
+    return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
+
+
+def refuse_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Raises FileExistsError where a folder holds a set of another identity, or something else; writes nothing."""
+    record = folder / "generator.json"
+    if record.is_file():
+        if _has_begun(folder):
+            _refuse_other_identity(folder, read_json(record), identity)
+    elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a set's folder is claimed and an image is there, or was listed."""
+    listed = (folder / "manifest.csv").is_file() or any((folder / ".work").glob("*.csv"))
+    begun = listed or any(path.is_file() for path in folder.glob("images/*/*"))
+    return begun and (folder / "generator.json").is_file()
+
+
+def _all_rows(folder: Path) -> dict[str, Row]:
+    listed = [folder / "manifest.csv", *sorted((folder / ".work").glob("*.csv"))]
+    # a shard that finishes first merges and removes the parts under the others: its manifest has them all
+    return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
 
 
 def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:

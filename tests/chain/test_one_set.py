@@ -118,6 +118,18 @@ def test_a_set_that_is_not_there_names_finished_ones_newest_first(
         load(*words)
 
 
+def test_a_dry_run_of_a_grid_foretells_what_is_done(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    benchmark([*SMALL, ROOT, "augment=true"])
+    capsys.readouterr()
+    benchmark(["--multirun", *SMALL, ROOT, "augment=false,true", "--dry-run"])
+    said = capsys.readouterr().out
+    assert "would train 2 steps in a new folder in outputs/runs" in said
+    assert "outputs/runs/0001-erm-augment: this run is done already, nothing would be trained" in said
+    benchmark(["resume=outputs/runs/0001-erm-augment", "--dry-run"])
+    assert "would go on in outputs/runs/0001-erm-augment" in capsys.readouterr().out
+    assert len(results()) == 1
+
+
 def test_where_the_data_lie_is_no_part_of_what_a_row_is_compared_by(drawn: Path) -> None:
     benchmark([*SMALL, ROOT, "augment=true"])
     (path,) = Path("outputs/runs").glob("*/result.json")
