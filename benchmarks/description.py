@@ -10,10 +10,12 @@ from omegaconf import OmegaConf
 
 from benchmarks.settings import BenchmarkSettings, ModelSettings
 from ssl_aug.files import file_hash
-from ssl_aug.settings import EMBEDDED, VARIANT, deciding
+from ssl_aug.settings import EMBEDDED, VARIANT, deciding, flat
 
 # of a set's generator.json: facts of this very set, not of how it was made
-OF_ONE_SET = ("labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size")
+OF_ONE_SET = (
+    "labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size", "places",
+)  # fmt: skip
 
 
 def settings_text(settings: BenchmarkSettings, method: str) -> str:
@@ -33,9 +35,9 @@ def comparable_settings(
         generator_json: that of the synthetic set, whose settings stand for the run's own on generating; None for a
             plain run, which they do not concern.
     """
-    kept = {"method.name": method, **_flat(deciding(settings, VARIANT))}
+    kept = {"method.name": method, **flat(deciding(settings, VARIANT))}
     if generator_json is not None:
-        of_set = {name: value for name, value in _flat(generator_json).items() if not name.startswith(OF_ONE_SET)}
+        of_set = {name: value for name, value in flat(generator_json).items() if not name.startswith(OF_ONE_SET)}
         kept |= {f"set.{name}": value for name, value in of_set.items()} | {"per_sample": settings.per_sample}
     return kept
 
@@ -52,10 +54,3 @@ def weights_id(settings: ModelSettings) -> str:
 def file_id(path: Path) -> str:
     """12 hex digits of a file's content; "missing" where there is none, which whoever reads it will refuse."""
     return file_hash(path)[:12] if path.is_file() else "missing"
-
-
-def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat

@@ -48,7 +48,8 @@ def help_text(settings: BenchmarkSettings | None = None) -> str:
         *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",), held=held),
         *rows("synthetic.", fields_of(SHARED, "SyntheticSettings"), held=held),
         *rows("", shared, held=held),
-        "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant.",
+        "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant. A finished set's",
+        "synthetic.root=DIR says them all, and those of the data for augment=false as well.",
     ]
     for name in options["method"] if method is None else [method]:
         about = "its paper's defaults" if held is None else "as they hold"

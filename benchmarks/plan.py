@@ -12,7 +12,7 @@ from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_split
 from ssl_aug.files import read_json
-from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, refuse_set_of_others
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
         ValueError, FileNotFoundError: settings that do not fit the data.
     """
     _, split = load_split(settings.data)
-    return plan_on(split, open_for(split.labeled, settings) if settings.augment else None, settings, method)
+    synthetic = open_for(split.labeled, settings) if settings.augment else None
+    if synthetic is None and settings.synthetic.root:  # the plain row beside the set's own
+        refuse_set_of_others(split.labeled, Path(settings.synthetic.root))
+    return plan_on(split, synthetic, settings, method)
 
 
 def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSettings, method: MethodFacts) -> Plan:
@@ -62,10 +65,20 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
 
 
-def plan_text(plan: Plan) -> str:
-    """What a dry run prints: the resolved settings and the numbers of images."""
+def plan_text(plan: Plan, earlier: tuple[Path, bool] | None = None) -> str:
+    """What a dry run prints: the resolved settings, the numbers of images, and what the run would do.
+
+    Args:
+        earlier: the folder of this very run, and whether it is done, where a grid looks for one.
+    """
     counts = [f"{name}: {value}" for name, value in asdict(plan.result).items() if name.startswith("num_")]
-    return "\n".join([settings_text(plan.settings, plan.result.method), *counts])
+    if earlier is not None and earlier[1]:
+        would = f"{earlier[0]}: this run is done already, nothing would be trained"
+    elif earlier is not None or plan.settings.resume:
+        would = f"would go on in {earlier[0] if earlier is not None else plan.settings.resume}"
+    else:
+        would = f"would train {plan.settings.train.steps} steps in a new folder in {plan.settings.runs}"
+    return "\n".join([settings_text(plan.settings, plan.result.method), *counts, would])
 
 
 def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: SyntheticSet | None) -> RunResult:

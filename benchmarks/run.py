@@ -14,6 +14,7 @@ from ssl_aug.command_line import compose, writable
 from ssl_aug.help import without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import EMBEDDED_DATA
+from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import way_out_of_flag
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
@@ -33,7 +34,7 @@ def main(words: list[str]) -> None:
     if of_each_run != words:
         from benchmarks.sweep import sweep
 
-        sweep(of_each_run, settings_from)
+        sweep(of_each_run, with_words_of_set(of_each_run), settings_from)
         return
     if is_plain_dry_run(words):
         settings = settings_from(words, from_files=True)
@@ -81,6 +82,7 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     _register_from_files() if from_files else _register_methods()
     folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
     if folder in ("null", ""):
+        words = with_words_of_set(words)
         settings = compose("benchmark", words, BenchmarkSettings)
         _refuse_accidental_toy(settings, words)
         return settings

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
+from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
@@ -42,13 +43,14 @@ def refuse_missing_launcher(words: list[str]) -> None:
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
 
 
-def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
+def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
     A combination that is done already is left as it is, one that was stopped goes on, and one run's failure does not
     stop the others.
 
     Args:
+        full_words: the words with what a set that they name says of itself.
         settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
 
     Raises:
@@ -71,7 +73,8 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
             try:
                 settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
                 if settings.dry_run:
-                    print(plan_text(plan_run(settings, facts_of(settings.method))))
+                    plan = plan_run(settings, facts_of(settings.method))
+                    print(plan_text(plan, earlier_run(plan.settings, plan.result)))
                 else:
                     run(settings, anew=False)
             except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep
@@ -80,7 +83,7 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
 
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
-        sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *words]
+        sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
             one()
         finally:

@@ -173,7 +173,7 @@ def _way_out(name: str, overrides: Sequence[str], schema: type) -> str:
             f", a generator that a package registers ({package}) can have none of its own: write them into a file and "
             "name it with generator.checkpoint"
         )
-    return f"{_nearest(name, [*_all_names(schema), *_names_of_group(name, overrides)])}; see --help"
+    return f"{_nearest(name, [*setting_names(schema), *_names_of_group(name, overrides)])}; see --help"
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
@@ -193,10 +193,10 @@ def _names_of_group(name: str, overrides: Sequence[str]) -> list[str]:
     return [] if stored is None else [f"{group}.{one}" for one in stored.node]
 
 
-def _all_names(schema: type) -> list[str]:
+def setting_names(schema: type) -> list[str]:
     """The settings of a schema and of those in it, as they are written on the command line."""
     names: list[str] = []
     for each in fields(schema):
         inner = each.default_factory
-        names += [f"{each.name}.{name}" for name in _all_names(inner)] if is_dataclass(inner) else [each.name]
+        names += [f"{each.name}.{name}" for name in setting_names(inner)] if is_dataclass(inner) else [each.name]
     return names

@@ -1,9 +1,9 @@
 """python -m ssl_aug.evaluate [name=value ...]
 
 Measures synthetic images: share of the right class, distance to real images, diversity, near-copies. The set that the
-settings name is drawn first where it is not there. With sweep=mask_rate (the paper's table 3), approach (table 1) or
-tune_steps (figures 1 and 4), or several joined by +, it does so for each combination of values, with condition=image
-unless told otherwise.
+settings name is drawn first where it is not there; of a finished one synthetic.root=DIR says them all. With
+sweep=mask_rate (the paper's table 3), approach (table 1) or tune_steps (figures 1 and 4), or several joined by +, it
+does so for each combination of values, with condition=image unless told otherwise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
+from ssl_aug.synthetic import is_finished, with_words_of_set
 from ssl_aug.words import overrides_of
 
 FLAGS = {"--out": "out", "--device": "device", "--per-sample": "per_sample"}
@@ -32,12 +33,13 @@ def main(arguments: list[str]) -> None:
         shown = [*own, *generation_rows(held)]
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *shown]))
         return
-    words = overrides_of(arguments, FLAGS, SWITCHES)
+    words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
     refuse_accidental_toy(settings.data.name, settings.generator.name, words)
     from generators.first_look import refuse_at_once
 
-    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
+    if not (settings.synthetic.root and is_finished(Path(settings.synthetic.root))):
+        refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.evaluation.sets import evaluate
 
     evaluate(settings)

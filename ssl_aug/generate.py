@@ -5,8 +5,12 @@ on where it stopped when the same command is given again.
 
   --per-sample N   images per labeled image (per_sample)
   --out DIR        folder of the set (synthetic.root)
-  --dry-run        print the number of images, disk and time, write nothing (dry_run=true)
+  --dry-run        print what would be done or refused, disk and time, write nothing (dry_run=true)
   --device D       auto, cpu or cuda (device)
+
+Drawings that look wrong may be thrown out of a finished set: delete the files, or list their paths, as they stand in
+manifest.csv, in rejected.txt in the set's folder. Every command then leaves them out, and a later run of this one
+draws deleted ones again, as they were, only with synthetic.refill=true.
 """
 
 from __future__ import annotations
@@ -36,8 +40,11 @@ def main(arguments: list[str]) -> None:
 
     refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.drawing.draw import generate
+    from ssl_aug.drawing.next_commands import next_commands
 
-    generate(settings)
+    synthetic = generate(settings)
+    for line in next_commands(synthetic, words) if synthetic is not None else ():
+        print(line)
 
 
 sys.modules[__name__].__class__ = GenerateCommand  # `ssl_aug.generate(data, settings)` in Python

@@ -55,9 +55,10 @@ class DataSettings:
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """Where the synthetic set lies."""
+    """Where the synthetic set lies, and what becomes of drawings that were thrown out."""
 
     root: str | None = None  # its folder; null: derived from the other settings, under outputs/synthetic
+    refill: bool = False  # generate: draw again, as they were, images that were deleted from a finished set or altered
 
 
 @dataclass(frozen=True)
@@ -226,6 +227,14 @@ class Settings(SolverSettings):
 def short_hash(content: Any) -> str:
     """8 hex digits that stand for plain data."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested plain data by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in nested.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def deciding_pictures(settings: Settings) -> dict[str, Any]:

@@ -7,12 +7,20 @@ from pathlib import Path
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, Split
 from ssl_aug.data.build import load_split
-from ssl_aug.drawing.estimate import estimate
+from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.runtime import placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
-from ssl_aug.synthetic import SetWriter, SyntheticSet, default_folder, make_chunks, make_requests
+from ssl_aug.synthetic import (
+    PLACES,
+    SetWriter,
+    SyntheticSet,
+    default_folder,
+    make_chunks,
+    make_requests,
+    places_of,
+)
 from ssl_aug.tuning.plan import plan_tuning, would_fetch
 
 
@@ -38,13 +46,13 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
         print(f"{fetched_first}\nhow long drawing takes is told when they are there")
         return None
     plan = plan_tuning(settings, dataset, split) if is_tuned else None
-    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
+    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings, split.labeled.id)
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
     if settings.dry_run:
-        print(estimate(settings, plan, folder, split.labeled, chunks, place))
+        print(foretell(settings, plan, folder, split.labeled, chunks, place))
         return None
-    writer = SetWriter(folder, identity(settings, plan), split.labeled)
+    writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
     done = writer.done()
     rank, world_size = shard()
     mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
@@ -61,6 +69,10 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
                 writer.write(chunk, [encode_png(image) for image in images], facts)
                 bar.update(len(chunk))
     card = dataset_card(settings, plan, dataset.name, split.labeled)
-    synthetic = writer.finish(requests, card, {"versions": versions()})
-    print(f"{len(synthetic)} images in {folder}" if synthetic else f"{folder}: this shard is done, others are not")
+    synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
+    if synthetic is None:
+        print(f"{folder}: this shard is done, others are not")
+        return None
+    more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
+    print(f"{len(synthetic)} images in {folder}{more}")
     return synthetic

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
 from ssl_aug.drawing.draw import generate
 from ssl_aug.evaluation.ruler import Row, Ruler
@@ -14,6 +16,7 @@ from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import placement, versions
 from ssl_aug.settings import MEASURES, deciding, deciding_pictures, short_hash
+from ssl_aug.synthetic import SyntheticSet, is_finished, is_imported, refuse_set_of_others
 
 COLUMNS = {
     "class_share": "class %",
@@ -30,12 +33,18 @@ COLUMNS = {
 
 def evaluate(settings: EvaluateSettings) -> list[Row]:
     """One row of measures for the real images (the floor), and one for each set."""
-    dataset, _ = load_split(settings.data)
+    dataset, split = load_split(settings.data)
     place = placement(settings.device, settings.precision)
+    finished = finished_set(settings, split.labeled)
     folder = Path(settings.out) if settings.out else default_folder(settings)
+    if finished is not None and not settings.out and is_imported(finished.folder):  # no settings tell it from others
+        folder = folder.with_name(f"{folder.name}-{finished.id}")
     chosen = list(variants(settings))  # a wrong value is an error before anything is drawn
     _refuse_other_evaluation(folder, settings)
     if settings.dry_run:
+        if finished is not None:
+            print(f"would measure {len(finished)} images in {finished.folder}")
+            return []
         for variant in chosen:
             print(name_of(variant, settings.swept))
             generate(variant)
@@ -43,7 +52,7 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
     ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
     found: list[Row] = []
     for variant in chosen:
-        synthetic = generate(variant)
+        synthetic = finished or generate(variant)
         if synthetic is None:
             raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
         found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
@@ -52,6 +61,27 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
     print(render(table, ruler.title))
     print(f"written to {folder}")
     return table
+
+
+def finished_set(settings: EvaluateSettings, labeled: LabeledSet) -> SyntheticSet | None:
+    """The finished set in synthetic.root that holds as many images as asked for, taken as it is; None where there is
+    none, so that one is to be drawn.
+
+    Raises:
+        ValueError: it was drawn from another labeled set, or an image was altered.
+    """
+    if settings.synthetic.root is None or not is_finished(Path(settings.synthetic.root)):
+        return None
+    synthetic = SyntheticSet.open(settings.synthetic.root)
+    refuse_set_of_others(labeled, synthetic.folder)
+    asked = synthetic.first(settings.per_sample)
+    if settings.synthetic.refill or (
+        asked.num_drawn < settings.per_sample * len(labeled) and not is_imported(synthetic.folder)
+    ):
+        return None
+    if asked.left_out:
+        print(f"{synthetic.folder}: {asked.left_out}", file=sys.stderr)
+    return asked
 
 
 def render(table: list[Row], title: str) -> str:

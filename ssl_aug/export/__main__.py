@@ -12,7 +12,8 @@ reads; README.md in DIR holds the lines that load it.
   --tllib-seed N   lists: the --seed of the TLlib run that replays the draw (0)
   --check          read the export back and compare it, image by image
 
-The settings are those of ssl_aug.generate: they say which split and which set.
+The settings are those of ssl_aug.generate: they say which split and which set. Of a finished set its folder says them
+all: synthetic.root=DIR.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ssl_aug.command_line import compose
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
+from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import overrides_of
 
 FLAGS = {"--to": "to", "--out": "out", "--link": "link", "--size": "size", "--tllib-seed": "tllib_seed"}
@@ -32,7 +34,7 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("export", overrides_of(words, FLAGS, SWITCHES), ExportSettings)
+    settings = compose("export", with_words_of_set(overrides_of(words, FLAGS, SWITCHES)), ExportSettings)
     from ssl_aug.export.writing import export
 
     export(settings)

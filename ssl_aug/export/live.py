@@ -23,7 +23,7 @@ from ssl_aug.data.build import load_split
 from ssl_aug.data.reading import read_square
 from ssl_aug.export.pictures import Pictures
 from ssl_aug.settings import Settings
-from ssl_aug.synthetic import open_for
+from ssl_aug.synthetic import open_for, with_words_of_set
 
 if TYPE_CHECKING:
     from ssl_aug.export.torch_dataset import TorchDataset
@@ -33,13 +33,13 @@ def load(*words: str, augment: bool = True) -> Split:
     """The few-label split of these settings, its labeled set with the synthetic images.
 
     Args:
-        words: as for `python -m ssl_aug.generate`.
+        words: as for `python -m ssl_aug.generate`; of a finished set `synthetic.root=DIR` is enough.
         augment: false for the real images alone; nothing need have been drawn then.
 
     Raises:
         ValueError, FileNotFoundError: a wrong word, missing data, or no synthetic set of these settings.
     """
-    settings = compose("generate", words, Settings)
+    settings = compose("generate", with_words_of_set(words), Settings)
     _, split = load_split(settings.data)
     if not augment:
         return split

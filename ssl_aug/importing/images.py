@@ -19,7 +19,8 @@ from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.runtime import progress_bar, versions
-from ssl_aug.synthetic import SyntheticSet, class_folder, write_manifest
+from ssl_aug.settings import PICTURES, deciding
+from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy
 LEAK = (
@@ -65,11 +66,11 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
         write_manifest(part / "manifest.csv", rows)
         write_json(part / "generator.json", {
             "labeled_set_id": split.labeled.id, "imported": True, "made_by": settings.made_by,
-            "num_images": len(rows), "versions": versions(),
+            "num_images": len(rows), "data": deciding(settings, PICTURES)["data"], "versions": versions(),
+            PLACES: places_of(settings),
         })  # fmt: skip
         (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")
-    needed = 1 + max(int(row["k"]) for row in rows)
-    print(f"{len(rows)} images in {out}; benchmarks.run takes them all with per_sample={needed}")
+    print(f"{len(rows)} images in {out}; benchmarks.run augment=true {word_of('synthetic.root', str(out))} takes them")
     print(f"warning: {LEAK}", file=sys.stderr)
     missing = sorted(set(range(len(split.labeled.class_names))) - {label for _, label in images})
     if missing:

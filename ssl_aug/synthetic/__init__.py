@@ -5,16 +5,22 @@ from ssl_aug.synthetic.folder import (
     SCORES,
     SyntheticSet,
     default_folder,
+    is_finished,
+    is_imported,
     open_for,
     read_rows,
+    refuse_set_of_others,
+    why_unlabeled,
     write_manifest,
 )
 from ssl_aug.synthetic.requests import Request, class_folder, make_chunks, make_requests
 from ssl_aug.synthetic.selection import best_of_each_class, weights_of
-from ssl_aug.synthetic.writer import SetWriter
+from ssl_aug.synthetic.words import PLACES, places_of, with_words_of_set, word_of
+from ssl_aug.synthetic.writer import SetWriter, images_done, refuse_folder
 
 __all__ = [
     "COLUMNS",
+    "PLACES",
     "SCORES",
     "Request",
     "SetWriter",
@@ -22,10 +28,19 @@ __all__ = [
     "best_of_each_class",
     "class_folder",
     "default_folder",
+    "images_done",
+    "is_finished",
+    "is_imported",
     "make_chunks",
     "make_requests",
     "open_for",
+    "places_of",
     "read_rows",
+    "refuse_folder",
+    "refuse_set_of_others",
     "weights_of",
+    "why_unlabeled",
+    "with_words_of_set",
+    "word_of",
     "write_manifest",
 ]

@@ -1,13 +1,14 @@
 """The synthetic set on disk: its manifest, what is in it, and which set a run's settings mean.
 
 A set is a folder: `images/<class index>_<slug>/<source stem>_<k>.png`, `manifest.csv`, `generator.json` (its record),
-`README.md`. A set without `manifest.csv` is not finished.
+`README.md`. A set without `manifest.csv` is not finished. Of a finished set drawings may be thrown out (`kept.py`).
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,13 +18,15 @@ from typing import Any
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.files import read_json, written_atomically
 from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
+from ssl_aug.synthetic.kept import REJECTED, Row, divided
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
+SETS = Path("outputs/synthetic")  # where they lie by default
+NUM_NAMED = 3  # other sets that an error lists
 COLUMNS = (
     "path", "label", "class_name", "source", "k", "seed",
     "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
 )  # fmt: skip
-Row = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,16 @@ class SyntheticSet:
     folder: Path
     labeled_set_id: str
     rows: tuple[Row, ...]
+    deleted: tuple[Row, ...] = ()  # thrown out: the file is gone
+    rejected: tuple[Row, ...] = ()  # thrown out: rejected.txt lists it
 
     @classmethod
     def open(cls, folder: Path | str) -> SyntheticSet:
-        """Reads a set's manifest.
+        """Reads a set's manifest, and sees to it that its images are as they were drawn.
 
         Raises:
-            FileNotFoundError: no set in this folder, an unfinished one, or an image of the manifest is missing.
+            FileNotFoundError: no set in this folder, an unfinished one, or one without its images.
+            ValueError: an image was altered, or rejected.txt names something else.
         """
         folder = Path(folder)
         if not (folder / "generator.json").is_file():
@@ -51,14 +57,27 @@ class SyntheticSet:
                 f"{folder} is not finished: run the same python -m ssl_aug.generate again, it goes on where it stopped"
             )
         rows = read_rows(folder / "manifest.csv")
-        missing = next((row["path"] for row in rows if not (folder / row["path"]).is_file()), None)
-        if missing:
-            raise FileNotFoundError(f"{folder / missing} is in the manifest and not on disk: run generate again")
-        return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], tuple(rows))
+        return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], *divided(folder, rows))
 
     def first(self, per_sample: int) -> SyntheticSet:
         """The images with k below `per_sample`."""
-        return replace(self, rows=tuple(row for row in self.rows if int(row["k"]) < per_sample))
+        taken, deleted, rejected = (
+            tuple(row for row in rows if int(row["k"]) < per_sample)
+            for rows in (self.rows, self.deleted, self.rejected)
+        )
+        return replace(self, rows=taken, deleted=deleted, rejected=rejected)
+
+    @property
+    def num_drawn(self) -> int:
+        """How many images were drawn, with those that were thrown out since."""
+        return len(self.rows) + len(self.deleted) + len(self.rejected)
+
+    @property
+    def left_out(self) -> str:
+        """What was thrown out, in words; empty where nothing was."""
+        counts = {"deleted": len(self.deleted), f"in {REJECTED}": len(self.rejected)}
+        words = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+        return f"{self.num_drawn - len(self)} of {self.num_drawn} drawings are left out ({words})" if words else ""
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
@@ -79,18 +98,40 @@ def read_rows(path: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def default_folder(settings: Settings) -> Path:
-    """Where the set of these settings lies unless `synthetic.root` says otherwise.
+def is_finished(folder: Path) -> bool:
+    """Whether a folder holds a set that was drawn to its end."""
+    return (folder / "generator.json").is_file() and (folder / "manifest.csv").is_file()
 
-    The readable part names the split; the hash stands for everything else that decides the pictures, save the
-    seed and the number of images, so that a longer set replaces a shorter one.
+
+def is_imported(folder: Path) -> bool:
+    """Whether another program made a set's images."""
+    return bool(read_json(folder / "generator.json").get("imported"))
+
+
+def default_folder(settings: Settings, labeled_set_id: str) -> Path:
+    """Where the set of these settings and labeled images lies unless `synthetic.root` says otherwise.
+
+    The readable part names the split and its labeled images; the hash stands for everything else that decides the
+    pictures, save the seed and the number of images, so that a longer set replaces a shorter one. A set that lies
+    under its name of before there were labeled images in names is gone on with.
     """
     data = settings.data
     name = f"{data.name}-{data.labels_per_class}-split{data.split_seed}-{settings.generator.name}"
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
-    return Path("outputs/synthetic") / f"{name}-{short_hash(kept)}"
+    old = SETS / f"{name}-{short_hash(kept)}"
+    record = old / "generator.json"
+    if record.is_file() and read_json(record).get("labeled_set_id") == labeled_set_id:
+        return old
+    return SETS / f"{name}-{labeled_set_id}-{short_hash(kept)}"
+
+
+def finished_sets(labeled_set_id: str) -> list[Path]:
+    """The finished sets of these labeled images that lie where sets lie by default, newest first."""
+    found = [path.parent for path in SETS.glob("*/manifest.csv") if is_finished(path.parent)]
+    own = [path for path in found if read_json(path / "generator.json").get("labeled_set_id") == labeled_set_id]
+    return sorted(own, key=lambda path: (path / "manifest.csv").stat().st_mtime_ns, reverse=True)
 
 
 def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
@@ -99,21 +140,17 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     Raises:
         FileNotFoundError: there is none; the message names sets of the same split that are there.
         ValueError: it was drawn from another labeled set, holds fewer images per labeled one, or images that show
-            no class.
+            no class; an image was altered, or all were thrown out.
     """
-    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings)
+    if settings.synthetic.refill:
+        raise ValueError("synthetic.refill=true has no effect here: give it to python -m ssl_aug.generate")
+    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings, labeled.id)
     try:
         synthetic = SyntheticSet.open(folder)
     except FileNotFoundError as error:
-        others = [path.parent for path in sorted(Path("outputs/synthetic").glob("*/generator.json"))]
-        fitting = [
-            str(other) for other in others if read_json(other / "generator.json").get("labeled_set_id") == labeled.id
-        ]
-        hint = (
-            f"; of the same split there is synthetic.root={fitting[0]}"
-            if fitting and not settings.synthetic.root
-            else ""
-        )
+        fitting = [] if settings.synthetic.root else finished_sets(labeled.id)[:NUM_NAMED]
+        named = ", ".join(f"synthetic.root={path}" for path in fitting)
+        hint = f"; finished ones of the same labeled images, newest first: {named}" if fitting else ""
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
     identity = read_json(folder / "generator.json")
@@ -121,14 +158,25 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
     if why:
         raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
     wanted = synthetic.first(settings.per_sample)
-    if len(wanted) < settings.per_sample * len(labeled) and not identity.get("imported"):
+    if wanted.num_drawn < settings.per_sample * len(labeled) and not identity.get("imported"):
         raise ValueError(
-            f"{folder} holds {len(synthetic)} images, per_sample={settings.per_sample} of {len(labeled)} labeled ones "
-            f"asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
+            f"{folder} holds {synthetic.num_drawn} images, per_sample={settings.per_sample} of {len(labeled)} labeled "
+            f"ones asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
             "python -m ssl_aug.generate "
             f"--per-sample {settings.per_sample}, or ask for fewer"
         )
+    if wanted.left_out:
+        print(f"{folder}: {wanted.left_out}", file=sys.stderr)
+    if wanted.num_drawn and not wanted.rows:
+        raise ValueError(f"{folder}: {wanted.left_out}, so that none is left to train on: draw another set")
     return wanted
+
+
+def refuse_set_of_others(labeled: LabeledSet, folder: Path) -> None:
+    """Raises ValueError where a folder holds a set that was drawn from another labeled set, finished or not."""
+    record = folder / "generator.json"
+    if record.is_file():
+        labeled.with_synthetic(SyntheticSet(folder, read_json(record).get("labeled_set_id", ""), ()))
 
 
 def why_unlabeled(identity: dict[str, Any]) -> str | None:

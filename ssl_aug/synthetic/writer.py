@@ -10,41 +10,36 @@ from typing import Any
 
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.files import read_json, write_json, written_atomically
-from ssl_aug.synthetic.folder import Row, SyntheticSet, read_rows, write_manifest
+from ssl_aug.synthetic.folder import SyntheticSet, read_rows, write_manifest
+from ssl_aug.synthetic.kept import Row, altered_paths
 from ssl_aug.synthetic.requests import Request
 
 
 class SetWriter:
     """Turns chunks of drawn images into a set. Several processes may write to one folder, each its own chunks."""
 
-    def __init__(self, folder: Path, identity: dict[str, Any], labeled: LabeledSet):
+    def __init__(self, folder: Path, identity: dict[str, Any], labeled: LabeledSet, refill: bool = False):
         """Claims the folder, or goes on with the set that is there.
 
         Args:
             identity: everything that decides the pictures; a folder that holds a set of another identity is refused.
+            refill: draw again what was deleted from a finished set, or altered.
 
         Raises:
             FileExistsError: the folder holds a set of another split or of other settings, or something else.
         """
-        self.folder = folder
+        self.folder, self.refill = folder, refill
         self.work = folder / ".work"
         self.class_names = labeled.class_names
         self.identity = {"labeled_set_id": labeled.id, **identity}
-        record = folder / "generator.json"
-        if record.is_file() and self._has_begun():
-            _refuse_other_identity(folder, read_json(record), self.identity)
-        elif record.is_file():  # the claim of a run that failed before its first image: it binds nobody
-            write_json(record, self.identity)
-        elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
-            raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
-        else:
-            write_json(record, self.identity)
+        refuse_folder(folder, self.identity)
+        if not _has_begun(folder):  # the claim of a run that failed before its first image binds nobody
+            write_json(folder / "generator.json", self.identity)
         (folder / "images").mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
-        """Paths of the images that are finished: listed, and on disk."""
-        rows = self._all_rows()
-        return {path for path in rows if (self.folder / path).is_file()}
+        """As `images_done`."""
+        return images_done(self.folder, self.refill)
 
     def write(self, chunk: Sequence[Request], pngs: Sequence[bytes], facts: Sequence[dict[str, str]]) -> None:
         """Puts one chunk's images in their places, then lists them. What is killed in between is drawn again.
@@ -66,7 +61,7 @@ class SetWriter:
 
         Rows that an earlier, longer run listed stay behind those of this one.
         """
-        rows = self._all_rows()
+        rows = _all_rows(self.folder)
         if any(request.path not in rows for request in requests):
             return None
         wanted = {request.path for request in requests}
@@ -81,16 +76,6 @@ class SetWriter:
             leftover.unlink(missing_ok=True)
         return SyntheticSet.open(self.folder)
 
-    def _has_begun(self) -> bool:
-        """Whether an image is there, or was listed."""
-        listed = (self.folder / "manifest.csv").is_file() or any(self.work.glob("*.csv"))
-        return listed or any(path.is_file() for path in self.folder.glob("images/*/*"))
-
-    def _all_rows(self) -> dict[str, Row]:
-        listed = [self.folder / "manifest.csv", *sorted(self.work.glob("*.csv"))]
-        # a shard that finishes first merges and removes the parts under the others: its manifest has them all
-        return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
-
     def _row(self, request: Request, png: bytes, facts: dict[str, str]) -> Row:
         return {
             "path": request.path,
@@ -102,6 +87,44 @@ class SetWriter:
             **facts,
             "sha256": hashlib.sha256(png).hexdigest(),
         }
+
+
+def images_done(folder: Path, refill: bool) -> set[str]:
+    """Paths of the images that need no drawing: listed, and on disk.
+
+    What a finished set has listed was on disk once: where it is not, it was thrown out, and stays so.
+
+    Args:
+        refill: what was deleted from a finished set, or altered, needs drawing too.
+    """
+    there = {path: row for path, row in _all_rows(folder).items() if (folder / path).is_file()}
+    if refill:
+        return there.keys() - altered_paths(folder, list(there.values()))
+    manifest = folder / "manifest.csv"
+    return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
+
+
+def refuse_folder(folder: Path, identity: dict[str, Any]) -> None:
+    """Raises FileExistsError where a folder holds a set of another identity, or something else; writes nothing."""
+    record = folder / "generator.json"
+    if record.is_file():
+        if _has_begun(folder):
+            _refuse_other_identity(folder, read_json(record), identity)
+    elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
+        raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether a set's folder is claimed and an image is there, or was listed."""
+    listed = (folder / "manifest.csv").is_file() or any((folder / ".work").glob("*.csv"))
+    begun = listed or any(path.is_file() for path in folder.glob("images/*/*"))
+    return begun and (folder / "generator.json").is_file()
+
+
+def _all_rows(folder: Path) -> dict[str, Row]:
+    listed = [folder / "manifest.csv", *sorted((folder / ".work").glob("*.csv"))]
+    # a shard that finishes first merges and removes the parts under the others: its manifest has them all
+    return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
 
 
 def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:

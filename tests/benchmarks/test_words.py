@@ -68,7 +68,7 @@ def test_dry_run_prints_settings_and_counts_and_writes_nothing(
     }  # fmt: skip
     assert counts.splitlines() == [
         "num_classes: 4", "num_labeled: 8", "num_synthetic: 0", "num_unlabeled: 24", "num_test: 16",
-        "num_validation: 0",
+        "num_validation: 0", f"would train 7 steps in a new folder in {tmp_path / 'runs'}",
     ]  # fmt: skip
     assert not (tmp_path / "runs").exists()
 

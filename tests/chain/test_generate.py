@@ -236,7 +236,33 @@ def test_a_dry_run_says_how_much_and_writes_nothing(
     )
     assert "disk: about" in said
     assert "time to draw on cpu: about" in said
-    assert "tuning on 15 images" in said
+    assert re.search(r"tuning on 15 images: about [\d.]+( to [\d.]+)? s", said)
+    assert contents(tmp_path) == before
+
+
+def test_a_dry_run_foretells_what_is_left(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*words, "--per-sample", "2", "--out", "set"]
+    with stop_drawing_after(2):
+        command_module.main(words)
+    before = contents(tmp_path)
+
+    def foretold(*more: str) -> str:
+        capsys.readouterr()
+        command_module.main([*words, "--dry-run", *more])
+        return capsys.readouterr().out
+
+    assert "would go on: 10 of 18 images (2 for each of 9 labeled ones) are left to draw in set\n" in foretold()
+    assert contents(tmp_path) == before
+    command_module.main(words)
+    next((tmp_path / "set" / "images").rglob("*.png")).unlink()
+    before = contents(tmp_path)
+    out = "1 of 18 drawings are left out (1 deleted)"
+    assert foretold() == f"set is finished already: 17 images are there, nothing would be drawn; {out}\n"
+    assert "would go on: 1 of 18 images" in foretold("synthetic.refill=true")
+    assert "would go on: 9 of 27 images" in foretold("per_sample=3")
+    assert "seed=0, asked for is seed=1" in refused([*words, "--dry-run", "seed=1"], monkeypatch, capsys)
     assert contents(tmp_path) == before
 
 

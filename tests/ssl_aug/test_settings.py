@@ -96,11 +96,13 @@ def test_wrong_flags_are_named(words: list[str], said: str) -> None:
 def test_the_default_folder_stands_for_what_decides_the_pictures() -> None:
     plain = compose("generate", [], Settings)
     same = compose("generate", ["per_sample=3", "seed=4", "device=cpu", "tune.save_every=7", "batch_size=2"], Settings)
-    assert default_folder(plain) == default_folder(same)
+    assert default_folder(plain, "id") == default_folder(same, "id")
     masked = compose("generate", ["condition=borrowed", "mask_rate=0.1"], Settings)
-    assert masked.sampling().condition == plain.sampling().condition and default_folder(masked) != default_folder(plain)
+    assert masked.sampling().condition == plain.sampling().condition and default_folder(masked, "id") != default_folder(
+        plain, "id"
+    )
     for word in ("mask_rate=0", "data.split_seed=1", "tune.steps=7", "steps=25", "generator=noise", "tune.seed=1"):
-        assert default_folder(compose("generate", [word], Settings)) != default_folder(plain)
+        assert default_folder(compose("generate", [word], Settings), "id") != default_folder(plain, "id")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_class_means_are_of_the_tuning_images_unless_told_otherwise(words: list[
 
 def test_class_means_decide_the_pictures_where_they_are_borrowed() -> None:
     plain, labeled = (compose("generate", words, Settings) for words in ([], ["class_means=labeled"]))
-    assert default_folder(plain) != default_folder(labeled)
+    assert default_folder(plain, "id") != default_folder(labeled, "id")
     assert "class_means" not in deciding_pictures(compose("generate", ["mask_rate=0.5"], Settings))
 
 
@@ -206,7 +208,7 @@ def test_the_rank_is_16_where_small_adapters_are_asked_for_without_one() -> None
         for words in ([], ["tune.rank=16"], ["tune.rank=4"])
     )
     assert (plain.tune.rank, other.tune.rank) == (16, 4)
-    assert default_folder(plain) == default_folder(said) != default_folder(other)
+    assert default_folder(plain, "id") == default_folder(said, "id") != default_folder(other, "id")
     assert deciding_pictures(plain)["tune"]["rank"] == 16
 
 

@@ -31,9 +31,11 @@ def fake_png(request) -> bytes:
     return f"{request.source.key} {request.k} {request.seed}".encode()
 
 
-def write_all(folder: Path, labeled: LabeledSet, per_sample: int, size: int = 5, stop_after: int = 10**6) -> None:
+def write_all(
+    folder: Path, labeled: LabeledSet, per_sample: int, size: int = 5, stop_after: int = 10**6, refill: bool = False
+) -> None:
     """Draws what is missing, as the generate command does."""
-    writer = SetWriter(folder, {"seed": 0}, labeled)
+    writer = SetWriter(folder, {"seed": 0}, labeled, refill)
     requests = make_requests(labeled, per_sample, seed=0)
     done = writer.done()
     todo = [chunk for chunk in make_chunks(requests, size) if any(request.path not in done for request in chunk)]
@@ -187,17 +189,6 @@ def test_shards_together_make_the_set_of_one_process(tmp_path: Path) -> None:
     write_all(tmp_path / "plain", labeled, 3)
     assert [synthetic is not None for synthetic in finished] == [False, False, True]
     assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
-
-
-def test_an_image_that_was_deleted_is_missed_and_drawn_again(tmp_path: Path) -> None:
-    write_all(tmp_path / "set", labeled_set(), 1)
-    before = contents(tmp_path / "set")
-    victim = SyntheticSet.open(tmp_path / "set").examples[3].path
-    victim.unlink()
-    with pytest.raises(FileNotFoundError, match=victim.name):
-        SyntheticSet.open(tmp_path / "set")
-    write_all(tmp_path / "set", labeled_set(), 1)
-    assert contents(tmp_path / "set") == before
 
 
 # ----------------------------------------------------------------------------------------------------------------------

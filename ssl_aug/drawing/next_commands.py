@@ -1,0 +1,33 @@
+"""What to do with a finished set, as commands to copy."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from ssl_aug.files import read_json
+from ssl_aug.synthetic import SyntheticSet, why_unlabeled, word_of
+
+OF_TRAINING = ("experiment", "device", "precision")  # what a training takes over from the command that drew
+OF_MEASURING = ("device", "precision")
+
+
+def next_commands(synthetic: SyntheticSet, words: Sequence[str]) -> list[str]:
+    """The benchmark without and with the set, its evaluation and its export; fewer where the set is not fit for one.
+
+    Args:
+        words: those of the command line that drew it, all as name=value.
+    """
+    root = word_of("synthetic.root", str(synthetic.folder))
+    training, measuring = (
+        [word for word in words if word.partition("=")[0] in names] for names in (OF_TRAINING, OF_MEASURING)
+    )
+    commands = []
+    if why_unlabeled(read_json(synthetic.folder / "generator.json")) is None:
+        export = ["--to", "folder", "--out", str(Path("outputs/export") / synthetic.folder.resolve().name)]
+        commands += [["benchmarks.run", root, f"augment={augment}", *training] for augment in ("false", "true")]
+        commands += [["ssl_aug.export", *export, root]]
+    if any(int(row["k"]) > 0 for row in synthetic.rows):  # diversity needs two of one labeled image
+        commands.insert(2, ["ssl_aug.evaluate", root, *measuring])
+    return [shlex.join(["python", "-m", *command]) for command in commands]
