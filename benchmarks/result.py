@@ -24,7 +24,7 @@ class RunResult:
     mix: str = ""  # how synthetic images join the labeled ones, where that is not the paper's way
     protocol: str
     data: str
-    labels_per_class: int
+    labels_per_class: int | None  # null: all labels are known
     split_seed: int | None = None
     seed: int
     model: str

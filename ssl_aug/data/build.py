@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.counts import tell
 from ssl_aug.data.split import few_label_split
 from ssl_aug.settings import DataSettings
 
@@ -18,6 +19,7 @@ DATASETS: dict[str, str] = {
     "flowers102": "ssl_aug.data.flowers102",
     "celeba": "ssl_aug.data.celeba",
 }
+OF_THE_USER = ("image_folder",)  # of a class with fewer images than labels are asked for, all are taken
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
@@ -43,5 +45,16 @@ def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
     """The dataset and what a method may see of it."""
     dataset = load_dataset(settings)
     return dataset, few_label_split(
-        dataset, settings.labels_per_class, settings.split_seed, settings.validation_per_class
+        dataset,
+        settings.labels_per_class,
+        settings.split_seed,
+        settings.validation_per_class,
+        may_take_fewer=settings.name in OF_THE_USER,
     )
+
+
+def load_and_tell(settings: DataSettings) -> tuple[Dataset, Split]:
+    """The same, told on stderr: what every command that works on the data says first."""
+    dataset, split = load_split(settings)
+    tell(dataset, split, settings.labels_per_class)
+    return dataset, split

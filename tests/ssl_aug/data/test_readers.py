@@ -11,7 +11,7 @@ from tests.ssl_aug.data.layouts import LAYOUTS, check_refused, picture
 
 READ_FROM_DISK = ("image_folder", "stanford_cars", "flowers102", "celeba")
 PARTS = {
-    "image_folder": ("train", "test"),
+    "image_folder": ("train",),
     "stanford_cars": (
         "stanford_cars/cars_train",
         "stanford_cars/cars_test",
