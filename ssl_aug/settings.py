@@ -45,9 +45,9 @@ class DataSettings:
     """Which images, and how many of their labels are known."""
 
     name: str = "toycars"  # one of DATASETS
-    # folder of the dataset; null for datasets that are made, not read
+    # folder of the dataset, with csv the list; null for datasets that are made, not read
     root: str | None = field(default=None, metadata=decides())
-    # paper: 4; null: every training image keeps its label (image_folder, unless a number is given)
+    # paper: 4; null: every training image keeps its label (image_folder and csv, unless a number is given)
     labels_per_class: int | None = 4
     split_seed: int = 0  # which images are labeled; the benchmark: 0
     # more labeled images of each class, to select by: no method trains on them

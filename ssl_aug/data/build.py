@@ -15,11 +15,12 @@ DATASETS: dict[str, str] = {
     "toycars": "ssl_aug.data.toycars",
     "digits": "ssl_aug.data.digits",
     "image_folder": "ssl_aug.data.image_folder",
+    "csv": "ssl_aug.data.csv_list",
     "stanford_cars": "ssl_aug.data.stanford_cars",
     "flowers102": "ssl_aug.data.flowers102",
     "celeba": "ssl_aug.data.celeba",
 }
-OF_THE_USER = ("image_folder",)  # of a class with fewer images than labels are asked for, all are taken
+OF_THE_USER = ("image_folder", "csv")  # of a class with fewer images than labels are asked for, all are taken
 
 
 def load_dataset(settings: DataSettings) -> Dataset:

@@ -387,7 +387,7 @@ def test_help_names_flags_and_settings(capsys: pytest.CaptureFixture[str]) -> No
         "tune.approach=anl",
         "mask_rate=null",
         "delta: side of",
-        "data=celeba|digits",
+        "data=celeba|csv|digits",
     ):
         assert name in said
 
