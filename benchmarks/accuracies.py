@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.result import RESULT, RunResult
 from benchmarks.significance import paired_line
-from ssl_aug.settings import EMBEDDED_DATA
+from ssl_aug.settings import EMBEDDED_DATA, labels_told
 
 METRICS = {
     "last": "accuracy_last",
@@ -241,7 +241,7 @@ def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     )
     seeds = sorted({run.seed for run in runs})
     return (
-        f"{world}, {first.labels_per_class} labels per class, {first.model}, protocol {first.protocol}: "
+        f"{world}, {labels_told(first.labels_per_class)}, {first.model}, protocol {first.protocol}: "
         f"{TITLES[metric]}; steps: {steps}; "
         f"n = {num_runs} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
     )

@@ -10,7 +10,7 @@ from benchmarks.method_facts import MethodFacts
 from benchmarks.result import RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json
 from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, refuse_set_of_others
 
@@ -37,7 +37,7 @@ def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
     Raises:
         ValueError, FileNotFoundError: settings that do not fit the data.
     """
-    _, split = load_split(settings.data)
+    _, split = load_and_tell(settings.data)
     synthetic = open_for(split.labeled, settings) if settings.augment else None
     if synthetic is None and settings.synthetic.root:  # the plain row beside the set's own
         refuse_set_of_others(split.labeled, Path(settings.synthetic.root))
@@ -55,12 +55,17 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
         if settings.mix.keep_share is not None:
             synthetic = best_of_each_class(synthetic, settings.mix.keep_share)
     if method.uses_unlabeled and not split.unlabeled:
+        has_all = settings.data.labels_per_class is None
+        fewer = "give data.labels_per_class=4 or another number" if has_all else "lower data.labels_per_class"
         raise ValueError(
             f"method={method.name} learns from unlabeled images and data={settings.data.name} leaves "
-            "none: lower data.labels_per_class, add unlabeled images, or use method=erm"
+            f"none: {fewer}, add unlabeled images, or use method=erm"
         )
     if not split.test.examples:
-        raise ValueError(f"data={settings.data.name} has no test images, so that no accuracy can be told: add some")
+        raise ValueError(
+            f"data={settings.data.name} has no test images, so that no accuracy can be told: add some "
+            "(image_folder: test/<class>/ beside train/; csv: rows with the split test)"
+        )
     unlabeled = split.unlabeled if method.uses_unlabeled else None
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
 

@@ -25,7 +25,7 @@ class RunResult:
     protocol: str
     data: str
     data_folder: str | None = None  # name of the folder that holds the images; null for images that are made
-    labels_per_class: int
+    labels_per_class: int | None  # null: all labels are known
     split_seed: int | None = None
     seed: int
     model: str

@@ -73,7 +73,7 @@ def load(
     class_names: Sequence[str] | None = None,
     test: Pairs | None = None,
     unlabeled: MapDataset | None = None,
-    labels_per_class: int = DataSettings.labels_per_class,
+    labels_per_class: int | None = DataSettings.labels_per_class,
     split_seed: int = DataSettings.split_seed,
     name: str | None = None,
     progress: Progress | None = None,
@@ -88,7 +88,7 @@ def load(
         class_names: in the order of the labels; None: the labels' own digits.
         test: images with labels, (images, labels) or a dataset, to measure accuracies on.
         unlabeled: further images, in addition to the training images whose labels are hidden.
-        labels_per_class: how many labels of each class are known.
+        labels_per_class: how many labels of each class are known; None: all.
         split_seed: which ones.
         name: what folders of results begin with; None: "images".
         progress: told (done, total, what is being done) beside the bar, where images are written.
@@ -114,7 +114,7 @@ def load(
     with told_to(progress):
         dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
     drawn = replace(drawn, name=dataset.name)
-    return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed))
+    return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed, may_take_fewer=True))
 
 
 def settings_for(data: Data, settings: Asked) -> Asked:

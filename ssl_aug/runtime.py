@@ -173,6 +173,11 @@ def shard() -> tuple[int, int]:
     return 0, 1
 
 
+def is_first_process() -> bool:
+    """Whether what is told once is told by this process: of those that torchrun started the first."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def derived_seed(*parts: object) -> int:
     """A 63-bit seed from anything that prints; the same parts give the same seed on every machine."""
     digest = hashlib.sha256("|".join(str(part) for part in parts).encode()).digest()

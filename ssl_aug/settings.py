@@ -36,14 +36,20 @@ DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
+def labels_told(labels_per_class: int | None) -> str:
+    """How many labels are known, in the words of titles."""
+    return "all labels" if labels_per_class is None else f"{labels_per_class} labels per class"
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """Which images, and how many of their labels are known."""
 
     name: str = "toycars"  # one of DATASETS
-    # folder of the dataset; null for datasets that are made, not read
+    # folder of the dataset, with csv the list; null for datasets that are made, not read
     root: str | None = field(default=None, metadata=decides())
-    labels_per_class: int = 4  # paper: 4
+    # paper: 4; null: every training image keeps its label (image_folder and csv, unless a number is given)
+    labels_per_class: int | None = 4
     split_seed: int = 0  # which images are labeled; the benchmark: 0
     # more labeled images of each class, to select by: no method trains on them
     validation_per_class: int = field(default=0, metadata=decides(TRAINING, VARIANT))
@@ -51,6 +57,11 @@ class DataSettings:
     subset: int | None = field(default=None, metadata=decides(PICTURES))
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
     attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
+
+    @property
+    def labels_told(self) -> str:
+        """How many labels are known, in the words of titles."""
+        return labels_told(self.labels_per_class)
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,7 @@ class Settings(SolverSettings):
         follows_image = self.generator.name == "embedded" and self.tune.approach in FOLLOWS_IMAGE
         masks = self.mask_rate is not None or self.mask_fill != SolverSettings.mask_fill
         is_asked_otherwise = masks or self.prompt is not None or self.strength < 1
-        is_possible = self.data.labels_per_class > 1 and self.generator.tokens == "pooled"
+        is_possible = self.data.labels_per_class != 1 and self.generator.tokens == "pooled"
         return follows_image and is_possible and not is_asked_otherwise
 
     def _own_guidance(self, condition: str) -> float:
@@ -203,7 +214,7 @@ class Settings(SolverSettings):
             raise ValueError(f"condition=borrowed has no effect on generator={self.generator.name}: leave it out")
         if self.generator.tokens != "pooled":
             raise ValueError("condition=borrowed exchanges one token: use generator.tokens=pooled with it")
-        if self.data.labels_per_class < 2:
+        if self.data.labels_per_class == 1:  # where null is given, the images are counted: `drawing.lenders`
             raise ValueError("condition=borrowed compares images of one class: give data.labels_per_class=2 or more")
         if sampling.class_means == "train" and self.tune.images == "labeled":
             raise ValueError(

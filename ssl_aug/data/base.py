@@ -94,6 +94,8 @@ class Dataset:
     train: LabeledSet
     test: LabeledSet
     extra_unlabeled: tuple[Path, ...] = ()
+    validation: LabeledSet | None = None  # where the files have a part of their own for it
+    notes: tuple[str, ...] = ()  # lines on what was left out, for whoever reads the command's output
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.counts import tell
 from ssl_aug.data.split import few_label_split
 from ssl_aug.settings import DataSettings
 
@@ -14,10 +15,12 @@ DATASETS: dict[str, str] = {
     "toycars": "ssl_aug.data.toycars",
     "digits": "ssl_aug.data.digits",
     "image_folder": "ssl_aug.data.image_folder",
+    "csv": "ssl_aug.data.csv_list",
     "stanford_cars": "ssl_aug.data.stanford_cars",
     "flowers102": "ssl_aug.data.flowers102",
     "celeba": "ssl_aug.data.celeba",
 }
+OF_THE_USER = ("image_folder", "csv")  # of a class with fewer images than labels are asked for, all are taken
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
@@ -43,5 +46,16 @@ def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
     """The dataset and what a method may see of it."""
     dataset = load_dataset(settings)
     return dataset, few_label_split(
-        dataset, settings.labels_per_class, settings.split_seed, settings.validation_per_class
+        dataset,
+        settings.labels_per_class,
+        settings.split_seed,
+        settings.validation_per_class,
+        may_take_fewer=settings.name in OF_THE_USER,
     )
+
+
+def load_and_tell(settings: DataSettings) -> tuple[Dataset, Split]:
+    """The same, told on stderr: what every command that works on the data says first."""
+    dataset, split = load_split(settings)
+    tell(dataset, split, settings.labels_per_class)
+    return dataset, split

@@ -1,118 +1,187 @@
-"""Any user's own images: `train/<class>/...`, `test/<class>/...` and, if there are any, `unlabeled/...`.
+"""Any user's own images: `train/<class>/...` and, where they are there, `test/<class>/...`, `val/<class>/...` and
+`unlabeled/...`. Without `train/` the folders of the root are the classes.
 
-Class indices and file order are those of `torchvision.datasets.ImageFolder`. Hidden files and folders
-(a leading dot) are no images and no classes; links are followed.
+Class indices and file order are those of `torchvision.datasets.ImageFolder`.
 """
 
 from __future__ import annotations
 
-import os
+import unicodedata
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.data.layout import IMAGE_SUFFIXES, WAY_OUT, data_root
+from ssl_aug.data.finding import (
+    Found,
+    folders_in,
+    images_in,
+    look_below,
+    notes_on,
+    require_own_keys,
+    require_utf8,
+    some,
+)
+from ssl_aug.data.formats import told_unreadable
+from ssl_aug.data.layout import WAY_OUT, data_root
 from ssl_aug.settings import DataSettings
 
-LAYOUT = "train/<class>/*.jpg, test/<class>/*.jpg and, if you like, unlabeled/*.jpg"
+LAYOUT = "train/<class>/*.jpg and, if you like, test/<class>/*.jpg, val/<class>/*.jpg and unlabeled/*.jpg"
+VALIDATION = ("val", "valid", "validation")
+OTHER_DATASETS = {  # what only their folders hold
+    "stanford_cars": ("stanford_cars", "cars_train", "devkit"),
+    "flowers102": ("flowers-102", "setid.mat"),
+    "celeba": ("celeba", "img_align_celeba", "list_attr_celeba.txt"),
+}
 
 
 def load(settings: DataSettings) -> Dataset:
     """The dataset of the folder `data.root`; images in `unlabeled/` join the unlabeled set.
 
     Raises:
-        FileNotFoundError: the folder, train/, test/ or the images of a class are missing.
-        ValueError: train/ and test/ have other classes, a name is not UTF-8, or two images share a key.
+        FileNotFoundError: the folder, its class folders or the images of a class are missing.
+        ValueError: a single class, parts with other classes, a name that is not UTF-8, or two images with one key.
     """
     root = data_root(settings, LAYOUT)
-    class_names = _class_names(root / "train")
-    test_names = _class_names(root / "test")
-    if class_names != test_names:
-        raise ValueError(
-            f"{root}: train and test must have the same class folders, "
-            f"but {_difference(class_names, test_names)}; "
-            "add the folders that are missing, or remove the others"
-        )
-    train, test = (_labeled(root / part, class_names) for part in ("train", "test"))
-    _require_own_keys(train)
-    unlabeled = images_below(root / "unlabeled") if (root / "unlabeled").is_dir() else []
-    return Dataset("image_folder", train, test, tuple(unlabeled))
+    folder = _training_folder(root)
+    class_names, found = _class_names(folder)
+    if len(class_names) == 1:
+        raise ValueError(_why_one_class(folder, class_names[0]))
+    train, of_train = _labeled(folder, class_names)
+    require_own_keys(train)
+    parts, found = {}, found.with_(of_train)
+    for part in ("test", *VALIDATION):
+        if folder != root and (root / part).is_dir():
+            parts[part], of_part = _part(root / part, class_names, is_whole=part == "test")
+            found = found.with_(of_part)
+    validation = [part for part in VALIDATION if part in parts]
+    if len(validation) > 1:
+        raise ValueError(f"{root}: {' and '.join(validation)} are both there: keep one folder of validation images")
+    unlabeled = look_below(root / "unlabeled") if folder != root and (root / "unlabeled").is_dir() else Found()
+    loose = images_in(folder)
+    notes = [f"warning: {len(loose)} images lie in {folder} in no class folder: left out"] if loose else []
+    return Dataset(
+        "image_folder",
+        train,
+        parts.get("test", LabeledSet((), class_names)),
+        unlabeled.images,
+        parts[validation[0]] if validation else None,
+        (*notes, *notes_on(found.with_(unlabeled))),
+    )
 
 
-def images_below(folder: Path) -> list[Path]:
-    """The image files of a folder and of the folders in it: folder after folder, names sorted.
-
-    Raises:
-        ValueError: a name that is not UTF-8, so that no list of files could hold it.
-    """
-    visited: set[str] = set()  # a link to a folder above it would lead round for ever
-    of_folder: list[tuple[str, list[str]]] = []
-    for parent, inner, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        inner[:] = [] if real in visited else sorted(name for name in inner if not name.startswith("."))
-        if real not in visited:
-            of_folder.append((parent, sorted(name for name in names if _is_image(name))))
-        visited.add(real)
-    paths = [Path(parent, name) for parent, names in sorted(of_folder) for name in names]
-    for path in paths:
-        _require_utf8(path)
-    return paths
+# ---------------------------------------------------------------------------------------------------------------------
+# where the classes are
 
 
-def _class_names(folder: Path) -> tuple[str, ...]:
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: there is no such folder; expected {LAYOUT} in {folder.parent}; {WAY_OUT}")
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    if not names:
+def _training_folder(root: Path) -> Path:
+    """`train/`, or the root itself where its folders are the classes."""
+    if (root / "train").is_dir():
+        return root / "train"
+    for name, marks in OTHER_DATASETS.items():
+        mark = next((mark for mark in marks if (root / mark).exists()), None)
+        if mark:
+            raise ValueError(f"data.root={root} holds {mark} and no train/: it is another dataset, use data={name}")
+    inner, _ = folders_in(root)
+    deeper = next((each for each in inner if (each / "train").is_dir()), None)
+    if deeper:
         raise FileNotFoundError(
-            f"{folder} holds no class folders: expected {LAYOUT} in {folder.parent}; "
+            f"{root / 'train'}: there is no such folder, but {deeper / 'train'} is: did you mean data.root={deeper}?"
+        )
+    other = next((each for each in inner if each.name.lower() in ("train", "training")), None)
+    if other:
+        raise FileNotFoundError(f"{root / 'train'}: there is no such folder, but {other} is: rename it to train")
+    has_parts = any(each.name.lower() in ("test", *VALIDATION, "unlabeled") for each in inner)
+    if has_parts or not (inner or images_in(root)):
+        raise FileNotFoundError(
+            f"{root / 'train'}: there is no such folder; expected {LAYOUT} in {root}; {WAY_OUT}"
+        )  # fmt: skip
+    return root
+
+
+def _class_names(folder: Path) -> tuple[tuple[str, ...], Found]:
+    folders, foreign = folders_in(folder)
+    if not folders:
+        loose = len(images_in(folder))
+        holds = f"holds {loose} images and no class folders" if loose else "holds no class folders"
+        raise FileNotFoundError(
+            f"{folder} {holds}: expected {LAYOUT}; "
             f"put the images of each class into a folder with its name, or {WAY_OUT}"
         )
+    names = [each.name for each in folders]
+    for each in folders:
+        require_utf8(each)
+    composed: dict[str, str] = {}
     for name in names:
-        _require_utf8(folder / name)
-    return tuple(names)
-
-
-def _labeled(folder: Path, class_names: tuple[str, ...]) -> LabeledSet:
-    examples: list[Example] = []
-    for label, name in enumerate(class_names):
-        paths = images_below(folder / name)
-        if not paths:
-            raise FileNotFoundError(
-                f"class folder {folder / name} holds no images ({', '.join(s[1:] for s in IMAGE_SUFFIXES)}): "
-                "add some, or remove the class from train and test"
-            )
-        examples += [Example(path, label) for path in paths]
-    return LabeledSet(tuple(examples), class_names)
-
-
-def _require_own_keys(train: LabeledSet) -> None:
-    """Folder and file name identify an image from here on: two of one class must not share both."""
-    seen: dict[tuple[int, str], Path] = {}
-    for example in train.examples:
-        other = seen.setdefault((example.label, example.key), example.path)
-        if other != example.path:
+        other = composed.setdefault(_composed(name), name)
+        if other != name:
             raise ValueError(
-                f"{other} and {example.path}: two images of one class need another file name or folder name "
-                "to be told apart; rename one of the files or folders"
+                f"{folder} holds two class folders {name!r}, the same letters written as other bytes (one from a Mac): "
+                "put their images into one"
             )
+    return tuple(names), Found(foreign=tuple(foreign))
 
 
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith(".")
+def _why_one_class(folder: Path, name: str) -> str:
+    """What is likely where there is one class folder."""
+    inner, _ = folders_in(folder / name)
+    with_images = [each.name for each in inner if look_below(each).images]
+    if len(with_images) < 2 or images_in(folder / name):
+        return f"{folder} holds one class folder, {name!r}: a classifier needs 2 classes or more, add the others"
+    move = f", or move its folders up into {folder}" if folder.name == "train" else ""
+    return (
+        f"{folder} holds one folder, {name!r}, with {some(with_images)} in it: the class folders are one level too "
+        f"deep; did you mean data.root={folder / name} (without test images){move}?"
+    )
 
 
-def _difference(train: tuple[str, ...], test: tuple[str, ...]) -> str:
-    only = {"train": sorted(set(train) - set(test)), "test": sorted(set(test) - set(train))}
-    return " and ".join(f"only {part} has {_some(names)}" for part, names in only.items() if names)
+# ---------------------------------------------------------------------------------------------------------------------
+# their images
 
 
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(repr(name) for name in names[:5]) + rest
+def _part(folder: Path, class_names: tuple[str, ...], is_whole: bool) -> tuple[LabeledSet, Found]:
+    """Test or validation images, whose class folders bear the training classes' names.
+
+    Args:
+        is_whole: every class must be there.
+    """
+    own, found = _class_names(folder)
+    folder_of = {_composed(name): name for name in own}
+    known = {_composed(name) for name in class_names}
+    too_many = sorted(folder_of.keys() - known)
+    too_few = sorted(known - folder_of.keys()) if is_whole else []
+    if too_many or too_few:
+        only = [
+            f"only {part} has {some(names)}"
+            for part, names in (("train", too_few), (folder.name, too_many))
+            if names
+        ]  # fmt: skip
+        raise ValueError(
+            f"{folder.parent}: train and {folder.name} must have the same class folders, but {' and '.join(only)}; "
+            "add the folders that are missing, or remove the others"
+        )
+    labeled, of_images = _labeled(folder, tuple(folder_of.get(_composed(name), "") for name in class_names))
+    return LabeledSet(labeled.examples, class_names), found.with_(of_images)
 
 
-def _require_utf8(path: Path) -> None:
-    try:
-        path.name.encode()
-    except UnicodeEncodeError as error:
-        raise ValueError(f"{os.fsencode(path)!r}: the name is not UTF-8; rename it, for example with convmv") from error
+def _labeled(folder: Path, folder_names: tuple[str, ...]) -> tuple[LabeledSet, Found]:
+    """Args:
+    folder_names: of each class; empty for one that is not there.
+    """
+    examples: list[Example] = []
+    left_out = Found()
+    for label, name in enumerate(folder_names):
+        if not name:
+            continue
+        found = look_below(folder / name)
+        if not found.images and found.unreadable:
+            raise ValueError(f"class folder {folder / name} holds nothing but {told_unreadable(found.unreadable)}")
+        if not found.images:
+            raise FileNotFoundError(
+                f"class folder {folder / name} holds no images: add some, or remove the class from all parts"
+            )
+        examples += [Example(path, label) for path in found.images]
+        left_out = left_out.with_(Found((), found.unreadable, found.foreign))
+    return LabeledSet(tuple(examples), folder_names), left_out
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

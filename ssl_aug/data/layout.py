@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ssl_aug.settings import DataSettings
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")  # torchvision's
 WAY_OUT = "name another folder with data.root=DIR or SSL_AUG_DATA"
 
 

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from ssl_aug.data import formats  # noqa: F401  # HEIC is opened from here on, if it can be
+
 
 def read_rgb(path: Path) -> Image.Image:
     """The picture as a person sees it: upright (EXIF), 8-bit RGB, transparency over white, first frame.

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssl_aug.data.base import Dataset, LabeledSet, Split
 
 
-def draw_labeled(labels: Sequence[int], num_classes: int, labels_per_class: int, seed: int) -> list[int]:
+def draw_labeled(labels: Sequence[int], num_classes: int, per_class: int | Sequence[int], seed: int) -> list[int]:
     """Positions of the labeled images, class after class.
 
     One random stream serves all classes in order, so the draw of a class depends on the sizes of the classes
@@ -19,51 +20,88 @@ def draw_labeled(labels: Sequence[int], num_classes: int, labels_per_class: int,
 
     Args:
         labels: one class index per training image, in file order.
+        per_class: how many of every class, or of each.
     """
     positions = np.asarray(labels)
     generator = np.random.RandomState(seed)
     drawn: list[int] = []
     for class_index in range(num_classes):
         of_class = np.where(positions == class_index)[0]
-        drawn.extend(generator.choice(of_class, labels_per_class, replace=False).tolist())
+        count = per_class if isinstance(per_class, int) else per_class[class_index]
+        drawn.extend(generator.choice(of_class, count, replace=False).tolist())
     return drawn
 
 
-def few_label_split(dataset: Dataset, labels_per_class: int, split_seed: int, validation_per_class: int = 0) -> Split:
+def few_label_split(
+    dataset: Dataset,
+    labels_per_class: int | None,
+    split_seed: int,
+    validation_per_class: int = 0,
+    may_take_fewer: bool = False,
+) -> Split:
     """Hides all but `labels_per_class` labels of each class; the unlabeled images exclude the labeled ones.
 
     The validation images are drawn from what the labeled draw left, and leave the unlabeled set; the labeled set does
-    not depend on their number.
+    not depend on their number. Where all labels are known they are drawn first.
+
+    Args:
+        labels_per_class: None for all.
+        may_take_fewer: of a class with fewer images than that, all are labeled.
 
     Raises:
         ValueError: a class has fewer training images than labels are asked for, or a number is out of range.
     """
-    if labels_per_class < 1:
+    sizes = _checked_sizes(dataset, labels_per_class, split_seed, validation_per_class, may_take_fewer)
+    num_classes, examples = len(dataset.class_names), dataset.train.examples
+    chosen: set[int] = set()
+    drawn: list[int] = []
+    if labels_per_class is not None:
+        counts = np.minimum(sizes - validation_per_class, labels_per_class).tolist()
+        drawn = draw_labeled(dataset.train.labels, num_classes, counts, split_seed)
+        chosen = set(drawn)
+    validation = dataset.validation
+    if validation_per_class:
+        left = [i for i in range(len(examples)) if i not in chosen]
+        held_out = [
+            left[i]
+            for i in draw_labeled([examples[i].label for i in left], num_classes, validation_per_class, split_seed)
+        ]
+        validation = LabeledSet(tuple(examples[i] for i in held_out), dataset.class_names)
+        chosen |= set(held_out)
+    rest = [i for i in range(len(examples)) if i not in chosen]
+    if labels_per_class is None:
+        drawn, rest = rest, []
+    labeled = LabeledSet(tuple(examples[i] for i in drawn), dataset.class_names)
+    unlabeled = tuple(examples[i].path for i in rest)
+    return Split(labeled, unlabeled + dataset.extra_unlabeled, dataset.test, validation)
+
+
+def _checked_sizes(
+    dataset: Dataset, labels_per_class: int | None, split_seed: int, validation_per_class: int, may_take_fewer: bool
+) -> NDArray[np.int64]:
+    """The number of training images of each class, which must be enough; arguments and errors of `few_label_split`."""
+    if labels_per_class is not None and labels_per_class < 1:
         raise ValueError(f"data.labels_per_class={labels_per_class}: at least 1 is needed")
     if not 0 <= split_seed < 2**32:
         raise ValueError(f"data.split_seed={split_seed}: give 0 to {2**32 - 1}")
     if validation_per_class < 0:
         raise ValueError(f"data.validation_per_class={validation_per_class}: give 0 (none) or more")
+    if validation_per_class and dataset.validation is not None:
+        raise ValueError(
+            f"data.validation_per_class={validation_per_class}: {dataset.name} has {len(dataset.validation)} "
+            "validation images of its own: leave it out, or take them away"
+        )
     sizes = np.bincount(dataset.train.labels, minlength=len(dataset.class_names))
-    if sizes.min() < labels_per_class + validation_per_class:
+    asked = 1 if labels_per_class is None or may_take_fewer else labels_per_class
+    if sizes.min() < asked + validation_per_class:
         smallest = int(sizes.argmin())
+        labels = "null" if labels_per_class is None else labels_per_class
         more = f" and data.validation_per_class={validation_per_class}" if validation_per_class else ""
         raise ValueError(
             f"class {dataset.class_names[smallest]!r} has {sizes[smallest]} training images, "
-            f"data.labels_per_class={labels_per_class}{more} asks for more: use at most {sizes.min()} or add images"
+            f"data.labels_per_class={labels}{more} asks for more: use at most {sizes.min()} or add images"
         )
-    drawn = draw_labeled(dataset.train.labels, len(dataset.class_names), labels_per_class, split_seed)
-    examples = dataset.train.examples
-    labeled = LabeledSet(tuple(examples[i] for i in drawn), dataset.class_names)
-    chosen, validation = set(drawn), None
-    if validation_per_class:
-        left = [i for i in range(len(examples)) if i not in chosen]
-        labels = [examples[i].label for i in left]
-        held_out = [left[i] for i in draw_labeled(labels, len(dataset.class_names), validation_per_class, split_seed)]
-        validation = LabeledSet(tuple(examples[i] for i in held_out), dataset.class_names)
-        chosen |= set(held_out)
-    unlabeled = tuple(example.path for i, example in enumerate(examples) if i not in chosen)
-    return Split(labeled, unlabeled + dataset.extra_unlabeled, dataset.test, validation)
+    return sizes
 
 
 def draw_subset(paths: Sequence[Path], num_images: int, seed: int) -> tuple[Path, ...]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, Split
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
+from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.runtime import placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
@@ -30,7 +31,7 @@ def generate(settings: Settings) -> SyntheticSet | None:
     Raises:
         ValueError, OSError: bad settings or data, or a folder that holds something else; nothing is overwritten.
     """
-    return draw_set(settings, *load_split(settings.data))
+    return draw_set(settings, *load_and_tell(settings.data))
 
 
 def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:
@@ -39,6 +40,7 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     Raises:
         ValueError, OSError: as `generate`.
     """
+    refuse_nothing_to_borrow(settings.sampling(), split.labeled)
     place = placement(settings.device, settings.precision)
     is_tuned = settings.generator.name in TUNED
     fetched_first = would_fetch(settings.generator) if settings.dry_run and is_tuned else None

@@ -43,7 +43,7 @@ def dataset_card(settings: Settings, plan: TuningPlan | None, dataset: str, labe
     weights = f" of {plan.hub_id}" if plan is not None and plan.hub_id is not None else ""
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"
-        f"# Synthetic images for {dataset}, {settings.data.labels_per_class} labels per class\n\n"
+        f"# Synthetic images for {dataset}, {settings.data.labels_told}\n\n"
         f"Drawn by ssl_aug from the {len(labeled)} labeled images of split {settings.data.split_seed} "
         f"(labeled set {labeled.id}): generator {settings.generator.name}{weights}, tuned: {tuned}; {drawn}.\n\n"
         "`images/` is an ImageFolder; `manifest.csv` names each image's class, source, seed and erased rectangle, and "

@@ -48,25 +48,34 @@ class Ruler:
         self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
         self._embed = _extractor(generator, features, place)
         self.train = self._embed(read_images(dataset.train.paths))
+        self.title = (
+            f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
+            f"{features}, against the training images; "
+        )
+        self.judge_accuracy: float | None = None
+        if not dataset.test.examples:
+            self.title += "no test images, so that nothing tells how often the judge is right"
+            return
         test_images = read_images(dataset.test.paths)
         self.test = self._embed(test_images)
         self.test_logits = self.judge.logits(test_images, place)
         right = self.test_logits.argmax(1) == torch.tensor(dataset.test.labels)
         self.judge_accuracy = float(right.float().mean())
         self.test_painted = has_paint(test_images, self.paint) if self.paint else None
-        self.title = (
-            f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
-            f"{features}, against the training images; judge right on {100 * self.judge_accuracy:.1f} % "
-            f"of {len(self.test)} test images"
-        )
+        self.title += f"judge right on {100 * self.judge_accuracy:.1f} % of {len(self.test)} test images"
 
-    def floor(self, num_images: int) -> Row:
-        """Real test images, as many as a set has or as there are, measured as if they were synthetic."""
+    def floor(self, num_images: int) -> list[Row]:
+        """A row of real test images, as many as a set has or as there are, measured as if they were synthetic.
+
+        None where there are no test images.
+        """
+        if self.judge_accuracy is None:
+            return []
         count = min(num_images, len(self.test))
         chosen = np.linspace(0, len(self.test) - 1, count).round().astype(int)  # evenly over the classes
         test, logits = self.test[chosen], self.test_logits[chosen]
         found = {"set": "real test images", "class_share": self.judge_accuracy, **self._distances(test, logits)}
-        return found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})
+        return [found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})]
 
     def measure(self, synthetic: SyntheticSet) -> Row:
         """All measures of a synthetic set."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.data.build import load_split
-from ssl_aug.drawing.draw import generate
+from ssl_aug.data.build import load_and_tell
+from ssl_aug.drawing.draw import draw_set
 from ssl_aug.evaluation.ruler import Row, Ruler
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json, write_json, written_atomically
@@ -32,8 +32,8 @@ COLUMNS = {
 
 
 def evaluate(settings: EvaluateSettings) -> list[Row]:
-    """One row of measures for the real images (the floor), and one for each set."""
-    dataset, split = load_split(settings.data)
+    """One row of measures for the real test images (the floor), where there are any, and one for each set."""
+    dataset, split = load_and_tell(settings.data)
     place = placement(settings.device, settings.precision)
     finished = finished_set(settings, split.labeled)
     folder = Path(settings.out) if settings.out else default_folder(settings)
@@ -47,16 +47,16 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
             return []
         for variant in chosen:
             print(name_of(variant, settings.swept))
-            generate(variant)
+            draw_set(variant, dataset, split)
         return []
     ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
     found: list[Row] = []
     for variant in chosen:
-        synthetic = finished or generate(variant)
+        synthetic = finished or draw_set(variant, dataset, split)
         if synthetic is None:
             raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
         found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
-    table = [ruler.floor(max(row["num_images"] for row in found)), *found]
+    table = [*ruler.floor(max(row["num_images"] for row in found)), *found]
     _write(folder, settings, ruler, table)
     print(render(table, ruler.title))
     print(f"written to {folder}")

@@ -29,7 +29,8 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     Raises:
         ValueError: a class without test images, which ImageFolder refuses to read.
     """
-    content.require_every_class("test", "ImageFolder refuses an empty class folder")
+    if content.split.test.examples:
+        content.require_every_class("test", "ImageFolder refuses an empty class folder")
     places = {"real": ("labeled", "labeled_real"), "synthetic": ("labeled",), "unlabeled": ("unlabeled",)}
     for picture in content.pictures("real", "synthetic", "unlabeled", "test"):
         inner = "all" if picture.label is None else folder_name(picture.label, content.class_names)
@@ -37,6 +38,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             path, sha256 = put(picture.path, folder / place / inner / picture.stem, options.link)
             if place != "labeled_real":
                 placed(picture, str(path.relative_to(folder)), sha256)
+    test = 'test = ImageFolder(f"{root}/test")\n'
     unlabeled = 'unlabeled = ImageFolder(f"{root}/unlabeled")  # its labels say nothing\n'
     return f"""\
 import json
@@ -44,7 +46,7 @@ from torchvision.datasets import ImageFolder
 
 root = {str(final)!r}
 labeled = ImageFolder(f"{{root}}/labeled")  # labeled_real: without the synthetic images
-{unlabeled if content.split.unlabeled else ""}test = ImageFolder(f"{{root}}/test")
+{unlabeled if content.split.unlabeled else ""}{test if content.split.test.examples else ""}\
 class_names = json.load(open(f"{{root}}/classes.json"))  # labeled.classes are ASCII names in the same order
 """
 

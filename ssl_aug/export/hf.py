@@ -42,6 +42,8 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             }
             files[split].write(json.dumps(row) + "\n")
             placed(picture, str(path.relative_to(folder)), sha256)
+    count = content.counts()
+    splits = tuple(dict.fromkeys(SPLITS[part] for part in PARTS if count[part]))  # an empty one cannot be loaded
     return f"""\
 import json
 from datasets import ClassLabel, Features, Image, Value, load_dataset
@@ -52,9 +54,9 @@ features = Features({{
     "image": Image(), "label": ClassLabel(names=class_names), "synthetic": Value("bool"), "source": Value("string"),
     "k": Value("int64"), "seed": Value("int64"), "mask_rate": Value("float64"), "guidance": Value("float64"),
 }})
-files = {{split: f"{{root}}/{{split}}/**" for split in ("labeled", "unlabeled", "test")}}  # named: none is guessed
+files = {{split: f"{{root}}/{{split}}/**" for split in {splits}}}  # named: none is guessed
 data = load_dataset("imagefolder", data_files=files, features=features)
-labeled, unlabeled, test = data["labeled"], data["unlabeled"], data["test"]  # unlabeled has the label -1
+{", ".join(splits)} = {", ".join(f'data["{split}"]' for split in splits)}  # unlabeled has the label -1
 real = labeled.filter(lambda synthetic: not synthetic, input_columns="synthetic")
 """
 

@@ -19,7 +19,7 @@ from PIL.Image import Image
 
 from ssl_aug.command_line import compose
 from ssl_aug.data.base import Example, LabeledSet, Split
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.reading import read_square
 from ssl_aug.export.pictures import Pictures
 from ssl_aug.settings import Settings
@@ -40,7 +40,7 @@ def load(*words: str, augment: bool = True) -> Split:
         ValueError, FileNotFoundError: a wrong word, missing data, or no synthetic set of these settings.
     """
     settings = compose("generate", with_words_of_set(words), Settings)
-    _, split = load_split(settings.data)
+    _, split = load_and_tell(settings.data)
     if not augment:
         return split
     return replace(split, labeled=split.labeled.with_synthetic(open_for(split.labeled, settings)))

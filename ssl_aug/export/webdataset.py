@@ -39,6 +39,12 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
         finally:
             if archive is not None:
                 archive.close()
+    opened = 'wds.WebDataset(shards["{0}"], shardshuffle=False).decode("pil").to_tuple'
+    others = {
+        "unlabeled": f'unlabeled = {opened.format("unlabeled")}("png")\n',
+        "test": f'test = {opened.format("test")}("png", "cls")\n',
+    }
+    count = content.counts()
     return f"""\
 import glob
 import json
@@ -47,8 +53,7 @@ import webdataset as wds
 root = {str(final)!r}
 shards = {{part: sorted(glob.glob(f"{{root}}/{{part}}-*.tar")) for part in {PARTS}}}
 labeled = wds.WebDataset(shards["real"] + shards["synthetic"], shardshuffle=False).decode("pil").to_tuple("png", "cls")
-unlabeled = wds.WebDataset(shards["unlabeled"], shardshuffle=False).decode("pil").to_tuple("png")
-test = wds.WebDataset(shards["test"], shardshuffle=False).decode("pil").to_tuple("png", "cls")
+{"".join(line for part, line in others.items() if count[part])}\
 class_names = json.load(open(f"{{root}}/classes.json"))  # in the order of the indices
 """
 

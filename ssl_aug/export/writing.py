@@ -11,7 +11,7 @@ import numpy as np
 
 from generators.files import written_whole
 from ssl_aug.command_line import refuse_existing
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.reading import read_rgb, read_square
 from ssl_aug.export import folder as class_folders
 from ssl_aug.export import hf, lists, usb, webdataset
@@ -39,7 +39,7 @@ def export(settings: ExportSettings) -> Path:
     Raises:
         ValueError, OSError: no such set, an image that cannot be read, a folder that is there already.
     """
-    _, split = load_split(settings.data)
+    _, split = load_and_tell(settings.data)
     synthetic = None if settings.real_only else open_for(split.labeled, settings)
     return export_content(Content(split, synthetic), settings)
 
@@ -122,7 +122,7 @@ def _readme(content: Content, settings: ExportSettings, told: str, snippet: str)
     linked = "The images are hard links: changing one changes its original.\n\n" if settings.link == "hard" else ""
     names = "\n".join(f"{index}. {' '.join(name.split())}" for index, name in enumerate(content.class_names))
     return (
-        f"# {data.name}, {data.labels_per_class} labels per class, split {data.split_seed}\n\n"
+        f"# {data.name}, {data.labels_told}, split {data.split_seed}\n\n"
         f"{told} images, written by ssl_aug for `{settings.to}`.\n\n```python\n{snippet}```\n\n{warning}{linked}"
         "`manifest.csv` has a row for each image with its part, label, sha256 and, where it was drawn, its source, "
         "seed and erased rectangle; `export.json` has the settings; `classes.json` the class names in the order of "

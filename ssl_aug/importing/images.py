@@ -12,9 +12,9 @@ from pathlib import Path
 from generators.files import written_whole
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.base import LabeledSet, Split
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.copying import put
-from ssl_aug.data.image_folder import images_below
+from ssl_aug.data.finding import images_below
 from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
@@ -36,7 +36,7 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
         ValueError: a folder that is no class, a source that is no labeled image, a copy of a test image.
         FileNotFoundError, FileExistsError: no images, or `out` is there already.
     """
-    _, split = load_split(settings.data)
+    _, split = load_and_tell(settings.data)
     folder, out = Path(str(settings.folder)), Path(str(settings.out))
     images = labeled_images(folder, split.labeled)
     sources = read_sources(folder / "sources.csv", split.labeled)
@@ -152,7 +152,7 @@ def _fingerprint(path: Path) -> bytes:
 def _card(settings: ImportSettings, labeled: LabeledSet, count: int) -> str:
     return (
         "---\ntags: [synthetic, image-classification]\n---\n"
-        f"# Imported images for {settings.data.name}, {settings.data.labels_per_class} labels per class\n\n"
+        f"# Imported images for {settings.data.name}, {settings.data.labels_told}\n\n"
         f"{count} images, made by: {settings.made_by}. Taken in for labeled set {labeled.id} "
         f"(split {settings.data.split_seed}).\n\nNote: {LEAK}.\n"
     )

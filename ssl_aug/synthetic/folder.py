@@ -116,7 +116,8 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     under its name of before there were labeled images in names is gone on with.
     """
     data = settings.data
-    name = f"{data.name}-{data.labels_per_class}-split{data.split_seed}-{settings.generator.name}"
+    labels = "all" if data.labels_per_class is None else data.labels_per_class
+    name = f"{data.name}-{labels}-split{data.split_seed}-{settings.generator.name}"
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]

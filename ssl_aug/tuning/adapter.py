@@ -16,7 +16,7 @@ from generators.anl import Adapter
 from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
 from generators.settings import TUNED
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
@@ -35,7 +35,7 @@ def tune_as_asked(settings: Settings) -> str:
     """
     refuse_untuned(settings)
     place = placement(settings.device, settings.precision)
-    dataset, split = load_split(settings.data)
+    dataset, split = load_and_tell(settings.data)
     fetched_first = would_fetch(settings.generator) if settings.dry_run else None
     if fetched_first is not None:
         return fetched_first

@@ -32,7 +32,7 @@ def test_a_set_is_drawn_measured_and_written_down(
     assert "features of the embedded backbone" in said
     with (tmp_path / "figures" / "evaluation.csv").open() as file:
         real, drawn = list(csv.DictReader(file))
-    assert (real["set"], drawn["set"], drawn["num_images"]) == ("real test images", "synthetic", "24")
+    assert (real["set"], drawn["set"], drawn["num_images"]) == ("real test images", "synthetic", "48")
     # the control is the reference with a little noise: two of one reference are alike
     assert 0 <= float(drawn["class_share"]) <= 1
     assert float(drawn["frechet_distance"]) > 0

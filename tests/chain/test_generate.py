@@ -381,11 +381,11 @@ def test_a_truncated_image_is_named(
     assert not (tmp_path / "set" / "manifest.csv").exists()
 
 
-def test_too_few_images_in_a_class(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    line = refused([*words, "data.labels_per_class=6"], monkeypatch, capsys)
-    assert "class 'cat' has 5 training images, data.labels_per_class=6 asks for more: use at most 5" in line
+def test_of_a_class_with_fewer_images_all_are_labeled(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    command_module.main([*words, "data.labels_per_class=6", "--dry-run"])
+    said = capsys.readouterr()
+    assert "for each of 15 labeled ones" in said.out
+    assert "classes with fewer images: 3, among them 'cat'" in said.err
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_help_names_flags_and_settings(capsys: pytest.CaptureFixture[str]) -> No
         "tune.approach=anl",
         "mask_rate=null",
         "delta: side of",
-        "data=celeba|digits",
+        "data=celeba|csv|digits",
     ):
         assert name in said
 

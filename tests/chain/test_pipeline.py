@@ -159,6 +159,7 @@ def test_every_command_of_the_documents_runs(
             more = []
         if module == "benchmarks.run":
             more += ["model=tiny", "train.steps=2", "train.batch_size=4", "train.num_workers=0"]
+        more.append("data.labels_per_class=4")  # without a number every label is used, and none is left for FixMatch
         mains[module]([*asked, "device=cpu", "precision=fp32", *more])
     assert "would draw 24 images (2 for each of 12 labeled ones)" in capsys.readouterr().out
     sets = list((tmp_path / "outputs" / "synthetic").iterdir())
@@ -191,7 +192,7 @@ def refused(
     monkeypatch.setattr("sys.argv", ["command", *words])
     with pytest.raises(SystemExit) as caught:
         command(main)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert caught.value.code == 2
     assert contents(tmp_path) == before
     return line

@@ -133,7 +133,7 @@ def test_settings_that_do_not_fit(
     monkeypatch.setattr("sys.argv", ["generate", *words, *more.split(), "--dry-run"])
     with pytest.raises(SystemExit) as caught:
         command(generate_module.main)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert caught.value.code == 2
     assert said in line
     assert contents(tmp_path) == before

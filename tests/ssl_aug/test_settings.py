@@ -44,7 +44,7 @@ def test_the_command_line_wins_over_the_preset() -> None:
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("data=moon", "choose one of celeba, digits"),
+        ("data=moon", "choose one of celeba, csv, digits"),
         ("experiment=moon", "choose one of"),
         ("tune.stepz=3", "did you mean tune.steps"),
         ("per_samples=3", "did you mean per_sample"),

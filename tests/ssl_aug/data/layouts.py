@@ -96,8 +96,19 @@ def celeba(root, attribute=None):
     return DataSettings(name="celeba", root=str(root), attribute=attribute)
 
 
+def csv_list(root, text=None, name="list.csv", encoding="utf-8"):
+    """Six pictures, and a list of them unless another one is given."""
+    for image in ("a1", "a2", "b1", "b2", "t1", "u1"):
+        picture(root / "photos" / f"{image}.png")
+    rows = ["path,label,split", "photos/b1.png,bee,", "photos/a1.png,ant,train", "photos/a2.png,ant,train",
+            "photos/b2.png,bee,val", "photos/t1.png,bee,test", "photos/u1.png,,"]  # fmt: skip
+    (root / name).write_bytes(("\n".join(rows) + "\n" if text is None else text).encode(encoding))
+    return DataSettings(name="csv", root=str(root / name))
+
+
 LAYOUTS = {
     "image_folder": image_folder,
+    "csv": csv_list,
     "stanford_cars": stanford_cars,
     "flowers102": flowers102,
     "celeba": celeba,

@@ -1,0 +1,165 @@
+"""Any user's own images in a list: a CSV file with the columns `path`, `label` and, if you like, `split`.
+
+Paths are absolute or relative to the list's folder. `split` is train, test, val (or valid, validation) or unlabeled;
+where it is empty or no column, it is train. An image without label is unlabeled.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssl_aug.data.base import Dataset, Example, LabeledSet
+from ssl_aug.data.finding import Found, notes_on, require_own_keys
+from ssl_aug.data.formats import told_unreadable, unreadable_suffixes
+from ssl_aug.settings import DataSettings
+
+COLUMNS = ("path", "label", "split")
+LAYOUT = "a CSV file with the columns path,label and, if you like, split"
+WAY_OUT = "name another file with data.root=FILE.csv"
+SPLITS = {
+    "": "train", "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
+    "valid": "validation", "validation": "validation", "unlabeled": "unlabeled", "unlabelled": "unlabeled",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image of the list."""
+
+    number: int  # from 1, the header's, as spreadsheets count
+    path: Path
+    label: str  # empty: none
+    part: str  # train, test, validation or unlabeled
+
+
+def load(settings: DataSettings) -> Dataset:
+    """The dataset of the list `data.root`; classes are its training images' labels, sorted.
+
+    Raises:
+        FileNotFoundError: the list, or an image of it, is not there.
+        ValueError: no CSV file, no such column or split, an image that is named twice, a single class.
+    """
+    path = _list_path(settings)
+    rows = list(_rows(path))
+    _refuse_named_twice(path, rows)
+    _require_files(path, rows)
+    unreadable = tuple(row.path for row in rows if row.path.name.lower().endswith(unreadable_suffixes()))
+    left = [row for row in rows if row.path not in set(unreadable)]
+    class_names = tuple(sorted({row.label for row in rows if row.part == "train"}))
+    if len(class_names) < 2:
+        told = f"one label, {class_names[0]!r}" if class_names else "no labels"
+        raise ValueError(f"{path}: the training images have {told}: a classifier needs 2 classes or more, add others")
+    train = _labeled(path, left, "train", class_names)
+    missing = sorted(set(range(len(class_names))) - set(train.labels))
+    if missing:
+        name = class_names[missing[0]]
+        own = [row.path for row in rows if row.part == "train" and row.label == name]
+        raise ValueError(f"{path}: class {name!r} has nothing but {told_unreadable(own)}")
+    require_own_keys(train)
+    validation = _labeled(path, left, "validation", class_names)
+    return Dataset(
+        "csv",
+        train,
+        _labeled(path, left, "test", class_names),
+        tuple(row.path for row in left if row.part == "unlabeled"),
+        validation if len(validation) else None,
+        tuple(notes_on(Found(unreadable=unreadable))),
+    )
+
+
+def _list_path(settings: DataSettings) -> Path:
+    if not settings.root:
+        raise ValueError(f"data.root is not set: csv reads {LAYOUT}; {WAY_OUT} or SSL_AUG_DATA")
+    path = Path(settings.root).expanduser()
+    if path.is_dir():
+        raise ValueError(
+            f"data.root={settings.root} is a folder: csv reads {LAYOUT}; {WAY_OUT}, or use data=image_folder"
+        )  # fmt: skip
+    if not path.is_file():
+        raise FileNotFoundError(f"data.root={settings.root}: there is no such file; expected {LAYOUT}; {WAY_OUT}")
+    return path
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
+    header = text.partition("\n")[0]
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        table = list(reader)
+    except csv.Error as error:
+        raise ValueError(f"{path}, line {reader.line_num}: {error}: save it as CSV in UTF-8 again") from error
+    columns = [name.strip().lower() for name in table[0]] if table else []
+    for needed in COLUMNS[:2]:
+        if columns.count(needed) != 1:
+            raise ValueError(
+                f"{path}, row 1: its columns are {', '.join(columns) or 'none'}: it needs one column {needed!r} "
+                f"(expected {LAYOUT})"
+            )
+    place = {name: columns.index(name) for name in COLUMNS if name in columns}
+    for number, cells in enumerate(table[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        of = {name: cells[at].strip() if at < len(cells) else "" for name, at in place.items()}
+        yield _row(path, number, of["path"], of["label"], of.get("split", ""))
+
+
+def _row(path: Path, number: int, image: str, label: str, split: str) -> Row:
+    """One row's cells, settled."""
+    if not image:
+        raise ValueError(f"{path}, row {number}: the path is empty: name an image, or remove the row")
+    if split.lower() not in SPLITS:
+        raise ValueError(
+            f"{path}, row {number}: split {split!r} is none of train, test, val and unlabeled: correct it, or leave it "
+            "empty for train"
+        )
+    part = SPLITS[split.lower()]
+    if not label and part in ("test", "validation"):
+        raise ValueError(f"{path}, row {number}: {image} has no label, and {part} images need one: add it")
+    part = part if label else "unlabeled"
+    composed = unicodedata.normalize("NFC", label)
+    return Row(number, path.parent / Path(image).expanduser(), composed, part)
+
+
+def _refuse_named_twice(path: Path, rows: list[Row]) -> None:
+    first: dict[str, Row] = {}
+    for row in rows:
+        other = first.setdefault(os.path.normpath(row.path), row)
+        if other is row:
+            continue
+        if other.label != row.label:
+            told = f"has the label {row.label!r} here and {other.label!r} in row {other.number}"
+        else:
+            told = f"is in row {other.number} already"
+        raise ValueError(f"{path}, row {row.number}: {row.path} {told}: keep one row for each image")
+
+
+def _require_files(path: Path, rows: list[Row]) -> None:
+    missing = [row for row in rows if not row.path.is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{path}, row {missing[0].number}: {missing[0].path} is not there ({len(missing)} of {len(rows)} images "
+            "are not): paths are absolute or relative to the list's folder; correct them, or remove the rows"
+        )
+
+
+def _labeled(path: Path, rows: list[Row], part: str, class_names: tuple[str, ...]) -> LabeledSet:
+    examples = []
+    for row in rows:
+        if row.part != part:
+            continue
+        if row.label not in class_names:
+            raise ValueError(
+                f"{path}, row {row.number}: no training image has the label {row.label!r} of this {part} image: add "
+                "one, or remove the row"
+            )
+        examples.append(Example(row.path, class_names.index(row.label)))
+    return LabeledSet(tuple(examples), class_names)
