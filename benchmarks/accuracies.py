@@ -11,7 +11,8 @@ from typing import Any
 
 from benchmarks.result import RESULT, RunResult
 from benchmarks.significance import paired_line
-from ssl_aug.settings import EMBEDDED_DATA, labels_told
+from ssl_aug.data.settings import labels_told
+from ssl_aug.settings import EMBEDDED_DATA
 
 METRICS = {
     "last": "accuracy_last",

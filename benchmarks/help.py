@@ -6,8 +6,8 @@ from pathlib import Path
 
 from benchmarks.method_files import settings_fields
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.help import DATA_SETTINGS, fields_of, held_by, options_of, rows
 from ssl_aug.help import SETTINGS as SHARED
-from ssl_aug.help import fields_of, held_by, options_of, rows
 
 OURS = Path(__file__).resolve().parent / "settings.py"
 
@@ -45,7 +45,7 @@ def help_text(settings: BenchmarkSettings | None = None) -> str:
         *rows("train.", fields_of(OURS, "TrainSettings"), held=held),
         *rows("view.", fields_of(OURS, "ViewSettings"), held=held),
         *rows("mix.", fields_of(OURS, "MixSettings"), held=held),
-        *rows("data.", fields_of(SHARED, "DataSettings"), skip=("name",), held=held),
+        *rows("data.", fields_of(DATA_SETTINGS, "DataSettings"), skip=("name",), held=held),
         *rows("synthetic.", fields_of(SHARED, "SyntheticSettings"), held=held),
         *rows("", shared, held=held),
         "With augment=true the settings of ssl_aug.generate, too, say which synthetic set is meant. A finished set's",

@@ -12,6 +12,7 @@ from ssl_aug.command_line import compose, config_folder
 from ssl_aug.settings import Settings
 
 SETTINGS = Path(__file__).parent / "settings.py"
+DATA_SETTINGS = Path(__file__).parent / "data" / "settings.py"
 TUNE_SETTINGS = Path(__file__).parent / "tuning" / "settings.py"
 GENERATOR_SETTINGS = Path(__file__).resolve().parents[1] / "generators" / "settings.py"
 
@@ -97,7 +98,7 @@ def generation_rows(held: Mapping[str, str] | None = None) -> list[str]:
     return [
         *rows("", [field for field in fields_of(SETTINGS, "Settings") if field[0] != "dry_run"], held=held),
         *rows("", fields_of(GENERATOR_SETTINGS, "SolverSettings"), held=held),
-        *rows("data.", fields_of(SETTINGS, "DataSettings"), skip=("name",), held=held),
+        *rows("data.", fields_of(DATA_SETTINGS, "DataSettings"), skip=("name",), held=held),
         *rows("generator.", fields_of(GENERATOR_SETTINGS, "GeneratorSettings"), skip=("name",), held=held),
         *rows("tune.", fields_of(TUNE_SETTINGS, "TuneSettings"), held=held),
         *rows("synthetic.", fields_of(SETTINGS, "SyntheticSettings"), held=held),

@@ -199,16 +199,7 @@ def cache_folder() -> Path:
 def versions() -> dict[str, str]:
     """Versions of what the numbers depend on."""
     found = {"python": platform.python_version()}
-    for package in (
-        "ssl_aug",
-        "torch",
-        "torchvision",
-        "timm",
-        "diffusers",
-        "open_clip_torch",
-        "numpy",
-        "pillow",
-    ):
+    for package in ("ssl_aug", "torch", "torchvision", "timm", "diffusers", "open_clip_torch", "numpy", "pillow"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -27,6 +27,7 @@ from generators.settings import (
     decides,
     deciding,
 )
+from ssl_aug.data.settings import DataSettings
 from ssl_aug.tuning.settings import TuneSettings
 
 EMBEDDED = Path(__file__).parent / "embedded"  # the weights that come with the package
@@ -34,34 +35,6 @@ EMBEDDED_DATA = ("toycars", "digits")  # the images that come with it; all other
 EMBEDDED_GUIDANCE = 2.0
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-
-
-def labels_told(labels_per_class: int | None) -> str:
-    """How many labels are known, in the words of titles."""
-    return "all labels" if labels_per_class is None else f"{labels_per_class} labels per class"
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Which images, and how many of their labels are known."""
-
-    name: str = "toycars"  # one of DATASETS
-    # folder of the dataset, with csv the list; null for datasets that are made, not read
-    root: str | None = field(default=None, metadata=decides())
-    # paper: 4; null: every training image keeps its label (image_folder and csv, unless a number is given)
-    labels_per_class: int | None = 4
-    split_seed: int = 0  # which images are labeled; the benchmark: 0
-    # more labeled images of each class, to select by: no method trains on them
-    validation_per_class: int = field(default=0, metadata=decides(TRAINING, VARIANT))
-    # tune the generator on this many training images only; paper: 1000 and 25
-    subset: int | None = field(default=None, metadata=decides(PICTURES))
-    crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
-    attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
-
-    @property
-    def labels_told(self) -> str:
-        """How many labels are known, in the words of titles."""
-        return labels_told(self.labels_per_class)
 
 
 @dataclass(frozen=True)
