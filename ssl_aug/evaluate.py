@@ -35,10 +35,10 @@ def main(arguments: list[str]) -> None:
         return
     words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
-    refuse_accidental_toy(settings.data.name, settings.generator.name, words)
     from generators.first_look import refuse_at_once
 
     if not (settings.synthetic.root and is_finished(Path(settings.synthetic.root))):
+        refuse_accidental_toy(settings.data.name, settings.generator.name, words)
         refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
     from ssl_aug.evaluation.sets import evaluate
 

@@ -114,7 +114,7 @@ def load(
     with told_to(progress):
         dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
     drawn = replace(drawn, name=dataset.name)
-    return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed, may_take_fewer=True))
+    return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed))
 
 
 def settings_for(data: Data, settings: Asked) -> Asked:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 # Settings that are texts and paths: what stands behind the = is taken as it is, commas, spaces and = included.
 AS_WRITTEN = (
     "prompt", "class_prompt", "data.root", "synthetic.root", "tune.root", "generator.checkpoint",
-    "generator.clip_checkpoint", "model.checkpoint", "runs", "resume", "out", "start_from",
+    "generator.clip_checkpoint", "model.checkpoint", "runs", "resume", "out", "start_from", "folder", "made_by",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mappi
         elif flag in flags:
             if not value and not left:
                 raise ValueError(f"{flag} needs a value")
-            overrides.append(f"{flags[flag]}={quoted(value or left.pop(0))}")
+            overrides.append(f"{flags[flag]}={value or left.pop(0)}")
         elif word.startswith("-"):
             raise ValueError(f"{word}: there is no such flag; {way_out_of_flag(word, left, (*flags, *switches))}")
         else:
@@ -78,7 +78,5 @@ def _as_written(word: str) -> str:
 
 
 def quoted(value: str) -> str:
-    """A value as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
-    if value.isdecimal():
-        return value
+    """A text as hydra's grammar takes it: in quotes, where backslashes count only before a quote."""
     return "'" + re.sub(r"(\\*)('|$)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), value) + "'"

@@ -57,7 +57,8 @@ def test_generating_ends_with_the_commands_that_use_the_set(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_image_folder(tmp_path / "photos", train=8, test=4)
-    words = ["data=image_folder", "data.root=photos", "generator=noise", "experiment=none", "precision=fp32"]
+    data = ["data=image_folder", "data.root=photos", "data.labels_per_class=4"]
+    words = [*data, "generator=noise", "experiment=none", "precision=fp32"]
     generate([*words, "--per-sample", "2", "--out", "it's a set", "--device", "cpu"])
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "24 images in it's a set"
@@ -87,7 +88,8 @@ def test_two_projects_with_the_same_settings_have_a_set_each_and_old_names_are_f
     monkeypatch.chdir(tmp_path)
     write_image_folder(tmp_path / "photos", train=8, test=4)
     write_image_folder(tmp_path / "others", classes=("ape", "bee"), train=8, test=4)
-    words = ["data=image_folder", "generator=noise", "per_sample=1", "device=cpu", "precision=fp32"]
+    data = ["data=image_folder", "data.labels_per_class=4"]
+    words = [*data, "generator=noise", "per_sample=1", "device=cpu", "precision=fp32"]
     for root in ("photos", "others"):
         generate([*words, f"data.root={root}"])
     one, two = sorted(Path("outputs/synthetic").iterdir(), key=lambda path: (path / "manifest.csv").stat().st_mtime_ns)
