@@ -85,7 +85,7 @@ def test_webdataset_reads_the_shards(content: Content, tmp_path: Path) -> None:
 def test_usb_reads_the_export_and_trains_on_it_and_on_live_objects(content: Content, tmp_path: Path) -> None:
     out = export_content(content, ExportSettings(to="usb", out=str(tmp_path / "out")))
     root = write_image_folder(tmp_path / "photos", train=9)
-    words = ["data=image_folder", f"data.root={root}"]
+    words = ["data=image_folder", f"data.root={root}", "data.labels_per_class=4"]
     (tmp_path / "made" / "dog").mkdir(parents=True)
     read_rgb(root / "train" / "dog" / "0.png").rotate(90).save(tmp_path / "made" / "dog" / "x.png")
     import_set([str(tmp_path / "made"), "--out", str(tmp_path / "set"), "--made-by", "rotation", *words])
