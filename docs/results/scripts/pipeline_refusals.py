@@ -108,7 +108,7 @@ def said(folder: Path, spoil: Spoil, words: list[str], photos: Path) -> tuple[st
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
     seconds = time.monotonic() - start
-    lines = run.stderr.strip().splitlines()
+    lines = [line for line in run.stderr.splitlines() if line.startswith("error: ")]  # others say what data were found
     assert run.returncode == 2 and len(lines) == 1, run.stderr[-2000:]
     return lines[0].removeprefix("error: "), seconds
 
