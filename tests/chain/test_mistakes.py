@@ -12,8 +12,8 @@ from benchmarks import run as benchmark_module
 from benchmarks import table as table_module
 from ssl_aug import convert, evaluate, generate, import_set, tune
 from ssl_aug.export import __main__ as export
-from ssl_aug.runtime import command
-from tests.conftest import contents, write_image_folder
+from tests.chain.walks import refused
+from tests.conftest import write_image_folder
 from tests.generators.pipelines import write_head, write_pipeline
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -102,12 +102,4 @@ def test_a_mistake_gets_one_line_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = contents(folder)
-    monkeypatch.setattr("sys.argv", [name, *words.split()])
-    with pytest.raises(SystemExit) as caught:
-        command(COMMANDS[name])
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert caught.value.code == 2
-    assert len(lines) == 1
-    assert said in lines[0]
-    assert contents(folder) == before
+    assert said in refused(COMMANDS[name], words.split(), folder, monkeypatch, capsys)

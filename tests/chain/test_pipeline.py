@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +17,9 @@ from ssl_aug import convert as convert_module
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.files import read_json
-from ssl_aug.runtime import command
 from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning import loop
-from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_after, stop_drawing_after, write_image_folder
+from tests.chain.walks import assert_stopped_work_goes_on_to_the_same_bytes, refused
+from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
 from tests.generators.pipelines import IMAGE, TEXT, WORDS, write_clip, write_pipeline
 
 WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
@@ -64,15 +62,7 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
 @IN_BOTH_PRECISIONS
 @KINDS
 def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(words: list[str], tmp_path: Path) -> None:
-    generate_module.main([*words, "--out", "plain"])
-    assert len(SyntheticSet.open(tmp_path / "plain")) == 3 * 3 * 2
-    words = [*words, "tune.root=stopped_tuning"]
-    with stop_after(2, loop):
-        tune_module.main(words)
-    with stop_drawing_after(1):
-        generate_module.main([*words, "--out", "stopped"])
-    generate_module.main([*words, "--out", "stopped"])
-    assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
+    assert_stopped_work_goes_on_to_the_same_bytes(words, tmp_path, 3 * 3 * 2, step=2)
 
 
 @IN_BOTH_PRECISIONS
@@ -183,19 +173,6 @@ def test_only_the_spatial_transformers_are_tuned_and_the_record_names_the_weight
 
 # ----------------------------------------------------------------------------------------------------------------------
 # refusals: exit code 2 and one line, nothing written
-
-
-def refused(
-    main: Any, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> str:
-    before = contents(tmp_path)
-    monkeypatch.setattr("sys.argv", ["command", *words])
-    with pytest.raises(SystemExit) as caught:
-        command(main)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert caught.value.code == 2
-    assert contents(tmp_path) == before
-    return line
 
 
 @pytest.mark.parametrize(

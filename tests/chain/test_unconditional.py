@@ -15,10 +15,9 @@ from generators.conditioning import ClipEncoder
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.files import read_json
-from ssl_aug.runtime import command
 from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning import loop
-from tests.conftest import TINY_CLIP, contents, stop_after, stop_drawing_after, write_image_folder
+from tests.chain.walks import assert_stopped_work_goes_on_to_the_same_bytes, refused
+from tests.conftest import TINY_CLIP, write_image_folder
 from tests.generators.pipelines import LATENTS, PIXELS, write_unconditional
 
 EITHER = pytest.mark.parametrize("words", [PIXELS, LATENTS], indirect=True)
@@ -48,16 +47,7 @@ def adapter(root: Path) -> dict[str, torch.Tensor]:
 
 @EITHER
 def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(words: list[str], tmp_path: Path) -> None:
-    generate_module.main([*words, "--out", "plain"])
-    assert len(SyntheticSet.open(tmp_path / "plain")) == 3 * 3 * 2
-    torch.manual_seed(123)  # what is inserted into the network is the same whatever was drawn before
-    words = [*words, "tune.root=stopped_tuning"]
-    with stop_after(1, loop):
-        tune_module.main(words)
-    with stop_drawing_after(1):
-        generate_module.main([*words, "--out", "stopped"])
-    generate_module.main([*words, "--out", "stopped"])
-    assert contents(tmp_path / "stopped") == contents(tmp_path / "plain")
+    assert_stopped_work_goes_on_to_the_same_bytes(words, tmp_path, 3 * 3 * 2, step=1)
 
 
 @EITHER
@@ -129,11 +119,4 @@ def test_settings_that_do_not_fit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    before = contents(tmp_path)
-    monkeypatch.setattr("sys.argv", ["generate", *words, *more.split(), "--dry-run"])
-    with pytest.raises(SystemExit) as caught:
-        command(generate_module.main)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert caught.value.code == 2
-    assert said in line
-    assert contents(tmp_path) == before
+    assert said in refused(generate_module.main, [*words, *more.split(), "--dry-run"], tmp_path, monkeypatch, capsys)
