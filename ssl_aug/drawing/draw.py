@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from generators.settings import TUNED
@@ -15,6 +16,7 @@ from ssl_aug.runtime import placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
+    Request,
     SetWriter,
     SyntheticSet,
     default_folder,
@@ -57,11 +59,13 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
     done = writer.done()
     rank, world_size = shard()
-    mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
+    of_shard = chunks[rank::world_size]
+    mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
     if mine:
         generator = make_generator(settings, plan, split.labeled, place)
         scorer = make_scorer(generator, split.labeled, place)
-        with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
+        total, left = num_images(of_shard), num_images(mine)
+        with progress_bar(total, "drawing", initial=total - left) as bar:
             for chunk in mine:
                 images = draw(generator, chunk, split.labeled, place)
                 facts = facts_of(chunk, settings.sampling(), split.labeled, generator)
@@ -78,3 +82,8 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
     return synthetic
+
+
+def num_images(chunks: Sequence[Sequence[Request]]) -> int:
+    """How many images these chunks ask for; a chunk that was half drawn is drawn whole, so it counts whole."""
+    return sum(len(chunk) for chunk in chunks)
