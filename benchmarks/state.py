@@ -37,6 +37,7 @@ class TrainState:
     seconds: float = 0.0  # spent in steps and evaluations
     accuracies: dict[str, float] = field(default_factory=dict)  # of the last evaluation, percent
     best: dict[str, float] = field(default_factory=dict)  # highest of every evaluation, percent
+    unevaluated: dict[str, float] | None = None  # the log's row of this step, where its evaluation is still to be made
 
     def record(self, raw: Accuracy, average: Accuracy | None, validation: Accuracy | None = None) -> None:
         """Takes in an evaluation on the test set of the weights, and of their average if there is one.
@@ -68,6 +69,7 @@ def save_state(folder: Path, state: TrainState) -> None:
         "seconds": state.seconds,
         "accuracies": state.accuracies,
         "best": state.best,
+        "unevaluated": state.unevaluated,
         "scaler": state.scaler.state_dict(),
     }
     with written_atomically(folder / STATE) as part:
@@ -109,6 +111,7 @@ def load_state(folder: Path, state: TrainState) -> None:
     state.scaler.load_state_dict(facts["scaler"])
     state.step, state.seconds = facts["step"], facts["seconds"]
     state.accuracies, state.best = facts["accuracies"], facts["best"]
+    state.unevaluated = facts["unevaluated"]
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Where the work runs: device, precision, shard, seeds, interrupts, exit codes."""
+"""Where the work runs: device, precision, shard, seeds, exit codes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ import hashlib
 import io
 import os
 import platform
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ssl_aug.interrupts import EXIT_CODE, GOES_ON, KEPT, raised_in_main
 from ssl_aug.progress import reporting
 
 if TYPE_CHECKING:
@@ -25,8 +24,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def command(main: Callable[[list[str]], None], after_interrupt: str = "the same command goes on from there") -> None:
+def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON) -> None:
     """Runs a command line: exit code 0 done, 2 the user's mistake (one line on stderr), 130 interrupted.
+
+    Args:
+        after_interrupt: how interrupted work goes on.
 
     With SSL_AUG_DEBUG=1 the traceback is shown as well.
     """
@@ -34,10 +36,11 @@ def command(main: Callable[[list[str]], None], after_interrupt: str = "the same 
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a table
     try:
-        main(sys.argv[1:])
+        with raised_in_main(f"{KEPT}, {after_interrupt}"):
+            main(sys.argv[1:])
     except KeyboardInterrupt:
-        print(f"interrupted: what is finished is kept, {after_interrupt}", file=sys.stderr)
-        sys.exit(130)
+        print(f"{KEPT}, {after_interrupt}", file=sys.stderr)
+        sys.exit(EXIT_CODE)
     except (ValueError, OSError) as error:
         if os.environ.get("SSL_AUG_DEBUG"):
             raise
@@ -217,27 +220,3 @@ def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False)
         total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10, disable=hidden
     ) as bar:
         yield bar if hidden else reporting(bar, total, label, initial)
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM inside do not stop at once: the function that is yielded says whether one came.
-
-    So work can be left at a place from where it goes on. A second signal stops at once.
-    """
-    came: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread alone
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ssl_aug.files import written_atomically
-from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
+from ssl_aug.interrupts import interrupts_deferred
+from ssl_aug.runtime import derived_seed, progress_bar
 
 
 @dataclass(frozen=True)
