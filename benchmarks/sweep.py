@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +24,10 @@ from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
+from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.runtime import error_line
 
+PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
 
@@ -41,6 +46,19 @@ def refuse_missing_launcher(words: list[str]) -> None:
         package = LAUNCHERS.get(value.partition("_")[0])
         if name == "hydra/launcher" and package and not is_installed(f"hydra_plugins.{package}"):
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
+
+
+def stop_workers() -> None:
+    """Lets a launcher's processes on this machine save what they do and end, within a few seconds.
+
+    A signal to the grid alone does not reach them, and the launcher kills them without asking.
+    """
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    end = time.monotonic() + PATIENCE_WITH_WORKERS
+    while any(worker.is_alive() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
@@ -77,6 +95,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
                     print(plan_text(plan, earlier_run(plan.settings, plan.result)))
                 else:
                     run(settings, anew=False)
+            except KeyboardInterrupt:
+                if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
+                    os._exit(EXIT_CODE)
+                raise
             except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep
                 print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
                 (Path(scratch) / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
@@ -85,7 +107,8 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
         command_line = sys.argv
         sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
-            one()
+            with before_raising(stop_workers):
+                one()
         finally:
             sys.argv = command_line
         failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]
