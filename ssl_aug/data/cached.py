@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from generators.files import written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.runtime import cache_folder
+from ssl_aug.runtime import FULL, cache_folder
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
@@ -28,7 +27,7 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     try:
         make_whole(folder, make)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         raise ValueError(
             f"no space left on the disk of the cache folder {folder.parent}: "
