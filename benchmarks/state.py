@@ -22,6 +22,9 @@ from benchmarks.optim import build_optimizer
 from benchmarks.run_folder import STATE
 from benchmarks.settings import TrainSettings
 from ssl_aug.files import write_json, written_atomically
+from ssl_aug.weights import refuse_non_finite
+
+TRY_INSTEAD = "lower train.learning_rate, or use precision=fp32"
 
 
 @dataclass
@@ -62,7 +65,11 @@ def new_state(model: Classifier, method: Method, settings: TrainSettings, half: 
 
 
 def save_state(folder: Path, state: TrainState) -> None:
-    """Writes `last.safetensors`, which holds everything, and `last.json`, the part of it that reads as text."""
+    """Writes `last.safetensors`, which holds everything, and `last.json`, the part of it that reads as text.
+
+    Raises:
+        ValueError: weights that are not finite; what was saved before stays.
+    """
     facts = {
         "step": state.step,
         "seconds": state.seconds,
@@ -70,6 +77,7 @@ def save_state(folder: Path, state: TrainState) -> None:
         "best": state.best,
         "scaler": state.scaler.state_dict(),
     }
+    refuse_non_finite(_tensors(state), f"weights after {state.step} steps", TRY_INSTEAD)
     with written_atomically(folder / STATE) as part:
         # contiguous copies on the CPU: the format stores neither strides nor tensors that share memory
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(state).items()}

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 LARGEST = 2**63 - 1  # of a whole number, where nothing lower is said: what torch counts with
+LARGEST_FLOAT = 1e30  # either way: products of settings must stay what float32 holds
 SHOWN = 80  # characters of a value in a message
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", dict: "names with values"}
 
@@ -154,6 +155,8 @@ def _check_number(value: float, kind: type, rule: Range | None, told: str, or_nu
     words = "" if rule is None else str(rule)
     if kind is float and not _is_finite(value):
         raise ValueError(f"{told}: give a finite number{', ' if words else ''}{words}{or_null}")
+    if kind is float and abs(value) > LARGEST_FLOAT:
+        raise ValueError(f"{told}: give a number within {LARGEST_FLOAT:g}{or_null}")
     if rule is not None and not rule.takes(value):
         raise ValueError(f"{told}: give {words}{or_null}")
     if kind is int and rule != Range() and value > LARGEST:

@@ -15,13 +15,12 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
-from safetensors.torch import save_file
 
 from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import load_clip
 from generators.files import read_json
 from generators.ldm import FORMAT, LatentDiffusion, ModelFacts
-from generators.weights import check_fit, load_weights, read_weights
+from generators.weights import check_fit, load_weights, read_weights, save_weights
 
 FACTS_FILE, CLIP_FILE, NULL_TOKEN_FILE = "model.json", "clip.safetensors", "null_token.safetensors"
 NEEDED_FILES = (FACTS_FILE, "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors")
@@ -42,8 +41,8 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
     if model.null_token.any():
         tensors["null_token"] = {"null_token": model.null_token}
     for part, state in tensors.items():
-        weights = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in state.items()}
-        save_file(weights, folder / f"{part}.safetensors")
+        weights = {name: tensor.to(dtype) for name, tensor in state.items()}
+        save_weights(weights, folder / f"{part}.safetensors", "what they were read from is damaged")
         (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")

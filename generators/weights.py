@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from generators.files import check_head, check_present
@@ -159,3 +159,32 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ValueError: a damaged file, or a tensor is missing, unknown or of another shape; the first ones are named.
     """
     fill(module, read_weights(path), f"{path} does not fit the model")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# writing
+
+
+def refuse_non_finite(weights: Mapping[str, Tensor], what: str, way_out: str) -> None:
+    """What is asked before weights are written: a file of nan or inf would be taken for finished work.
+
+    Args:
+        what: which weights, in words.
+        way_out: what a person can do.
+
+    Raises:
+        ValueError: a weight that is nan or inf, in one line.
+    """
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{what} are not saved, {name} is not finite (nan or inf): {way_out}")
+
+
+def save_weights(weights: Mapping[str, Tensor], path: Path, way_out: str) -> None:
+    """Writes a .safetensors file of copies on the CPU: convolutions in channels_last are not contiguous, as it wants.
+
+    Raises:
+        ValueError: as `refuse_non_finite`; nothing is written then.
+    """
+    refuse_non_finite(weights, "the weights", way_out)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, path)

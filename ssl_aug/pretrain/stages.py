@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators import model_folder
 from generators.conditioning import ClipEncoder
-from generators.weights import load_weights
+from generators.weights import load_weights, save_weights
 from ssl_aug.files import file_hash, written_atomically
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
@@ -24,6 +24,7 @@ from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbo
 from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half, pretrain_clip
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
+from ssl_aug.pretrain.training import TRY_INSTEAD
 from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
 from ssl_aug.world.carbodies import VARIATION, deviations_of
@@ -174,9 +175,8 @@ def _start(settings: PretrainSettings, part: str, module: nn.Module) -> None:
 
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:
-    """channels_last convolutions are not contiguous, and safetensors takes nothing else."""
     with written_atomically(path) as part:
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+        save_weights(weights, part, TRY_INSTEAD)
 
 
 def _tail(losses: list[float]) -> float:

@@ -14,8 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from generators.weights import refuse_non_finite
 from ssl_aug.files import written_atomically
 from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
+
+TRY_INSTEAD = "use precision=fp32, or lower the learning rate"
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def train(
             loss = loss_of_step(step)
             value = loss.item()
             if not math.isfinite(value):
-                raise ValueError(f"{label}: the loss is {value} at step {step}: lower the learning rate")
+                raise ValueError(f"{label}: the loss is {value} at step {step}: {TRY_INSTEAD}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if settings.gradient_clip:
@@ -100,6 +103,9 @@ def _save(
     checkpoint: Path,
     losses: list[float],
 ) -> None:
+    refuse_non_finite(
+        {f"tensor {i}": one for i, one in enumerate(tensors)}, f"weights after {len(losses)} steps", TRY_INSTEAD
+    )
     state: dict[str, Any] = {
         "settings": asdict(settings),
         "losses": torch.tensor(losses, dtype=torch.float64),

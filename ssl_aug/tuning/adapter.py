@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from generators.anl import Adapter
 from generators.checkpoints import open_checkpoint
 from generators.ldm import LatentDiffusion
 from generators.settings import TUNED
+from generators.weights import save_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
-from ssl_aug.tuning.loop import steps_done, tune_unet
+from ssl_aug.tuning.loop import TRY_INSTEAD, steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 from ssl_aug.tuning.reports import report, without_labels
 
@@ -111,7 +112,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if accelerator.is_main_process:
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
-            save_file(adapter, part)
+            save_weights(adapter, part, TRY_INSTEAD)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
     accelerator.wait_for_everyone()  # nobody goes on before the file is there

@@ -48,6 +48,7 @@ class Of:
         ("rate", "0.5", "of.rate=0.5: give a number, or null"),
         ("free", math.inf, "of.free=inf: give a finite number"),
         ("free", 10**400, "give a finite number"),
+        ("free", -1e31, "of.free=-1e+31: give a number within 1e+30"),
         ("flip", 1, "of.flip=1: give true or false"),
         ("text", 3, "of.text=3: give a text"),
         ("way", "left", "of.way=left: choose one of up, down"),
@@ -66,7 +67,7 @@ def test_what_is_not_taken_is_named_with_what_is(name: str, value: Any, said: st
 
 
 def test_what_is_taken_stays_as_it_is() -> None:
-    given = Of(steps=2**62, seed=-(10**23), rate=0, free=-1e300, sizes=[8], extra={"a": "nan"}, place="./owner/name")
+    given = Of(steps=2**62, seed=-(10**23), rate=0, free=-1e30, sizes=[8], extra={"a": "nan"}, place="./owner/name")
     assert (given.steps, given.seed, given.rate, given.place) == (2**62, -(10**23), 0, "./owner/name")
 
 
