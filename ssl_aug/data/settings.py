@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from generators.allowed import AtLeast0, AtLeast1, PathText, Range, check
 from generators.settings import PICTURES, TRAINING, VARIANT, decides
 
 
@@ -18,16 +20,19 @@ class DataSettings:
 
     name: str = "toycars"  # one of DATASETS
     # folder of the dataset, with csv the list; null for datasets that are made, not read
-    root: str | None = field(default=None, metadata=decides())
+    root: PathText | None = field(default=None, metadata=decides())
     # paper: 4; null: every training image keeps its label (image_folder and csv, unless a number is given)
-    labels_per_class: int | None = 4
-    split_seed: int = 0  # which images are labeled; the benchmark: 0
+    labels_per_class: AtLeast1 | None = 4
+    split_seed: Annotated[int, Range(0, 2**32 - 1)] = 0  # which images are labeled; the benchmark: 0
     # more labeled images of each class, to select by: no method trains on them
-    validation_per_class: int = field(default=0, metadata=decides(TRAINING, VARIANT))
+    validation_per_class: AtLeast0 = field(default=0, metadata=decides(TRAINING, VARIANT))
     # tune the generator on this many training images only; paper: 1000 and 25
-    subset: int | None = field(default=None, metadata=decides(PICTURES))
+    subset: AtLeast1 | None = field(default=None, metadata=decides(PICTURES))
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
     attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
+
+    def __post_init__(self) -> None:
+        check(self, "data.")
 
     @property
     def labels_told(self) -> str:

@@ -76,12 +76,23 @@ def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> 
 
 
 def draw(generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement) -> Tensor:
-    """(b, 3, s, s) images in [-1, 1] on the CPU, one per request."""
+    """(b, 3, s, s) images in [-1, 1] on the CPU, one per request.
+
+    Raises:
+        ValueError: an image that is not finite, named.
+    """
     reference = read_batch([request.source.path for request in chunk], generator.image_size).to(place.device)
     names = [labeled.class_names[request.source.label] for request in chunk]
     with torch.no_grad(), place.autocast():
         images: Tensor = generator(reference, names, [request.seed for request in chunk])
-    return images.float().cpu()
+    images = images.float().cpu()
+    for image, request in zip(images, chunk, strict=True):
+        if not torch.isfinite(image).all():  # a PNG file would hold black in its place
+            raise ValueError(
+                f"{request.path}: the generator drew numbers that are not finite (nan or inf): use precision=fp32, or "
+                "less guidance"
+            )
+    return images
 
 
 def encode_png(image: Tensor) -> bytes:

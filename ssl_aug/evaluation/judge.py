@@ -66,7 +66,7 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     def make(folder: Path) -> None:
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
-        write_weights(network.state_dict(), folder / "judge.safetensors")
+        write_weights(network.state_dict(), folder / "judge.safetensors", "use precision=fp32")
 
     folder = made_once(f"judge-{dataset.name}-{key}", make)
     network.load_state_dict(read_weights(folder / "judge.safetensors"))

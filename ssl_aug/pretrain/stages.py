@@ -24,6 +24,7 @@ from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbo
 from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half, pretrain_clip
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
+from ssl_aug.pretrain.training import TRY_INSTEAD
 from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
 from ssl_aug.world.carbodies import VARIATION, deviations_of
@@ -175,7 +176,7 @@ def _start(settings: PretrainSettings, part: str, module: nn.Module) -> None:
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:
     with written_atomically(path) as part:
-        write_weights(weights, part)
+        write_weights(weights, part, TRY_INSTEAD)
 
 
 def _tail(losses: list[float]) -> float:

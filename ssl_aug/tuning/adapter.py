@@ -23,7 +23,7 @@ from ssl_aug.runtime import Placement, accelerator_of, placement, shard, version
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
-from ssl_aug.tuning.loop import steps_done, tune_unet
+from ssl_aug.tuning.loop import TRY_INSTEAD, steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 from ssl_aug.tuning.reports import report, without_labels
 
@@ -112,7 +112,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if accelerator.is_main_process:
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
-            write_weights(adapter, part)
+            write_weights(adapter, part, TRY_INSTEAD)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
     accelerator.wait_for_everyone()  # nobody goes on before the file is there

@@ -270,3 +270,10 @@ def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path) -> None
 def test_settings_without_effect_or_sense_are_named(words: list[str], word: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         tune_module.main([*words, *word.split()])
+
+
+def test_a_tuning_that_leaves_the_numbers_stops_and_saves_nothing(words: list[str], tmp_path: Path) -> None:
+    said = r"the loss is (nan|inf) at step \d: lower tune.base_learning_rate, or use precision=fp32"
+    with pytest.raises(ValueError, match=said):
+        tune_module.main([*words, "tune.base_learning_rate=1e30", "tune.root=lost"])
+    assert not [path for path in (tmp_path / "lost").rglob("*") if path.suffix in (".pt", ".safetensors")]

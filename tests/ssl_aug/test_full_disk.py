@@ -39,7 +39,7 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: write_weights(WEIGHTS, path),
+        lambda path: write_weights(WEIGHTS, path, ""),
         lambda path: write_state(WEIGHTS, path),
         lambda path: new_array(path, np.float32, (ROOM, 3)),
         lambda path: path.write_bytes(bytes(2 * ROOM)),
