@@ -84,7 +84,7 @@ def _chosen(
     allowed: tuple[str, ...],
 ) -> str:
     setting = f"data.{what}_column"
-    told = ", ".join(f"{name} ({column.kind})" for name, column in columns.items())
+    told = ", ".join(f"{name} ({column.kind})" for name, column in columns.items()) or "not said by its files"
     if asked is not None:
         if asked not in columns:
             raise ValueError(f"{setting}={asked}: {root} has no such column, its columns are {told}")

@@ -43,7 +43,7 @@ def settled(root: Path, columns: Sequence[LabelColumn]) -> Settled:
     """
     for column in columns:
         if not column.labels:
-            raise ValueError(f"{root}: the split {column.split} has no rows: fill it, or save the dataset without it")
+            raise ValueError(no_rows(root, column.split))
     plain = {
         column.split: [_plain(root, column, row, label) for row, label in enumerate(column.labels)]
         for column in columns
@@ -69,6 +69,11 @@ def settled(root: Path, columns: Sequence[LabelColumn]) -> Settled:
         if hidden and column.part != "train":
             notes.append(f"warning: left out {hidden} images of {column.split}, which have no label")
     return Settled(tuple(_name(label, train) for label in used), indices, tuple(notes))
+
+
+def no_rows(root: Path, split: str) -> str:
+    """Why an empty split is refused."""
+    return f"{root}: the split {split} has no rows: fill it, or save the dataset without it"
 
 
 def _plain(root: Path, column: LabelColumn, row: int, label: Any) -> int | str | None:

@@ -19,7 +19,9 @@ from ssl_aug.data.csv_list import SPLITS
 from ssl_aug.data.finding import files_below, some
 from ssl_aug.data.hf_columns import IMAGE, Column, columns_of, image_column, label_column
 from ssl_aug.data.hf_export import Saved, SavedSplit, of_export
+from ssl_aug.data.hf_labels import no_rows
 from ssl_aug.data.layout import WAY_OUT
+from ssl_aug.files import read_json
 
 LAYOUT = "what Hugging Face datasets saved (save_to_disk), or a dataset of the hub (parquet files, an imagefolder)"
 INSTALL = "pip install 'ssl_aug[hf]'"
@@ -44,6 +46,7 @@ def opened(root: Path, image: str | None, label: str | None) -> Saved:
     library = _library()
     _refuse_pointers(root)
     if any((root / name).is_file() for name in SAVED_BY_DATASETS):
+        _refuse_empty(root)
         rows = _in_one_line(root, lambda: _on_disk(library, root))
     else:
         _refuse_addresses(root)
@@ -89,7 +92,7 @@ class _Rows:
         for path in self.parquet:
             with ParquetFile(path, pre_buffer=False, buffer_size=2**16) as file:
                 for batch in file.iter_batches(ROWS_AT_ONCE, columns=[column]):
-                    yield from batch.column(0).to_pylist()
+                    yield from batch.column(0).to_pylist() if batch.num_columns else [None] * batch.num_rows
 
 
 def _split(library: ModuleType, root: Path, rows: _Rows, part: str, image: str, label: str) -> SavedSplit:
@@ -135,7 +138,7 @@ def _in_files(library: ModuleType, root: Path) -> dict[str, _Rows]:
     for name, table in tables.items():
         own = files.get(str(name), ())
         parquet = own if all(path.endswith(".parquet") for path in own) else ()
-        found[str(name)] = _Rows(str(name), columns_of(library, table.features), table, parquet)
+        found[str(name)] = _Rows(str(name), columns_of(library, table.features or {}), table, parquet)
     return found
 
 
@@ -164,6 +167,13 @@ def _refuse_pointers(root: Path) -> None:
     pointer = next((path for path in small if is_pointer(path)), None)
     if pointer is not None:
         raise ValueError(f"{pointer} is a Git LFS pointer, not the data: run git lfs pull in its folder")
+
+
+def _refuse_empty(root: Path) -> None:
+    """The library stumbles on a split that was saved without a file."""
+    for path in (root / "state.json", *sorted(root.glob("*/state.json"))):
+        if path.is_file() and not read_json(path).get("_data_files"):
+            raise ValueError(no_rows(root, path.parent.name))
 
 
 def _refuse_addresses(root: Path) -> None:
