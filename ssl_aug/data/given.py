@@ -18,6 +18,7 @@ from PIL import Image
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.cached import made_once, require_made
+from ssl_aug.data.finding import some
 from ssl_aug.data.reading import to_rgb
 from ssl_aug.runtime import progress_bar
 from ssl_aug.synthetic.requests import class_folder
@@ -154,6 +155,11 @@ def _length(name: str, images: MapDataset) -> int:
 
 
 def _pair(name: str, position: int, item: Any) -> tuple[Any, Any]:
+    if isinstance(item, dict):
+        raise ValueError(
+            f"{name}: item {position} is a dict with {some(list(map(str, item)))}, no pair (image, label): give the "
+            "columns, load(data['image'], data['label'])"
+        )
     if not (isinstance(item, tuple | list) and len(item) == 2):
         raise ValueError(
             f"{name}: item {position} is a {type(item).__name__}, no pair (image, label): give a dataset of pairs, or "

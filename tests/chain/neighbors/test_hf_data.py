@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ssl_aug import load
 from ssl_aug.data.base import Dataset
 from ssl_aug.data.build import load_dataset, load_split
 from ssl_aug.settings import DataSettings
@@ -248,6 +249,14 @@ def test_it_writes_nowhere_but_into_its_cache(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert not home.exists() and {folder: contents(folder) for folder in before} == before
+
+
+def test_a_dataset_at_hand_goes_in_by_its_columns() -> None:
+    train = table([0, 1, 2, 0])
+    data = load(train["image"], train["label"], class_names=train.features["label"].names, labels_per_class=None)
+    assert (data.class_names, data.labeled.labels) == (tuple(NAMES), (0, 1, 2, 0))
+    with pytest.raises(ValueError, match=r"item 0 is a dict with 'image', 'label', .*load\(data\['image'\]"):
+        load(train)
 
 
 def test_a_few_labels_are_drawn_as_from_every_dataset(tmp_path: Path) -> None:
