@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
 from generators.files import is_pointer
+from ssl_aug.data import hf_library
 from ssl_aug.data.csv_list import SPLITS
 from ssl_aug.data.finding import files_below, some
 from ssl_aug.data.hf_columns import IMAGE, Column, columns_of, image_column, label_column
@@ -24,8 +24,6 @@ from ssl_aug.data.layout import WAY_OUT
 from ssl_aug.files import read_json
 
 LAYOUT = "what Hugging Face datasets saved (save_to_disk), or a dataset of the hub (parquet files, an imagefolder)"
-INSTALL = "pip install 'ssl_aug[hf]'"
-LEAST_VERSION = 4  # since then it runs no scripts
 PART_OF = {**{name: part for name, part in SPLITS.items() if name}, "labeled": "train", "dev": "validation"}
 SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")  # what save_to_disk writes beside the images
 SIZE_OF_POINTER = 1024  # bytes, at most
@@ -41,9 +39,9 @@ def opened(root: Path, image: str | None, label: str | None) -> Saved:
     Raises:
         ValueError: no such folder, no such column or several that fit, no training images, or no `datasets` here.
     """
-    if all((root / name).is_file() for name in ("export.json", "classes.json")):
+    if hf_library.is_export(root):
         return of_export(root, image, label)
-    library = _library()
+    library = hf_library.library()
     _refuse_pointers(root)
     if any((root / name).is_file() for name in SAVED_BY_DATASETS):
         _refuse_empty(root)
@@ -144,21 +142,6 @@ def _in_files(library: ModuleType, root: Path) -> dict[str, _Rows]:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # errors
-
-
-def _library() -> ModuleType:
-    """`datasets`, of a version that runs no code of a dataset's own."""
-    try:
-        there = version("datasets")
-        if int(there.partition(".")[0]) < LEAST_VERSION:
-            raise ValueError(f"data=hf needs datasets {LEAST_VERSION} or later, {there} is installed: {INSTALL}")
-        import datasets
-        from datasets import load_dataset_builder  # noqa: F401  # a folder of that name where we work has none
-    except (PackageNotFoundError, ImportError) as error:
-        why = "" if isinstance(error, PackageNotFoundError) else f", which cannot be imported ({error})"
-        raise ValueError(f"data=hf needs the library datasets{why}: {INSTALL}") from error
-    library: ModuleType = datasets
-    return library
 
 
 def _refuse_pointers(root: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from ssl_aug.command_line import compose
-from ssl_aug.data import hf_splits
+from ssl_aug.data import hf_library
 from ssl_aug.data.build import load_dataset, load_split
 from ssl_aug.data.counts import told
 from ssl_aug.data.hf_columns import BYTES, CLASSES, IMAGE, LABELS, OTHER, Column, image_column, label_column
@@ -240,9 +240,15 @@ def test_without_the_library_the_line_says_how_to_install_it(there, said, tmp_pa
             raise PackageNotFoundError(name)
         return there
 
-    monkeypatch.setattr(hf_splits, "version", version)
+    monkeypatch.setattr(hf_library, "version", version)
     picture(tmp_path / "data" / "train" / "cat" / "0.png")
-    check_refused(DataSettings("hf", str(tmp_path / "data")), said, "pip install 'ssl_aug[hf]'")
+    data = DataSettings("hf", str(tmp_path / "data"))
+    with pytest.raises(ValueError) as error:
+        hf_library.refuse_at_once(data)
+    assert check_refused(data, said, "pip install 'ssl_aug[hf]'") == str(error.value)
+    hf_library.refuse_at_once(hf(tmp_path / "export"))  # needs none
+    load_dataset(hf(tmp_path / "export"))
+    hf_library.refuse_at_once(data)  # what is in the cache may be this
 
 
 def test_image_folder_says_whose_a_saved_folder_is(tmp_path):
