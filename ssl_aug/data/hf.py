@@ -102,6 +102,10 @@ def _checked(root: Path, where: str, image: Any) -> tuple[bytes, str]:
     """
     content, place = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
     if content is None and place:
+        if "://" in place:
+            raise ValueError(
+                f"{root}: the image of {where} is {place}: archives and addresses are not read, unpack or download it"
+            )
         path = _plain(root / place)
         if not any(path.is_relative_to(own) for own in (_plain(root), root.resolve())):
             raise ValueError(

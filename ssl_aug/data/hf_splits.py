@@ -132,6 +132,9 @@ def _in_files(library: ModuleType, root: Path) -> dict[str, _Rows]:
         builder = library.load_dataset_builder(str(root), cache_dir=locks)
         tables = builder.as_streaming_dataset()
     files = {str(split): tuple(map(str, paths)) for split, paths in (builder.config.data_files or {}).items()}
+    packed = next((path for paths in files.values() for path in paths if path.endswith(".zip")), None)
+    if packed is not None:  # its images would be given the labels of the folder around it
+        raise ValueError(f"{packed} is an archive: unpack it")
     found = {}
     for name, table in tables.items():
         own = files.get(str(name), ())

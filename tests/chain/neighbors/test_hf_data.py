@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -213,6 +214,14 @@ def test_nothing_is_fetched_and_no_script_is_run(tmp_path: Path) -> None:
         "---\nconfigs:\n- config_name: a\n  data_files: https://example.com/a.parquet\n---\n"
     )
     check_refused(DataSettings("hf", str(hub)), "README.md names files that lie elsewhere", "nothing is fetched")
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        picture(tmp_path / "photos" / "train" / name / "0.png")
+    (tmp_path / "packed").mkdir()
+    shutil.make_archive(str(tmp_path / "packed" / "train"), "zip", tmp_path / "photos" / "train")
+    check_refused(DataSettings("hf", str(tmp_path / "packed")), "train.zip is an archive: unpack it")
 
 
 def test_folders_that_are_none_are_named(tmp_path: Path) -> None:
