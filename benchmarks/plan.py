@@ -64,7 +64,7 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
     if not split.test.examples:
         raise ValueError(
             f"data={settings.data.name} has no test images, so that no accuracy can be told: add some "
-            "(image_folder: test/<class>/ beside train/; csv: rows with the split test)"
+            "(image_folder: test/<class>/ beside train/; csv: rows with the split test; hf: a split test)"
         )
     unlabeled = split.unlabeled if method.uses_unlabeled else None
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 # Settings that are texts and paths: what stands behind the = is taken as it is, commas, spaces and = included.
 AS_WRITTEN = (
-    "prompt", "class_prompt", "data.root", "synthetic.root", "tune.root", "generator.checkpoint",
-    "generator.clip_checkpoint", "model.checkpoint", "runs", "resume", "out", "start_from", "folder", "made_by",
+    "prompt", "class_prompt", "data.root", "data.image_column", "data.label_column", "synthetic.root", "tune.root",
+    "generator.checkpoint", "generator.clip_checkpoint", "model.checkpoint", "runs", "resume", "out", "start_from",
+    "folder", "made_by",
 )  # fmt: skip
 
 

@@ -16,11 +16,12 @@ DATASETS: dict[str, str] = {
     "digits": "ssl_aug.data.digits",
     "image_folder": "ssl_aug.data.image_folder",
     "csv": "ssl_aug.data.csv_list",
+    "hf": "ssl_aug.data.hf",
     "stanford_cars": "ssl_aug.data.stanford_cars",
     "flowers102": "ssl_aug.data.flowers102",
     "celeba": "ssl_aug.data.celeba",
 }
-OF_THE_USER = ("image_folder", "csv")  # of a class with fewer images than labels are asked for, all are taken
+OF_THE_USER = ("image_folder", "csv", "hf")  # of a class with fewer images than labels are asked for, all are taken
 
 
 def load_dataset(settings: DataSettings) -> Dataset:
@@ -38,6 +39,11 @@ def load_dataset(settings: DataSettings) -> Dataset:
             f"data.attribute={settings.attribute} has no effect on {settings.name}: "
             "leave it out, only celeba has attributes"
         )
+    for name, column in (("image_column", settings.image_column), ("label_column", settings.label_column)):
+        if column is not None and settings.name != "hf":
+            raise ValueError(
+                f"data.{name}={column} has no effect on {settings.name}: leave it out, only hf has columns to choose"
+            )
     load: Callable[[DataSettings], Dataset] = import_module(DATASETS[settings.name]).load
     return load(settings)
 

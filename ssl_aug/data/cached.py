@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -52,6 +52,13 @@ def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
     except FileExistsError:
         if not folder.is_dir():  # it is no other process's work
             raise
+
+
+def require_made(folder: Path, files: Iterable[Path]) -> None:
+    """Raises FileNotFoundError where one of a made folder's files was taken away."""
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing is not None:
+        raise FileNotFoundError(f"{missing} was taken away: remove {folder} and run again, it is made anew")
 
 
 def _require_writable(folder: Path) -> None:

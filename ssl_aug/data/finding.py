@@ -42,6 +42,19 @@ def look_below(folder: Path) -> Found:
         PermissionError: a folder that may not be read.
     """
     readable, unreadable = readable_suffixes(), unreadable_suffixes()
+    paths, foreign = files_below(folder)
+    images = tuple(path for path in paths if path.name.lower().endswith(readable))
+    for path in images:
+        require_utf8(path)
+    return Found(images, tuple(path for path in paths if path.name.lower().endswith(unreadable)), foreign)
+
+
+def files_below(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """All files of a folder and of the folders in it, as `look_below` takes them, and the folders passed over.
+
+    Raises:
+        PermissionError: a folder that may not be read.
+    """
     visited: set[str] = set()  # a link to a folder above it would lead round for ever
     of_folder: list[tuple[str, list[str]]] = []
     foreign: list[Path] = []
@@ -54,11 +67,7 @@ def look_below(folder: Path) -> Found:
         foreign += [Path(parent, name) for name in sorted(inner) if is_foreign(name)]
         inner[:] = sorted(name for name in inner if not is_foreign(name))
         of_folder.append((parent, sorted(name for name in names if not name.startswith("."))))
-    paths = [Path(parent, name) for parent, names in sorted(of_folder) for name in names]
-    images = tuple(path for path in paths if path.name.lower().endswith(readable))
-    for path in images:
-        require_utf8(path)
-    return Found(images, tuple(path for path in paths if path.name.lower().endswith(unreadable)), tuple(foreign))
+    return tuple(Path(parent, name) for parent, names in sorted(of_folder) for name in names), tuple(foreign)
 
 
 def images_below(folder: Path) -> list[Path]:

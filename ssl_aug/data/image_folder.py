@@ -21,6 +21,7 @@ from ssl_aug.data.finding import (
     some,
 )
 from ssl_aug.data.formats import told_unreadable
+from ssl_aug.data.hf_splits import SAVED_BY_DATASETS
 from ssl_aug.data.layout import WAY_OUT, data_root
 from ssl_aug.settings import DataSettings
 
@@ -74,6 +75,8 @@ def load(settings: DataSettings) -> Dataset:
 
 def _training_folder(root: Path) -> Path:
     """`train/`, or the root itself where its folders are the classes."""
+    if any((root / name).is_file() for name in SAVED_BY_DATASETS):
+        raise ValueError(f"data.root={root} was saved by Hugging Face datasets: use data=hf")
     if (root / "train").is_dir():
         return root / "train"
     for name, marks in OTHER_DATASETS.items():
