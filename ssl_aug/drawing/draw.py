@@ -8,6 +8,7 @@ from pathlib import Path
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, Split
 from ssl_aug.data.build import load_and_tell
+from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
@@ -81,6 +82,8 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
         return None
     more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
+    if len(synthetic):
+        print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
 
 
