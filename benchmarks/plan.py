@@ -105,7 +105,7 @@ def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: 
         num_synthetic=len(synthetic) if synthetic else 0,
         num_unlabeled=len(split.unlabeled),
         num_test=len(split.test),
-        test_id=f"{file_list_id(split.test.paths)}-{split.test.id}",
+        test_id=split.test.id,
         model_id=weights_id(settings.model),
         num_validation=len(split.validation) if split.validation else 0,
         labeled_set_id=split.labeled.id,

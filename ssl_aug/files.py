@@ -1,8 +1,7 @@
-"""Files and folders that are whole or not there at all, their hashes, and JSON."""
+"""Files and folders that are whole or not there at all, and JSON."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -41,12 +40,6 @@ def read_json(path: Path) -> dict[str, Any]:
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
     return content
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def new_run_folder(root: Path, name: str) -> Path:

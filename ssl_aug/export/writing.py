@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from generators.files import written_whole
+from generators.hashes import file_hash
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.reading import read_rgb, read_square
@@ -18,7 +19,7 @@ from ssl_aug.export import hf, lists, usb, webdataset
 from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
-from ssl_aug.files import file_hash, read_json, write_json
+from ssl_aug.files import read_json, write_json
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import SyntheticSet, open_for
 

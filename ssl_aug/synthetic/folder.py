@@ -112,8 +112,7 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     """Where the set of these settings and labeled images lies unless `synthetic.root` says otherwise.
 
     The readable part names the split and its labeled images; the hash stands for everything else that decides the
-    pictures, save the seed and the number of images, so that a longer set replaces a shorter one. A set that lies
-    under its name of before there were labeled images in names is gone on with.
+    pictures, save the seed and the number of images, so that a longer set replaces a shorter one.
     """
     data = settings.data
     labels = "all" if data.labels_per_class is None else data.labels_per_class
@@ -121,10 +120,6 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
-    old = SETS / f"{name}-{short_hash(kept)}"
-    record = old / "generator.json"
-    if record.is_file() and read_json(record).get("labeled_set_id") == labeled_set_id:
-        return old
     return SETS / f"{name}-{labeled_set_id}-{short_hash(kept)}"
 
 

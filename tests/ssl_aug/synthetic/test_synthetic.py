@@ -13,6 +13,7 @@ from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.files import read_json, write_json
+from ssl_aug.runtime import cache_folder
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
 from tests.conftest import contents
@@ -21,8 +22,10 @@ FACTS = {"mask_rate": "0.5", "mask_box": "0 0 1 1", "sampler": "ddim", "steps": 
 
 
 def labeled_set(num_classes: int = 3, per_class: int = 4) -> LabeledSet:
+    """Images that are known by their place in the cache, so that there need be no files."""
+    root = cache_folder() / "toycars-0" / "train"
     examples = [
-        Example(Path(f"root/c{label}/{index}.jpg"), label) for label in range(num_classes) for index in range(per_class)
+        Example(root / f"c{label}/{index}.jpg", label) for label in range(num_classes) for index in range(per_class)
     ]
     return LabeledSet(tuple(examples), tuple(f"c{label}" for label in range(num_classes)))
 
