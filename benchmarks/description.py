@@ -15,6 +15,7 @@ from ssl_aug.settings import EMBEDDED, VARIANT, deciding, flat
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = (
     "labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size", "places",
+    "class_names",
 )  # fmt: skip
 
 

@@ -34,11 +34,13 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises ValueError, naming the file, where it is not JSON."""
+    """Raises ValueError, naming the file, where it holds no JSON object."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):  # no JSON, no text, a number or a nesting beyond measure
         raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object: remove it or restore it")
     return content
 
 

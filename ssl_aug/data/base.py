@@ -40,6 +40,8 @@ class DrawnSet(Protocol):
     @property
     def examples(self) -> tuple[Example, ...]: ...
 
+    def require_sources(self, labeled: LabeledSet, /) -> None: ...
+
 
 @dataclass(frozen=True)
 class LabeledSet:
@@ -75,7 +77,8 @@ class LabeledSet:
 
         Raises:
             ValueError: the images were drawn from another labeled set, so that they could carry
-                knowledge about images which this split calls unlabeled or test.
+                knowledge about images which this split calls unlabeled or test; or one has another class than its
+                labeled image.
         """
         if synthetic.labeled_set_id != self.id:
             raise ValueError(
@@ -84,6 +87,7 @@ class LabeledSet:
                 "draw a set for this split (python -m ssl_aug.generate with the same data settings) "
                 "or name another folder with synthetic.root"
             )
+        synthetic.require_sources(self)
         return LabeledSet(self.examples + synthetic.examples, self.class_names)
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ssl_aug.data.contents import content_hashes
+from ssl_aug.synthetic.manifest import Row
 
 REJECTED = "rejected.txt"
-Row = dict[str, str]
 
 
 def divided(folder: Path, rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[Row, ...], tuple[Row, ...]]:
@@ -32,14 +32,7 @@ def divided(folder: Path, rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[R
         )
     taken = tuple(row for row in there if row["path"] not in rejected)
     deleted = tuple(row for row in rows if not (folder / row["path"]).is_file() and row["path"] not in rejected)
-    altered = altered_paths(folder, taken)
-    if altered:
-        more = f" (and {len(altered) - 1} more)" if len(altered) > 1 else ""
-        raise ValueError(
-            f"{folder / altered[0]}{more} is not as it was drawn, its sha256 differs from manifest.csv: delete it or "
-            f"list it in {folder / REJECTED} to leave it out, or draw it again with the same python -m "
-            "ssl_aug.generate and synthetic.refill=true"
-        )
+    refuse_altered(folder, taken)
     return taken, deleted, tuple(row for row in rows if row["path"] in rejected)
 
 
@@ -59,6 +52,18 @@ def read_rejected(folder: Path, rows: Sequence[Row]) -> set[str]:
     if unknown is not None:
         raise ValueError(f"{path} names {unknown}, which manifest.csv does not list: write paths as they stand there")
     return set(named)
+
+
+def refuse_altered(folder: Path, rows: Sequence[Row]) -> None:
+    """Raises ValueError where an image is not as it was drawn, of files that are all there."""
+    altered = altered_paths(folder, rows)
+    if altered:
+        more = f" (and {len(altered) - 1} more)" if len(altered) > 1 else ""
+        raise ValueError(
+            f"{folder / altered[0]}{more} is not as it was drawn, its sha256 differs from manifest.csv: delete it or "
+            f"list it in {folder / REJECTED} to leave it out, or draw it again with the same python -m "
+            "ssl_aug.generate and synthetic.refill=true"
+        )
 
 
 def altered_paths(folder: Path, rows: Sequence[Row]) -> list[str]:

@@ -106,11 +106,15 @@ def test_a_missing_image_is_named(labeled):
 
 
 def test_synthetic_images_follow_as_labeled_ones(labeled):
+    asked = []
     drawn = (Example(Path("/out/images/0_ant/0_0.png"), 0),)
-    synthetic = SimpleNamespace(labeled_set_id=labeled.id, folder=Path("/out"), examples=drawn)
+    synthetic = SimpleNamespace(
+        labeled_set_id=labeled.id, folder=Path("/out"), examples=drawn, require_sources=asked.append
+    )
     augmented = labeled.with_synthetic(synthetic)
     assert augmented.examples == labeled.examples + drawn
     assert augmented.class_names == NAMES
+    assert asked == [labeled], "whether each has its source's class"
     assert len(labeled) == 6, "the set itself stays as it is"
 
 
