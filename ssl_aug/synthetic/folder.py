@@ -116,7 +116,8 @@ class SyntheticSet:
             if source and (source, int(row["label"])) not in known:
                 why = "which has another label" if source in keys else "which is no labeled image of this split"
                 raise ValueError(
-                    f"{manifest}: {row['path']} has the label {row['label']} and the source {source}, {why}: {RESTORE}"
+                    f"{manifest}: {row['path']} has the label {row['label']} and the source {source!r}, {why}: "
+                    f"{RESTORE}"
                 )
 
 

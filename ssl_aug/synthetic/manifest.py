@@ -23,7 +23,6 @@ WAY_OUT = (
     "imported set import it again)"
 )
 WHOLE = re.compile(r"[0-9]{1,9}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # what we name an image: images/<label>_<slug of the class>/<name>_<k>.<suffix>
 OUR_PATH = re.compile(r"images/(?P<label>[0-9]{1,9})_[^/]*/[^/]*_(?P<k>[0-9]{1,9})\.[A-Za-z]+")
@@ -92,9 +91,17 @@ def require_classes(path: Path, rows: Iterable[Row], class_names: tuple[str, ...
 def write_manifest(path: Path, rows: Iterable[Row]) -> None:
     """A manifest; columns that a row lacks stay empty."""
     with written_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="raise", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        file.write(csv_line(COLUMNS))
+        for row in rows:
+            assert row.keys() <= set(COLUMNS), row.keys() - set(COLUMNS)
+            file.write(csv_line(row.get(name, "") for name in COLUMNS))
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    """One row; a cell that holds any kind of line break is quoted, as classes may have them in their names."""
+    line = io.StringIO(newline="")
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # it quotes what its line ends hold, and no other
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _table(path: Path) -> list[tuple[int, list[str]]]:
@@ -115,7 +122,7 @@ def _table(path: Path) -> list[tuple[int, list[str]]]:
 
 def _why_wrong(row: Row) -> str | None:
     path = PurePosixPath(row["path"])
-    if path.is_absolute() or ".." in path.parts or not path.parts or CONTROL.search(row["path"]):
+    if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in row["path"]:
         return f"path {row['path']!r} is none inside the set's folder"
     for name in ("label", "k"):
         if not WHOLE.fullmatch(row[name]):

@@ -106,7 +106,7 @@ def test_a_missing_image_is_named(labeled):
 
 
 def test_synthetic_images_follow_as_labeled_ones(labeled):
-    asked = []
+    asked: list[LabeledSet] = []
     drawn = (Example(Path("/out/images/0_ant/0_0.png"), 0),)
     synthetic = SimpleNamespace(
         labeled_set_id=labeled.id, folder=Path("/out"), examples=drawn, require_sources=asked.append

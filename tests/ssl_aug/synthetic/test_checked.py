@@ -68,8 +68,8 @@ def refusal(folder: Path) -> str:
         ("sha256", "abc", "row 3: sha256 'abc' is not 64 hex digits"),
         ("class_score", "wide", "row 3: class_score 'wide' is no number with a decimal point"),
         ("class_name", "c1", "images/00_c0/1_0.png has the label 0, which is 'c0', and class_name 'c1'"),
-        ("source", "c1/0.jpg", "has the label 0 and the source c1/0.jpg, which has another label"),
-        ("source", "c0/7.jpg", "has the label 0 and the source c0/7.jpg, which is no labeled image"),
+        ("source", "c1/0.jpg", "has the label 0 and the source 'c1/0.jpg', which has another label"),
+        ("source", "c0/7.jpg", "has the label 0 and the source 'c0/7.jpg', which is no labeled image"),
     ],
 )  # fmt: skip
 def test_a_changed_cell_is_named(folder: Path, column: str, cell: str, said: str) -> None:
