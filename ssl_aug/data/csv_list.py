@@ -148,8 +148,8 @@ def _require_files(path: Path, rows: list[Row]) -> None:
     if missing:
         raise FileNotFoundError(
             f"{path}, row {missing[0].number}: {missing[0].path} is not there, or no file ({len(missing)} of "
-            f"{len(rows)} images are not): paths are absolute or relative to the list's folder; correct them, or remove "
-            "the rows"
+            f"{len(rows)} images are not): paths are absolute or relative to the list's folder; correct them, or "
+            "remove the rows"
         )
 
 

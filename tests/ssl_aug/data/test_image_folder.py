@@ -20,6 +20,7 @@ from PIL import Image
 from ssl_aug.command_line import compose
 from ssl_aug.data import formats
 from ssl_aug.data.build import load_and_tell, load_dataset, load_split
+from ssl_aug.data.finding import is_foreign
 from ssl_aug.data.formats import readable_suffixes, unreadable_suffixes
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.settings import DataSettings, Settings
@@ -78,7 +79,7 @@ def test_file_order_is_that_of_torchvision(tmp_path):
 @given(
     st.sets(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12).filter(
-            lambda name: not name.startswith(".")
+            lambda name: not is_foreign(name)
         ),
         min_size=2,
         max_size=4,
