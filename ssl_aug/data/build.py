@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 
 from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.copies import notes_on_copies
 from ssl_aug.data.counts import tell
 from ssl_aug.data.split import few_label_split
-from ssl_aug.settings import DataSettings
+from ssl_aug.settings import EMBEDDED_DATA, DataSettings
 
 # name -> module with `load(settings) -> Dataset`; imported when asked for
 DATASETS: dict[str, str] = {
@@ -61,7 +63,13 @@ def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
 
 
 def load_and_tell(settings: DataSettings) -> tuple[Dataset, Split]:
-    """The same, told on stderr: what every command that works on the data says first."""
+    """The same, told on stderr: what every command that works on the data says first.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_dataset`; or every test image is a training image.
+    """
     dataset, split = load_split(settings)
+    if settings.name not in EMBEDDED_DATA:
+        dataset = replace(dataset, notes=(*dataset.notes, *notes_on_copies(dataset)))
     tell(dataset, split, settings.labels_per_class)
     return dataset, split

@@ -8,7 +8,21 @@ from tempfile import TemporaryDirectory
 
 from generators.files import written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
+from ssl_aug.data.contents import made_content
 from ssl_aug.runtime import FULL, cache_folder
+
+
+def images_made_once(kind: str, version: str, make: Callable[[Path], None], together: str = "") -> Path:
+    """As `made_once`, for images.
+
+    Args:
+        kind: one of `contents.MADE`.
+        version: with an image's place in the folder all that decides its pixels, in hex digits.
+        together: which images are in it, in hex digits.
+    """
+    name = "-".join(part for part in (kind, version, together) if part)
+    assert made_content(Path(name), Path()) is not None, name
+    return made_once(name, make)
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:

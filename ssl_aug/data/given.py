@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.data.cached import made_once, require_made
+from ssl_aug.data.cached import images_made_once, require_made
 from ssl_aug.data.finding import some
 from ssl_aug.data.reading import to_rgb
 from ssl_aug.runtime import progress_bar
@@ -98,7 +98,7 @@ def dataset_of(
         part: [Path(part, part_folder(label, names), f"{i:06d}-{digits}.png") for i, (digits, label) in enumerate(rows)]
         for part, rows in found.items()
     }
-    root = made_once(f"given-{VERSION}-{content[:16]}", lambda folder: _write(folder, parts, files))
+    root = images_made_once("given", str(VERSION), lambda folder: _write(folder, parts, files), together=content[:16])
 
     def labeled(part: str) -> LabeledSet:
         rows = zip(files.get(part, ()), found.get(part, ()), strict=True)

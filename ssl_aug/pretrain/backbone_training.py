@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from generators.hashes import file_hash
 from generators.kept_weights import read_state, refuse_non_finite, write_state, write_weights
 from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, MEAN, STD, build_backbone, normalized, random_views
@@ -236,7 +237,7 @@ def _write(
         "losses": {task: round(value, 4) for task, value in losses.items()},
         "held_out_accuracy": accuracy,
         "seconds": round(seconds, 1),
-        "sha256": files.file_hash(weights),
+        "sha256": file_hash(weights),
     }
     files.write_json(out / "backbone.json", facts)
     return facts

@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from generators import model_folder
 from generators.conditioning import ClipEncoder
+from generators.hashes import file_hash
 from generators.kept_weights import write_weights
 from generators.weights import load_weights, read_weights
-from ssl_aug.files import file_hash, written_atomically
+from ssl_aug.files import written_atomically
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
