@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from generators.files import written_whole
+from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.runtime import cache_folder
+
+DAY = 24 * 60 * 60.0  # seconds
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
@@ -25,6 +29,7 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     if folder.is_dir():  # whoever may read the cache need not be allowed to write to it
         return folder
     _require_writable(folder.parent)
+    remove_old_parts(folder.parent)
     try:
         make_whole(folder, make)
     except OSError as error:
@@ -53,6 +58,14 @@ def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
     except FileExistsError:
         if not folder.is_dir():  # it is no other process's work
             raise
+
+
+def remove_old_parts(cache: Path) -> None:
+    """Removes what processes that were killed have left half made: what nobody has written to for a day."""
+    for path in [*cache.glob(".*.part"), *cache.glob("*/.*.part")]:
+        with suppress(OSError):  # another process removes it as well
+            if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > DAY:
+                remove_parts([path])
 
 
 def _require_writable(folder: Path) -> None:
