@@ -40,7 +40,7 @@ def this_process(doing: str) -> Owner:
     return Owner(
         socket.gethostname(),
         os.getpid(),
-        _start_of(os.getpid()),
+        start_of(os.getpid()),
         _boot(),
         _pid_namespace(),
         secrets.token_hex(8),
@@ -66,7 +66,7 @@ def is_running(owner: Owner) -> bool | None:
     """Whether a lock's process runs; None where that cannot be seen: on another machine, in another container."""
     if not _counts_the_same_processes(owner):
         return None
-    start = _start_of(owner.pid)
+    start = start_of(owner.pid)
     if start is not None and owner.start is not None:
         return start == owner.start
     if sys.platform == "win32":  # there os.kill ends the process
@@ -85,15 +85,7 @@ def is_of_this_start(owner: Owner) -> bool:
     return owner.boot is not None and owner.boot == _boot()
 
 
-def _counts_the_same_processes(owner: Owner) -> bool:
-    if owner.host != socket.gethostname():
-        return False
-    if owner.boot is None and _boot() is None:  # no Linux
-        return True
-    return is_of_this_start(owner) and owner.pid_namespace is not None and owner.pid_namespace == _pid_namespace()
-
-
-def _start_of(pid: int) -> str | None:
+def start_of(pid: int) -> str | None:
     """When a process was started; "" for one that has ended and waits to be noticed; None where nothing says it."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
@@ -101,6 +93,14 @@ def _start_of(pid: int) -> str | None:
         return None
     words = stat.rpartition(")")[2].split()  # the name before it may hold anything
     return "" if words[0] in "ZX" else words[19]
+
+
+def _counts_the_same_processes(owner: Owner) -> bool:
+    if owner.host != socket.gethostname():
+        return False
+    if owner.boot is None and _boot() is None:  # no Linux
+        return True
+    return is_of_this_start(owner) and owner.pid_namespace is not None and owner.pid_namespace == _pid_namespace()
 
 
 def _boot() -> str | None:

@@ -89,9 +89,9 @@ def test_a_thread_may_enter_again_and_another_may_not(tmp_path: Path) -> None:
 
 
 def test_who_is_at_work_is_named_with_the_way_out(tmp_path: Path) -> None:
-    alive = replace(this_process("drawing into"), pid=os.getppid(), start=owner._start_of(os.getppid()))
+    alive = this_process("drawing into")
     put(tmp_path, alive, seconds_ago=10**6)  # it is seen to run, whatever its file says: it may be suspended
-    line = f"process {os.getppid()} on {alive.host} has been drawing into {tmp_path} since {alive.began}: wait until"
+    line = f"process {os.getpid()} on {alive.host} has been drawing into {tmp_path} since {alive.began}: wait until"
     with pytest.raises(InOtherHandsError, match=re.escape(line)), locked(tmp_path, "training in"):
         pass
     assert is_held(tmp_path)
@@ -101,8 +101,7 @@ def test_who_is_at_work_is_named_with_the_way_out(tmp_path: Path) -> None:
     "gone",
     [
         lambda: replace(this_process("drawing into"), pid=ended()),
-        lambda: replace(this_process("drawing into"), pid=os.getppid(), start="1"),  # its number came again
-        lambda: replace(this_process("drawing into"), start="1"),  # as the first process of a container has it
+        lambda: replace(this_process("drawing into"), start="1"),  # its number came again
     ],
 )
 def test_a_dead_process_of_this_machine_is_followed_at_once(
@@ -124,7 +123,7 @@ def test_a_process_that_has_ended_and_was_not_noticed_is_gone(tmp_path: Path) ->
     ) as parent:
         assert parent.stdout is not None
         zombie = int(parent.stdout.readline())
-        while owner._start_of(zombie) != "":
+        while owner.start_of(zombie) != "":
             time.sleep(0.01)
         assert owner.is_running(replace(this_process("drawing into"), pid=zombie)) is False
         parent.communicate("")
