@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import shutil
 import sys
 import tempfile
@@ -25,10 +27,12 @@ from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.data.cached import DAY
+from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.lock import LOCK, InOtherHandsError, locked
 from ssl_aug.runtime import error_line
 
 SCRATCH = ".grid-"
+PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
 
@@ -55,6 +59,19 @@ def remove_old_scratch(folder: Path) -> None:
         with suppress(OSError):  # another grid removes it as well
             if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.glob(LOCK))) > DAY:
                 shutil.rmtree(scratch, ignore_errors=True)
+
+
+def stop_workers() -> None:
+    """Lets a launcher's processes on this machine save what they do and end, within a few seconds.
+
+    A signal to the grid alone does not reach them, and the launcher kills them without asking.
+    """
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    end = time.monotonic() + PATIENCE_WITH_WORKERS
+    while any(worker.is_alive() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
@@ -96,6 +113,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
                     print(plan_text(plan, None if earlier is None else earlier.told))
                 else:
                     run(settings, anew=False)
+            except KeyboardInterrupt:
+                if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
+                    os._exit(EXIT_CODE)
+                raise
             except InOtherHandsError as error:  # perhaps in a process of its own: a file tells the sweep
                 print(f"skipped: {error}", file=sys.stderr, flush=True)
                 (Path(scratch) / f"{uuid4().hex}.skipped").touch()
@@ -107,7 +128,8 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
         command_line = sys.argv
         sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
-            one()
+            with before_raising(stop_workers):
+                one()
         finally:
             sys.argv = command_line
         skipped = len(list(Path(scratch).glob("*.skipped")))

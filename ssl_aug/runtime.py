@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the account's share of it, or what a file may be
+
+
 def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON) -> None:
     """Runs a command line: exit code 0 done, 2 the user's mistake (one line on stderr), 130 interrupted.
 
@@ -50,8 +53,9 @@ def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON) -
 
 def error_line(error: Exception) -> str:
     """One line that names the thing and the way out."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"no space left on the disk of {error.filename or 'the output folder'}: free some and run again"
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = error.filename2 or error.filename or "the output folder"  # of a copy the second is written to
+        return f"no space left on the disk of {where}: free some and run again"
     if isinstance(error, PermissionError):
         return f"no permission to write or read {error.filename}: choose another folder or change its rights"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

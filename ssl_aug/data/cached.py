@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.runtime import cache_folder
+from ssl_aug.runtime import FULL, cache_folder
 
 DAY = 24 * 60 * 60.0  # seconds
 
@@ -33,7 +32,7 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     try:
         make_whole(folder, make)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         raise ValueError(
             f"no space left on the disk of the cache folder {folder.parent}: "

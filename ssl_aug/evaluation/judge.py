@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from generators.kept_weights import write_weights
+from generators.weights import read_weights
 from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
 from ssl_aug.data.reading import read_square
@@ -65,11 +66,10 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     def make(folder: Path) -> None:
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
-        weights = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-        save_file(weights, folder / "judge.safetensors")
+        write_weights(network.state_dict(), folder / "judge.safetensors")
 
     folder = made_once(f"judge-{dataset.name}-{key}", make)
-    network.load_state_dict(load_file(folder / "judge.safetensors"))
+    network.load_state_dict(read_weights(folder / "judge.safetensors"))
     return Judge(network.eval())
 
 

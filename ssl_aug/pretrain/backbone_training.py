@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from generators.kept_weights import read_state, write_state, write_weights
 from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, MEAN, STD, build_backbone, normalized, random_views
 from ssl_aug.pretrain.training import LoopSettings, learning_rate_at
@@ -159,7 +159,7 @@ def pretrain_backbone(
             state = {"step": step + 1, "seconds": clock() - began, "settings": asdict(settings)}
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             with files.written_atomically(checkpoint) as part_path:
-                torch.save(state, part_path)
+                write_state(state, part_path)
             if progress is not None:
                 progress(step + 1, settings.steps, losses)
     accuracy = held_out_accuracy(network, bank, labels, range(num_train, len(bank.rows)), place)
@@ -180,7 +180,7 @@ def _resumed(
     """(first step, seconds spent) of a run, after loading the checkpoint where there is one."""
     if not checkpoint.exists():
         return 0, 0.0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = read_state(checkpoint, "remove it, and the training begins again")
     if state["settings"] != asdict(settings):
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it or choose another folder")
     network.load_state_dict(state["network"])
@@ -225,7 +225,7 @@ def _write(
     }
     weights = out / "backbone.safetensors"
     with files.written_atomically(weights) as part:
-        save_file(state, part)
+        write_weights(state, part)
     facts = {
         "name": settings.timm_name,
         "arguments": settings.timm_args,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +21,11 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl, lora
+from generators.kept_weights import read_state, write_state
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.settings import TUNING, deciding
-from generators.weights import OF_DAMAGED_FILES
 from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import interrupts_deferred
 from ssl_aug.runtime import derived_seed, dtype_of, keep_frozen_weights_low, progress_bar
@@ -229,7 +228,7 @@ def _save(
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
     }
     with written_atomically(checkpoint) as part:
-        torch.save(content, part)
+        write_state(content, part)
 
 
 def steps_done(checkpoint: Path) -> int:
@@ -245,11 +244,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     Raises:
         ValueError: a damaged file.
     """
-    try:
-        content: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)
-    except (pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
-        raise ValueError(f"{checkpoint} is damaged: remove it, and the tuning begins again") from error
-    return content
+    return read_state(checkpoint, "remove it, and the tuning begins again")
 
 
 @contextlib.contextmanager
