@@ -41,11 +41,13 @@ def main(arguments: list[str]) -> None:
     from generators.first_look import refuse_at_once
 
     refuse_at_once(settings.generator)
-    from ssl_aug.drawing.draw import generate
+    from ssl_aug.data.build import load_and_tell
+    from ssl_aug.drawing.draw import draw_set
     from ssl_aug.drawing.next_commands import next_commands
 
-    synthetic = generate(settings)
-    for line in next_commands(synthetic, words) if synthetic is not None else ():
+    dataset, split = load_and_tell(settings.data)
+    synthetic = draw_set(settings, dataset, split)
+    for line in next_commands(synthetic, split, settings.data.name, words) if synthetic is not None else ():
         print(line)
 
 

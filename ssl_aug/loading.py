@@ -72,7 +72,7 @@ def load(
     class_names: Sequence[str] | None = None,
     test: Pairs | None = None,
     unlabeled: MapDataset | None = None,
-    labels_per_class: int | None = DataSettings.labels_per_class,
+    labels_per_class: int | None = None,
     split_seed: int = DataSettings.split_seed,
     name: str | None = None,
     progress: Progress | None = None,
@@ -101,7 +101,7 @@ def load(
         of_images = {"labels": labels, "class_names": class_names, "test": test, "unlabeled": unlabeled, "name": name}
         _refuse(of_images, "a folder or DataSettings, which say it themselves")
         if isinstance(source, DataSettings):
-            if drawn != DataSettings():
+            if (labels_per_class, split_seed) != (None, DataSettings.split_seed):
                 raise ValueError("labels_per_class and split_seed have no effect beside DataSettings: name them there")
             drawn = source
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,9 @@ class DrawnSet(Protocol):
 
     @property
     def examples(self) -> tuple[Example, ...]: ...
+
+    @property
+    def sources(self) -> Collection[tuple[str, str]]: ...
 
     def require_sources(self, labeled: LabeledSet, /) -> None: ...
 
@@ -82,13 +85,27 @@ class LabeledSet:
         """
         if synthetic.labeled_set_id != self.id:
             raise ValueError(
-                f"{synthetic.folder} was drawn from labeled set {synthetic.labeled_set_id}, "
-                f"this split's is {self.id}: "
-                "draw a set for this split (python -m ssl_aug.generate with the same data settings) "
-                "or name another folder with synthetic.root"
+                f"{synthetic.folder} was drawn from labeled set {synthetic.labeled_set_id}, this split's is {self.id} "
+                f"({self._differences(synthetic.sources)}): draw a set for it (python -m ssl_aug.generate with these "
+                "data settings), bring back the labeled images, or name another folder with synthetic.root"
             )
         synthetic.require_sources(self)
         return LabeledSet(self.examples + synthetic.examples, self.class_names)
+
+    def _differences(self, sources: Collection[tuple[str, str]]) -> str:
+        """What tells this set from the one that images were drawn from, as far as names and classes do.
+
+        Args:
+            sources: the class's name and the key of each labeled image, where a set says them.
+        """
+        own = {(unicodedata.normalize("NFC", self.class_names[each.label]), each.key) for each in self.examples}
+        there = {(unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", key)) for name, key in sources}
+        found = []
+        for what, pairs in (("new", own - there), ("gone", there - own)):
+            if pairs and there:
+                name, key = min(pairs)
+                found.append(f"{len(pairs)} {what}, such as {key} of the class {name!r}")
+        return "; ".join(found) or "of the same names, so that contents or labels differ"
 
 
 @dataclass(frozen=True)

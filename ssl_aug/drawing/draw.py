@@ -80,7 +80,8 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     if synthetic is None:
         print(f"{folder}: this shard is done, others are not")
         return None
-    more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
+    again = ", synthetic.refill=true draws deleted ones again" if synthetic.deleted else ""
+    more = f"; {synthetic.left_out}{again}" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
     if len(synthetic):
         print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")

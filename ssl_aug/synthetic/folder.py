@@ -92,6 +92,12 @@ class SyntheticSet:
     def examples(self) -> tuple[Example, ...]:
         return tuple(Example(self.folder / row["path"], int(row["label"])) for row in self.rows)
 
+    @property
+    def sources(self) -> set[tuple[str, str]]:
+        """The class's name and the key of each labeled image that something was drawn from."""
+        drawn = (*self.rows, *self.deleted, *self.rejected)
+        return {(row["class_name"], row["source"]) for row in drawn if row["source"]}
+
     @cached_property
     def id(self) -> str:
         """12 hex digits of the images' names and contents."""
@@ -211,7 +217,10 @@ def refuse_set_of_others(labeled: LabeledSet, folder: Path) -> None:
     """Raises ValueError where a folder holds a set that was drawn from another labeled set, finished or not."""
     record = folder / "generator.json"
     if record.is_file():
-        labeled.with_synthetic(SyntheticSet(folder, record_of(folder).get("labeled_set_id", ""), ()))
+        listed = tuple(read_rows(folder / "manifest.csv")) if is_finished(folder) else ()
+        drawn = SyntheticSet(folder, record_of(folder)["labeled_set_id"], listed)
+        if drawn.labeled_set_id != labeled.id:
+            labeled.with_synthetic(drawn)
 
 
 def why_unlabeled(identity: dict[str, Any]) -> str | None:

@@ -14,7 +14,7 @@ from typing import Any
 from generators.settings import TUNED
 from ssl_aug.command_line import config_folder, registered_generators, setting_names
 from ssl_aug.settings import Settings, flat
-from ssl_aug.synthetic.folder import is_finished
+from ssl_aug.synthetic.folder import NUM_NAMED, is_finished
 from ssl_aug.synthetic.manifest import read_rows
 from ssl_aug.synthetic.set_record import PLACES, record_of
 from ssl_aug.words import quoted
@@ -47,6 +47,8 @@ def with_words_of_set(words: Sequence[str], draws: bool = False) -> list[str]:
     if "synthetic.root" not in said or said.get("resume", "resume=null") not in ("resume=null", "resume="):
         return list(words)
     folders = [Path(str(root)) for root in values_of(said["synthetic.root"])]
+    for folder in folders:
+        _refuse_place_of_sets(folder)
     if not folders or not all(is_finished(folder) for folder in folders):
         return list(words)
     of_each = [settings_of_set(folder, draws) for folder in folders]
@@ -69,6 +71,20 @@ def with_words_of_set(words: Sequence[str], draws: bool = False) -> list[str]:
             )
     kept = [word for word in words if word.partition("=")[0] not in unsaid]
     return [*(word_of(name, own[name]) for name in own if name in unsaid), *kept]
+
+
+def _refuse_place_of_sets(folder: Path) -> None:
+    """Raises ValueError where a folder holds sets, or is within one: the set itself is to be named."""
+    if is_finished(folder):
+        return
+    inside = next((parent for parent in folder.absolute().parents if is_finished(parent)), None)
+    if inside is not None and folder.exists():
+        raise ValueError(f"synthetic.root={folder} is within a set: did you mean synthetic.root={inside}?")
+    sets = sorted(path.parent for path in folder.glob("*/manifest.csv") if is_finished(path.parent))
+    if sets:
+        named = " or ".join(f"synthetic.root={path}" for path in sets[:NUM_NAMED])
+        more = f", {len(sets)} in all" if len(sets) > NUM_NAMED else ""
+        raise ValueError(f"synthetic.root={folder} is no set, but holds some: name one, {named}{more}")
 
 
 def settings_of_set(folder: Path, draws: bool) -> dict[str, Any]:
@@ -141,12 +157,12 @@ def _root_of_data(folder: Path, data: str | None) -> dict[str, Any]:
         FileNotFoundError: they are neither there nor at the default place.
     """
     root = record_of(folder).get(PLACES, {}).get("data.root")
-    if root is None or Path(root).is_dir():
+    if root is None or Path(root).exists():
         return {} if root is None else {"data.root": root}
     from omegaconf import OmegaConf
 
     default = OmegaConf.select(OmegaConf.load(config_folder() / "data" / f"{data}.yaml"), "root")
-    if default is None or not Path(default).is_dir():  # SSL_AUG_DATA, or data
+    if default is None or not Path(default).exists():  # SSL_AUG_DATA, or data
         raise FileNotFoundError(
             f"{folder} was drawn from data in {root}, which is not there: say data.root=FOLDER, where they lie now"
         )

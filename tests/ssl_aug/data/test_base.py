@@ -119,7 +119,7 @@ def test_synthetic_images_follow_as_labeled_ones(labeled):
 
 
 def test_synthetic_images_of_another_split_are_refused(labeled):
-    synthetic = SimpleNamespace(labeled_set_id="0123456789ab", folder=Path("/out"), examples=())
+    synthetic = SimpleNamespace(labeled_set_id="0123456789ab", folder=Path("/out"), examples=(), sources=())
     with pytest.raises(ValueError) as error:
         labeled.with_synthetic(synthetic)
     message = str(error.value)

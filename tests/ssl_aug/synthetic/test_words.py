@@ -119,7 +119,12 @@ def test_a_set_of_a_generator_that_is_not_installed_still_names_its_data(tmp_pat
 def test_words_without_a_finished_set_stay_as_they_are(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", compose("generate", [], Settings))
     root = f"synthetic.root={folder}"
-    for words in (["mask_rate=0.1"], [f"synthetic.root={tmp_path}"], [root, "resume=runs/1"], ["synthetic.root='"]):
+    for words in (
+        ["mask_rate=0.1"],
+        [f"synthetic.root={tmp_path / 'new'}"],
+        [root, "resume=runs/1"],
+        ["synthetic.root='"],
+    ):
         assert with_words_of_set(words) == words
     (folder / "manifest.csv").unlink()
     assert with_words_of_set([root]) == [root]
