@@ -64,8 +64,6 @@ class RunResult:
             ValueError: the file is not readable, or lacks what every version wrote.
         """
         content = read_json(path)
-        if not isinstance(content, dict):
-            raise ValueError(f"{path} is not a result of python -m benchmarks.run")
         lacking = [name for name in _ALWAYS_WRITTEN if name not in content]
         if lacking:
             raise ValueError(f"{path} lacks {', '.join(lacking)}: it is not a result of python -m benchmarks.run")

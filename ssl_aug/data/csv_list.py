@@ -6,8 +6,6 @@ where it is empty or no column, it is train. An image without label is unlabeled
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.finding import Found, notes_on, require_own_keys
 from ssl_aug.data.formats import told_unreadable, unreadable_suffixes
 from ssl_aug.settings import DataSettings
+from ssl_aug.tables import read_table
 
 COLUMNS = ("path", "label", "split")
 LAYOUT = "a CSV file with the columns path,label and, if you like, split"
@@ -87,17 +86,7 @@ def _list_path(settings: DataSettings) -> Path:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        table = list(reader)
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}: save it as CSV in UTF-8 again") from error
+    table = read_table(path, "save it as CSV in UTF-8")
     columns = [name.strip().lower() for name in table[0]] if table else []
     for needed in COLUMNS[:2]:
         if columns.count(needed) != 1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.synthetic import SCORES, SyntheticSet
-from ssl_aug.synthetic.manifest import csv_line
+from ssl_aug.tables import csv_line
 
 PARTS = ("real", "synthetic", "unlabeled", "test", "validation")  # the last where there are any
 COLUMNS = (

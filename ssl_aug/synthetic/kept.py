@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ssl_aug.data.contents import content_hashes
 from ssl_aug.synthetic.manifest import Row
+from ssl_aug.tables import read_text
 
 REJECTED = "rejected.txt"
 
@@ -45,7 +46,8 @@ def read_rejected(folder: Path, rows: Sequence[Row]) -> set[str]:
     path = folder / REJECTED
     if not path.is_file():
         return set()
-    lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+    text = read_text(path, "save it so")
+    lines = [re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines()]
     named = [line.replace("\\", "/").removeprefix("./") for line in lines if line]
     known = {row["path"] for row in rows}
     unknown = next((name for name in named if name not in known), None)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from ssl_aug.files import written_atomically
+from ssl_aug.tables import csv_line, read_table
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
@@ -38,15 +37,15 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         ValueError: no such table, or a row that cannot be one of a set; the row is named as spreadsheets count.
     """
-    lines = _table(path)
-    header = [name.strip() for name in lines[0][1]] if lines else []
+    table = read_table(path, WAY_OUT)
+    header = [name.strip() for name in table[0]] if table else []
     for needed in NEEDED:
         if header.count(needed) != 1:
             told = ", ".join(map(repr, header[:20])) or "none"
             raise ValueError(f"{path}: its columns are {told}, it needs one column {needed!r}: {WAY_OUT}")
     rows: list[Row] = []
     first: dict[object, int] = {}
-    for number, cells in lines[1:]:
+    for number, cells in enumerate(table[1:], start=2):
         if not any(cells):  # a spreadsheet's empty rows
             continue
         if len(cells) != len(header):
@@ -95,29 +94,6 @@ def write_manifest(path: Path, rows: Iterable[Row]) -> None:
         for row in rows:
             assert row.keys() <= set(COLUMNS), row.keys() - set(COLUMNS)
             file.write(csv_line(row.get(name, "") for name in COLUMNS))
-
-
-def csv_line(cells: Iterable[object]) -> str:
-    """One row; a cell that holds any kind of line break is quoted, as classes may have them in their names."""
-    line = io.StringIO(newline="")
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # it quotes what its line ends hold, and no other
-    return line.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _table(path: Path) -> list[tuple[int, list[str]]]:
-    """The cells of each row, with its number; the header's is 1."""
-    content = path.read_bytes()
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: save it as CSV in UTF-8, or {WAY_OUT}") from error
-    header = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
-    try:
-        return list(enumerate(reader, start=1))
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}: {WAY_OUT}") from error
 
 
 def _why_wrong(row: Row) -> str | None:

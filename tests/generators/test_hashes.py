@@ -135,7 +135,10 @@ def test_a_locked_memory_costs_time_alone(files: list[Path], tmp_path: Path, mon
     assert memory.is_file()
 
 
-def test_many_at_once_write_one_memory(tmp_path: Path, files: list[Path], read: list[Path]) -> None:
+def test_many_at_once_write_one_memory(
+    tmp_path: Path, files: list[Path], read: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hashes, "WAIT_SECONDS", 60.0)  # on a machine that does much else
     memory = tmp_path / "hashes.sqlite"
     paths = [tmp_path / f"{number}.bin" for number in range(40)]
     for path in paths:
