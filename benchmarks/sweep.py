@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
+from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
@@ -89,7 +90,7 @@ def run_one(settings: BenchmarkSettings, scratch: Path) -> None:
         raise
     except InOtherHandsError as error:
         print(f"skipped: {error}", file=sys.stderr, flush=True)
-        (scratch / f"{uuid4().hex}.skipped").touch()
+        (scratch / f"{uuid4().hex}.skipped").write_text(str(error.folder.absolute()), encoding="utf-8")
     except (ValueError, OSError) as error:
         print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
         (scratch / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
@@ -136,11 +137,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
                 one()
         finally:
             sys.argv = command_line
-        skipped = len(list(Path(scratch).glob("*.skipped")))
+        skipped = [Path(path.read_text(encoding="utf-8")) for path in Path(scratch).glob("*.skipped")]
         failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]
-    if skipped:
-        print(
-            f"{skipped} of {len(combinations)} runs are in other hands: the same command goes on with what they leave"
-        )
+    left = sum(not RunResult.read(folder / RESULT).is_done for folder in skipped)
+    if left:
+        print(f"{left} of {len(combinations)} runs are in other hands: the same command goes on with what they leave")
     if failures:
         raise ValueError(f"{len(failures)} of {len(combinations)} runs failed, the first with: {failures[0]}")

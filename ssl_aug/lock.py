@@ -29,7 +29,11 @@ _held: set[tuple[Path, int, int]] = set()  # (lock, process, thread)
 
 
 class InOtherHandsError(FileExistsError):
-    """Another process is at work there."""
+    """Another process is at work in a folder."""
+
+    def __init__(self, line: str, folder: Path):
+        super().__init__(line)
+        self.folder = folder
 
 
 @contextmanager
@@ -179,7 +183,7 @@ def _take(lock: Path, folder: Path, mine: Owner, wait: bool) -> None:
         elif is_alive and not wait:
             began_at = "" if found.owner is None else f" since {found.owner.began}"
             raise InOtherHandsError(
-                f"{found.name} has been {found.doing} {folder}{began_at}: wait until it is done, or stop it"
+                f"{found.name} has been {found.doing} {folder}{began_at}: wait until it is done, or stop it", folder
             )
         elif time.monotonic() - began >= SHORT_SECONDS and not has_said:
             sign = f" (no sign of life for {now - found.touched:.0f} s)" if is_alive is None else ""
