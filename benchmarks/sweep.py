@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
+from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
@@ -74,6 +75,27 @@ def stop_workers() -> None:
         time.sleep(0.05)
 
 
+def run_one(settings: BenchmarkSettings, scratch: Path) -> None:
+    """One combination, perhaps in a process of its own: what hinders it is written to a file, which tells the sweep."""
+    try:
+        if settings.dry_run:
+            plan = plan_run(settings, facts_of(settings.method))
+            earlier = earlier_run(plan.settings, plan.result)
+            print(plan_text(plan, None if earlier is None else earlier.told))
+        else:
+            run(settings, anew=False)
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
+            os._exit(EXIT_CODE)
+        raise
+    except InOtherHandsError as error:
+        print(f"skipped: {error}", file=sys.stderr, flush=True)
+        (scratch / f"{uuid4().hex}.skipped").write_text(str(error.folder.absolute()), encoding="utf-8")
+    except (ValueError, OSError) as error:
+        print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
+        (scratch / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
+
+
 def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
@@ -105,24 +127,7 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
 
         @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
         def one(config: Any) -> None:
-            try:
-                settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
-                if settings.dry_run:
-                    plan = plan_run(settings, facts_of(settings.method))
-                    earlier = earlier_run(plan.settings, plan.result)
-                    print(plan_text(plan, None if earlier is None else earlier.told))
-                else:
-                    run(settings, anew=False)
-            except KeyboardInterrupt:
-                if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
-                    os._exit(EXIT_CODE)
-                raise
-            except InOtherHandsError as error:  # perhaps in a process of its own: a file tells the sweep
-                print(f"skipped: {error}", file=sys.stderr, flush=True)
-                (Path(scratch) / f"{uuid4().hex}.skipped").touch()
-            except (ValueError, OSError) as error:
-                print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
-                (Path(scratch) / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
+            run_one(cast(BenchmarkSettings, OmegaConf.to_object(config)), Path(scratch))
 
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
@@ -132,11 +137,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
                 one()
         finally:
             sys.argv = command_line
-        skipped = len(list(Path(scratch).glob("*.skipped")))
+        skipped = [Path(path.read_text(encoding="utf-8")) for path in Path(scratch).glob("*.skipped")]
         failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]
-    if skipped:
-        print(
-            f"{skipped} of {len(combinations)} runs are in other hands: the same command goes on with what they leave"
-        )
+    left = sum(not RunResult.read(folder / RESULT).is_done for folder in skipped)
+    if left:
+        print(f"{left} of {len(combinations)} runs are in other hands: the same command goes on with what they leave")
     if failures:
         raise ValueError(f"{len(failures)} of {len(combinations)} runs failed, the first with: {failures[0]}")

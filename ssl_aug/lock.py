@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from generators.files import remove_parts
-from ssl_aug.lock_file import lives, look, put, take_over, token_of
+from ssl_aug.lock_file import Found, lives, look, put, remove_dead, take_over, token_of
 from ssl_aug.owner import Owner, is_running, read_owner, this_process
 
 LOCK = ".lock"
@@ -29,7 +29,11 @@ _held: set[tuple[Path, int, int]] = set()  # (lock, process, thread)
 
 
 class InOtherHandsError(FileExistsError):
-    """Another process is at work there."""
+    """Another process is at work in a folder."""
+
+    def __init__(self, line: str, folder: Path):
+        super().__init__(line)
+        self.folder = folder
 
 
 @contextmanager
@@ -54,7 +58,7 @@ def locked(folder: Path, doing: str, part: str = "", wait: bool = False) -> Iter
     try:
         with _holding(lock, folder, doing, wait):
             if not part:
-                remove_stale_parts(folder)
+                remove_leftovers(folder)
             yield
     finally:
         if is_new:
@@ -77,29 +81,37 @@ def locked_beside(path: Path, doing: str) -> Iterator[None]:
 
 def is_held(folder: Path) -> bool:
     """Whether a folder is locked by a process that may be alive; what cannot be seen may be."""
-    return _may_live(folder.resolve() / LOCK)
+    try:
+        return _may_live(read_owner(folder.resolve() / LOCK))
+    except FileNotFoundError:
+        return False
 
 
-def remove_stale_parts(folder: Path, pattern: str = ".*.part") -> bool:
-    """Removes what killed processes left half written in a folder, if this process alone is at work in it.
+def remove_leftovers(folder: Path, pattern: str = ".*.part") -> bool:
+    """Removes what killed processes left in a folder: locks, and if this process is alone there, half-written files.
+
+    Args:
+        pattern: where those lie.
 
     Returns:
-        Whether it is.
+        Whether it is alone.
     """
-    me = os.getpid(), threading.get_ident()
+    me, here = (os.getpid(), threading.get_ident()), folder.resolve()
     own = {lock for lock, process, thread in _held if (process, thread) == me}
-    locks = (path for path in folder.resolve().glob(f"*{LOCK}") if path.name.startswith("."))
-    if any(_may_live(lock) for lock in locks if lock not in own):
+    others: dict[Path, Found] = {}
+    for lock in here.glob(f"*{LOCK}"):
+        if lock.name.startswith(".") and lock not in own:
+            with suppress(FileNotFoundError):  # let go of meanwhile
+                others[lock] = look(lock)
+    if any(_may_live(found.owner) for found in others.values()):
         return False
+    for lock, found in others.items():
+        remove_dead(lock, found, this_process("at work in"))
     remove_parts(folder.glob(pattern))
     return True
 
 
-def _may_live(lock: Path) -> bool:
-    try:
-        owner = read_owner(lock)
-    except FileNotFoundError:
-        return False
+def _may_live(owner: Owner | None) -> bool:
     return owner is None or is_running(owner) is not False
 
 
@@ -171,7 +183,7 @@ def _take(lock: Path, folder: Path, mine: Owner, wait: bool) -> None:
         elif is_alive and not wait:
             began_at = "" if found.owner is None else f" since {found.owner.began}"
             raise InOtherHandsError(
-                f"{found.name} has been {found.doing} {folder}{began_at}: wait until it is done, or stop it"
+                f"{found.name} has been {found.doing} {folder}{began_at}: wait until it is done, or stop it", folder
             )
         elif time.monotonic() - began >= SHORT_SECONDS and not has_said:
             sign = f" (no sign of life for {now - found.touched:.0f} s)" if is_alive is None else ""

@@ -5,7 +5,6 @@ All times are those of the file system's clock.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -19,11 +18,12 @@ WATCHED_SECONDS = 20.0  # how long a lock is looked at before it is called dead:
 DEAD_SECONDS = 600.0  # without a touch: a server of files may be away for minutes
 DEAD_SECONDS_HERE = 120.0  # the same on one machine
 CLAIM_SECONDS = 60.0  # how long a claim to a dead lock holds
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 @dataclass(frozen=True)
 class Found:
+    """A lock as it was looked at."""
+
     owner: Owner | None  # None: the file is torn
     mark: str  # tells this lock from those before and after it
     touched: float
@@ -53,26 +53,42 @@ def lives(found: Found, quiet: float, watched: float) -> bool | None:
 
 
 def take_over(lock: Path, found: Found, mine: Owner, now: float) -> bool:
-    """Puts this process's lock in a dead one's place; False where another process was faster.
+    """Puts this process's lock in a dead one's place; False where another process was faster."""
+    with _claimed(lock, found, mine, now) as is_claimed:
+        if is_claimed:
+            with _written(lock, mine) as fresh:
+                fresh.replace(lock)
+        return is_claimed
 
-    Of all that find the same dead lock one holds the claim to it, and looks again before it acts.
-    """
+
+def remove_dead(lock: Path, found: Found, mine: Owner) -> None:
+    """Removes a dead lock, unless another process takes it over."""
+    with _claimed(lock, found, mine, now=0.0) as is_claimed:
+        if is_claimed:
+            lock.unlink()
+
+
+@contextmanager
+def _claimed(lock: Path, found: Found, mine: Owner, now: float) -> Iterator[bool]:
+    """Inside, this process alone may act on a dead lock, if True: of all that find it one holds the claim to it."""
     claim = lock.with_name(f"{lock.name}.{found.mark}")
     if put(claim, mine) is not None:
         with suppress(FileNotFoundError):
             if now - claim.stat().st_mtime > CLAIM_SECONDS:  # killed in between
                 claim.unlink()
-        return False
+        yield False
+        return
     try:
-        if look(lock).mark != found.mark:
-            return False
-        with _written(lock, mine) as fresh:
-            fresh.replace(lock)
-        return True
-    except FileNotFoundError:
-        return False
+        yield _is_there(lock, found)  # it may have been acted on before
     finally:
         claim.unlink(missing_ok=True)
+
+
+def _is_there(lock: Path, found: Found) -> bool:
+    try:
+        return look(lock).mark == found.mark
+    except FileNotFoundError:
+        return False
 
 
 def put(lock: Path, mine: Owner) -> float | None:
@@ -84,9 +100,8 @@ def put(lock: Path, mine: Owner) -> float | None:
             return None
         except FileExistsError:
             return None if token_of(lock) == mine.token else now  # a server may repeat what it has done and say so
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
+        except OSError:  # no hard links there, or what hinders the next lines too
+            pass
         try:
             with lock.open("x", encoding="utf-8") as file:
                 file.write(mine.as_json)

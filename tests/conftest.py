@@ -93,11 +93,20 @@ def stop_after(num_steps: int, loop: ModuleType) -> Iterator[None]:
         yield
 
 
-def leave_lock(folder: Path, doing: str, is_alive: bool = True) -> Owner:
+def leave_lock(folder: Path, doing: str, is_alive: bool = True, name: str = LOCK) -> Owner:
     """Puts a lock on a folder: of a process that runs as long as the test, or of one of the same number before it."""
     other = this_process(doing) if is_alive else replace(this_process(doing), start="1")
-    (folder / LOCK).write_text(other.as_json)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(other.as_json)
     return other
+
+
+@contextmanager
+def in_other_hands(folder: Path, part: str = "") -> Iterator[Owner]:
+    """Inside, another process that lives is at work in a folder, or at a part of the work there."""
+    name = f".{part}{LOCK}" if part else LOCK
+    yield leave_lock(folder, "at work in", name=name)
+    (folder / name).unlink()
 
 
 @contextmanager

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from generators.settings import TUNED
-from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
-from ssl_aug.runtime import placement, progress_bar, shard, versions
+from ssl_aug.lock import locked
+from ssl_aug.runtime import Placement, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
@@ -25,7 +26,7 @@ from ssl_aug.synthetic import (
     make_requests,
     places_of,
 )
-from ssl_aug.tuning.plan import plan_tuning, would_fetch
+from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 
 
 def generate(settings: Settings) -> SyntheticSet | None:
@@ -57,26 +58,12 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     if settings.dry_run:
         print(foretell(settings, plan, folder, split.labeled, chunks, place))
         return None
-    writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
-    done = writer.done()
     rank, world_size = shard()
-    of_shard = chunks[rank::world_size]
-    mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
-    if mine:
-        generator = make_generator(settings, plan, split.labeled, place)
-        scorer = make_scorer(generator, split.labeled, place)
-        total, left = num_images(of_shard), num_images(mine)
-        with progress_bar(total, "drawing", initial=total - left) as bar:
-            for chunk in mine:
-                images = draw(generator, chunk, split.labeled, place)
-                facts = facts_of(chunk, settings.sampling(), split.labeled, generator)
-                if scorer is not None:
-                    scores = scorer.scores(images, chunk)
-                    facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
-                writer.write(chunk, [encode_png(image) for image in images], facts)
-                bar.update(len(chunk))
-    card = dataset_card(settings, plan, dataset.name, split.labeled)
-    synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
+    with locked(folder, "drawing into", part=f"{rank}-of-{world_size}" if world_size > 1 else ""):
+        writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
+        draw_missing(writer, chunks[rank::world_size], settings, plan, split.labeled, place)
+        card = dataset_card(settings, plan, dataset.name, split.labeled)
+        synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
     if synthetic is None:
         print(f"{folder}: this shard is done, others are not")
         return None
@@ -86,6 +73,33 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     if len(synthetic):
         print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
+
+
+def draw_missing(
+    writer: SetWriter,
+    of_shard: Sequence[Sequence[Request]],
+    settings: Settings,
+    plan: TuningPlan | None,
+    labeled: LabeledSet,
+    place: Placement,
+) -> None:
+    """Draws this process's chunks, those that are not there; tunes first where that was not done."""
+    done = writer.done()
+    mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
+    if not mine:
+        return
+    generator = make_generator(settings, plan, labeled, place)
+    scorer = make_scorer(generator, labeled, place)
+    total, left = num_images(of_shard), num_images(mine)
+    with progress_bar(total, "drawing", initial=total - left) as bar:
+        for chunk in mine:
+            images = draw(generator, chunk, labeled, place)
+            facts = facts_of(chunk, settings.sampling(), labeled, generator)
+            if scorer is not None:
+                scores = scorer.scores(images, chunk)
+                facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
+            writer.write(chunk, [encode_png(image) for image in images], facts)
+            bar.update(len(chunk))
 
 
 def num_images(chunks: Sequence[Sequence[Request]]) -> int:

@@ -14,6 +14,7 @@ from ssl_aug.drawing.draw import draw_set
 from ssl_aug.evaluation.ruler import Row, Ruler
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.lock import locked
 from ssl_aug.runtime import placement, versions
 from ssl_aug.settings import EMBEDDED_DATA, MEASURES, deciding, deciding_pictures, short_hash
 from ssl_aug.synthetic import SyntheticSet, is_finished, is_imported
@@ -57,15 +58,20 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
             print(name_of(variant, settings.swept))
             draw_set(variant, dataset, split)
         return []
-    ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
-    found: list[Row] = []
-    for variant in chosen:
-        synthetic = finished or draw_set(variant, dataset, split)
-        if synthetic is None:
-            raise ValueError("several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone")
-        found.append({"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))})
-    table = [*ruler.floor(max(row["num_images"] for row in found)), *found]
-    _write(folder, settings, ruler, table)
+    with locked(folder, "measuring into"):
+        ruler = Ruler(dataset, settings.generator, settings.prompt, settings.features, settings.judge_steps, place)
+        found: list[Row] = []
+        for variant in chosen:
+            synthetic = finished or draw_set(variant, dataset, split)
+            if synthetic is None:
+                raise ValueError(
+                    "several processes draw this set: run ssl_aug.generate to its end, then evaluate it alone"
+                )
+            found.append(
+                {"set": name_of(variant, settings.swept), **ruler.measure(synthetic.first(variant.per_sample))}
+            )
+        table = [*ruler.floor(max(row["num_images"] for row in found)), *found]
+        _write(folder, settings, ruler, table)
     print(render(table, ruler.title))
     if ruler.judge_accuracy is None:
         print(UNJUDGED, file=sys.stderr)

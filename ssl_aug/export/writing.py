@@ -20,6 +20,7 @@ from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.files import read_json, write_json
+from ssl_aug.lock import locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of
 
@@ -56,7 +57,11 @@ def export_content(content: Content, settings: ExportSettings) -> Path:
         return out
     target = MODULES[str(settings.to)]
     refuse_existing(out)
-    with written_whole(out) as folder, progress_bar(total, f"exporting ({settings.to})") as bar:
+    with (
+        locked_beside(out, "exporting to"),
+        written_whole(out) as folder,
+        progress_bar(total, f"exporting ({settings.to})") as bar,
+    ):
         with listing(folder / "manifest.csv", content.class_names, bar.update) as placed:
             options = Options(settings.link, settings.size, settings.tllib_seed)
             snippet = target.write(content, folder, out.resolve(), options, placed)

@@ -9,6 +9,7 @@ from generators.files import written_whole
 from generators.hub import is_hub_id
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.contents import content_hash
+from ssl_aug.lock import locked_beside
 
 
 def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
@@ -29,7 +30,7 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
             f"generator.checkpoint={checkpoint}; convert takes model.ckpt"
         )
     refuse_existing(out)
-    with written_whole(out) as part:
+    with locked_beside(out, "converting to"), written_whole(out) as part:
         model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
         model.facts.source_sha256 = content_hash(checkpoint)
         model_folder.save(model, part, with_clip=clip is not None)

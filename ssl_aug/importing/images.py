@@ -18,6 +18,7 @@ from ssl_aug.data.finding import images_below
 from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
+from ssl_aug.lock import locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
@@ -51,7 +52,11 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
     _refuse_copies([path for path, _ in images], split)
     per_class = Counter(split.labeled.labels)
     refuse_existing(out)
-    with written_whole(out) as part, progress_bar(len(images), "importing") as bar:
+    with (
+        locked_beside(out, "importing into"),
+        written_whole(out) as part,
+        progress_bar(len(images), "importing") as bar,
+    ):
         rows, seen = [], Counter[object]()
         for number, (path, label) in enumerate(images):
             source = sources.get(str(path.relative_to(folder)), "")

@@ -19,6 +19,7 @@ from generators.hashes import file_hash
 from generators.kept_weights import write_weights
 from generators.weights import load_weights, read_weights
 from ssl_aug.files import written_atomically
+from ssl_aug.lock import locked
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
@@ -36,25 +37,25 @@ from ssl_aug.world.source_world import MODEL_SPREAD
 def pretrain(settings: PretrainSettings) -> None:
     """Runs the stages that are asked for and not yet done."""
     out, work = Path(settings.out), Path(settings.work)
-    out.mkdir(parents=True, exist_ok=True)
     place = placement(settings.device, settings.precision)
-    with progress_bar(settings.num_images, "drawing the source world") as bar:
+    with locked(out, "pretraining into"), locked(work, "pretraining in"):
+        with progress_bar(settings.num_images, "drawing the source world") as bar:
 
-        def drawn(done: int, total: int) -> None:
-            bar.update(done - bar.n)
+            def drawn(done: int, total: int) -> None:
+                bar.update(done - bar.n)
 
-        bank = draw_bank(work / "source", settings.num_images, settings.seed, settings.processes, drawn)
-    torch.manual_seed(settings.seed)
-    for stage in settings.stage_names:
-        if stage in record.done(out):
-            print(f"{stage}: already in {out}")
-            continue
-        start = time.perf_counter()
-        facts = RUNNERS[stage](settings, bank, place, out, work)
-        facts |= {"seconds_of_last_start": round(time.perf_counter() - start), "device": str(place.device)}
-        options = {name: value for name, value in asdict(settings).items() if name not in ("out", "work")}
-        record.note(out, stage, {**facts, "settings": options, "versions": versions()})
-        print(f"{stage}: {facts}")
+            bank = draw_bank(work / "source", settings.num_images, settings.seed, settings.processes, drawn)
+        torch.manual_seed(settings.seed)
+        for stage in settings.stage_names:
+            if stage in record.done(out):
+                print(f"{stage}: already in {out}")
+                continue
+            start = time.perf_counter()
+            facts = RUNNERS[stage](settings, bank, place, out, work)
+            facts |= {"seconds_of_last_start": round(time.perf_counter() - start), "device": str(place.device)}
+            options = {name: value for name, value in asdict(settings).items() if name not in ("out", "work")}
+            record.note(out, stage, {**facts, "settings": options, "versions": versions()})
+            print(f"{stage}: {facts}")
 
 
 def _run_backbone(

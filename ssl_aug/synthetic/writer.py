@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.files import write_json, written_atomically
+from ssl_aug.lock import LOCK, locked, remove_leftovers
 from ssl_aug.synthetic.folder import SyntheticSet, is_finished
 from ssl_aug.synthetic.kept import altered_paths, refuse_altered
 from ssl_aug.synthetic.manifest import Row, read_rows, write_manifest
@@ -63,19 +64,23 @@ class SetWriter:
 
         Rows that an earlier, longer run listed stay behind those of this one.
         """
-        rows = _all_rows(self.folder)
-        if any(request.path not in rows for request in requests):
-            return None
-        wanted = {request.path for request in requests}
-        ordered = [rows[request.path] for request in requests]
-        ordered += [row for path, row in rows.items() if path not in wanted]
-        write_manifest(self.folder / "manifest.csv", ordered)
-        write_json(self.folder / "generator.json", self._record() | facts | {"num_images": len(ordered)})
-        with written_atomically(self.folder / "README.md") as part:
-            part.write_text(dataset_card, encoding="utf-8")
-        shutil.rmtree(self.work, ignore_errors=True)
-        for leftover in self.folder.glob("images/*/.*.part"):  # of a process that was killed
-            leftover.unlink(missing_ok=True)
+        with locked(self.folder, "merging", part="merge", wait=True):  # one shard after another
+            rows, lists = _all_rows(self.folder)
+            if any(request.path not in rows for request in requests):
+                return None
+            wanted = {request.path for request in requests}
+            ordered = [rows[request.path] for request in requests]
+            ordered += [row for path, row in rows.items() if path not in wanted]
+            write_manifest(self.folder / "manifest.csv", ordered)
+            write_json(self.folder / "generator.json", self._record() | facts | {"num_images": len(ordered)})
+            with written_atomically(self.folder / "README.md") as part:
+                part.write_text(dataset_card, encoding="utf-8")
+            for path in lists:  # those of chunks that others wrote meanwhile stay
+                path.unlink(missing_ok=True)
+            if remove_leftovers(self.folder, "images/*/.*.part"):
+                remove_leftovers(self.work)
+                with suppress(OSError):  # it is not empty, or not there
+                    self.work.rmdir()
         return SyntheticSet.open(self.folder)
 
     def _record(self) -> dict[str, Any]:
@@ -105,7 +110,7 @@ def images_done(folder: Path, refill: bool) -> set[str]:
     Raises:
         ValueError: without `refill`, what is there is not as it was drawn (`SyntheticSet.open`).
     """
-    there = {path: row for path, row in _all_rows(folder).items() if (folder / path).is_file()}
+    there = {path: row for path, row in _all_rows(folder)[0].items() if (folder / path).is_file()}
     if refill:
         return there.keys() - altered_paths(folder, list(there.values()))
     if is_finished(folder):
@@ -122,8 +127,13 @@ def refuse_folder(folder: Path, identity: dict[str, Any]) -> None:
     if record.is_file():
         if _has_begun(folder):
             _refuse_other_identity(folder, record_of(folder), identity)
-    elif folder.is_dir() and any(not path.name.startswith(".generator.json.") for path in folder.iterdir()):
+    elif folder.is_dir() and not all(_is_left_behind(path.name) for path in folder.iterdir()):
         raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
+
+
+def _is_left_behind(name: str) -> bool:
+    """Whether a folder that nobody has claimed yet may hold a file of this name: a lock, or half a claim."""
+    return name.startswith(".") and (LOCK in name or name.startswith(".generator.json."))
 
 
 def _has_begun(folder: Path) -> bool:
@@ -133,10 +143,17 @@ def _has_begun(folder: Path) -> bool:
     return begun and (folder / "generator.json").is_file()
 
 
-def _all_rows(folder: Path) -> dict[str, Row]:
-    listed = [folder / "manifest.csv", *sorted((folder / ".work").glob("*.csv"))]
-    # a shard that finishes first merges and removes the parts under the others: its manifest has them all
-    return {row["path"]: row for path in listed if path.is_file() for row in read_rows(path)}
+def _all_rows(folder: Path) -> tuple[dict[str, Row], list[Path]]:
+    """The rows of a set by their images, and the chunks' lists that they were read from beside manifest.csv."""
+    parts: dict[str, Row] = {}
+    lists = []
+    for path in sorted((folder / ".work").glob("*.csv")):
+        with suppress(FileNotFoundError):  # merged meanwhile by another shard: the manifest, read after it, has them
+            parts |= {row["path"]: row for row in read_rows(path)}
+            lists.append(path)
+    manifest = folder / "manifest.csv"
+    listed = {row["path"]: row for row in (read_rows(manifest) if manifest.is_file() else ())}
+    return listed | parts, lists
 
 
 def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:

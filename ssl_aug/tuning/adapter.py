@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from generators.anl import Adapter
@@ -19,6 +21,7 @@ from generators.settings import TUNED
 from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.lock import locked
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
@@ -61,21 +64,31 @@ def refuse_untuned(settings: Settings) -> None:
 def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     """Tunes, or goes on tuning, and writes the adapter; returns its file.
 
-    Where the adapter is already there nothing is done. A tuning of fewer steps that is otherwise the same is gone on
-    with.
+    Where the adapter is already there nothing is done; where another process makes it, that is waited for. A tuning of
+    fewer steps that is otherwise the same is gone on with.
 
     Raises:
         ValueError: settings that do not fit together, or an image that cannot be read.
     """
     if plan.adapter.is_file():
         return plan.adapter
-    generator = settings.generator
     if place.dtype == torch.float16 and place.device.type == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
     accelerator = accelerator_of(place)
     if shard()[1] > 1 and accelerator.num_processes == 1:
         raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
-    sampling = settings.sampling()
+    is_alone = accelerator.num_processes == 1  # of several, the others would wait for the first one till they give up
+    held = locked(plan.folder, "tuning", wait=is_alone) if accelerator.is_main_process else nullcontext()
+    with held:
+        if not (is_alone and plan.adapter.is_file()):  # made by the process that was waited for
+            _tune(settings, plan, place, accelerator)
+        accelerator.wait_for_everyone()  # nobody goes on before the file is there
+        accelerator.free_memory()
+    return plan.adapter
+
+
+def _tune(settings: Settings, plan: TuningPlan, place: Placement, accelerator: Accelerator) -> None:
+    generator, sampling = settings.generator, settings.sampling()
     model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint, sampling.names_class)
     model.clip.tokens = generator.tokens
     model.to(place.device, memory_format=torch.channels_last)
@@ -115,9 +128,6 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
             write_weights(adapter, part, TRY_INSTEAD)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
-    accelerator.wait_for_everyone()  # nobody goes on before the file is there
-    accelerator.free_memory()
-    return plan.adapter
 
 
 def encodings_of(plan: TuningPlan, model: LatentDiffusion, image_size: int, flip: bool, place: Placement) -> Encodings:

@@ -18,6 +18,7 @@ from benchmarks import sweep as sweep_module
 from benchmarks.plan import Plan
 from benchmarks.result import RunResult
 from benchmarks.run import main, settings_from
+from benchmarks.settings import BenchmarkSettings
 from ssl_aug.files import read_json
 from ssl_aug.lock import LOCK, InOtherHandsError
 from tests.benchmarks.conftest import assert_same_weights, read_log
@@ -98,7 +99,7 @@ def test_a_grid_goes_on_with_killed_runs_from_what_was_saved(
 
 
 def test_a_grid_leaves_runs_to_the_processes_that_are_at_them(
-    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stop_after(3, trainer):
         main([*words, "method=fixmatch"])
@@ -117,6 +118,14 @@ def test_a_grid_leaves_runs_to_the_processes_that_are_at_them(
     assert (folder / "result.json").read_bytes() == before
     with pytest.raises(InOtherHandsError, match=f"{other} has been training in {folder}"):
         main([f"resume={folder}"])
+
+    def run(settings: BenchmarkSettings, anew: bool) -> None:
+        dataclasses.replace(RunResult.read(folder / "result.json"), status="done").write(folder)
+        raise InOtherHandsError("it was done when the grid was", folder)
+
+    monkeypatch.setattr(sweep_module, "run", run)
+    main(["--multirun", *words, "method=fixmatch"])
+    assert "in other hands" not in capsys.readouterr().out
 
 
 def test_two_grids_at_once_do_each_run_once(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,8 +17,9 @@ import pytest
 
 from ssl_aug import lock as lock_module
 from ssl_aug import lock_file, owner
-from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked, locked_beside
+from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked, locked_beside, remove_leftovers
 from ssl_aug.owner import Owner, this_process
+from tests.conftest import in_other_hands, leave_lock
 
 ELSEWHERE = replace(this_process("drawing into"), host="far", boot="another", pid=123)
 
@@ -288,6 +289,16 @@ def test_half_written_files_of_killed_processes_are_removed_and_no_others(tmp_pa
         assert (tmp_path / ours[0]).exists()
     with locked(tmp_path, "drawing into"):
         assert {path.name for path in tmp_path.iterdir()} == {*theirs, LOCK}
+
+
+def test_locks_of_killed_processes_are_removed_by_who_is_alone_in_the_folder(tmp_path: Path) -> None:
+    leave_lock(tmp_path, "drawing into", is_alive=False, name=f".0-of-2{LOCK}")
+    (tmp_path / "uv.lock").touch()  # somebody else's
+    with locked(tmp_path, "drawing into"):
+        assert {path.name for path in tmp_path.iterdir()} == {LOCK, "uv.lock"}
+        with in_other_hands(tmp_path, "1-of-2"):
+            assert not remove_leftovers(tmp_path)
+        assert remove_leftovers(tmp_path)
 
 
 def refused_in_thread(folder: Path) -> None:

@@ -13,10 +13,22 @@ from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.files import read_json, write_json
+from ssl_aug.lock import locked
 from ssl_aug.runtime import cache_folder
 from ssl_aug.settings import Settings, SyntheticSettings
-from ssl_aug.synthetic import SetWriter, SyntheticSet, class_folder, make_chunks, make_requests, open_for, read_rows
-from tests.conftest import contents
+from ssl_aug.synthetic import (
+    Request,
+    SetWriter,
+    SyntheticSet,
+    class_folder,
+    make_chunks,
+    make_requests,
+    open_for,
+    read_rows,
+    write_manifest,
+)
+from ssl_aug.synthetic import writer as writer_module
+from tests.conftest import contents, in_other_hands
 
 FACTS = {"mask_rate": "0.5", "mask_box": "0 0 1 1", "sampler": "ddim", "steps": "20", "guidance": "1.0"}
 
@@ -192,6 +204,58 @@ def test_shards_together_make_the_set_of_one_process(tmp_path: Path) -> None:
     write_all(tmp_path / "plain", labeled, 3)
     assert [synthetic is not None for synthetic in finished] == [False, False, True]
     assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
+
+
+def test_a_shard_that_is_done_first_leaves_what_others_write_and_the_last_one_cleans_up(tmp_path: Path) -> None:
+    folder, labeled = tmp_path / "set", labeled_set()
+    writers = [SetWriter(folder, {"seed": 0}, labeled) for _ in range(2)]
+    few, many = (make_requests(labeled, per_sample, 0) for per_sample in (1, 2))
+
+    def draw(writer: SetWriter, requests: list[Request]) -> None:
+        for chunk in make_chunks(requests, 6):
+            writer.write(chunk, [fake_png(request) for request in chunk], [FACTS] * len(chunk))
+
+    draw(writers[0], few)
+    half = (folder / many[12].path).with_name(".x.png.0123456789abcdef.part")
+    read = written_meanwhile = None
+    with pytest.MonkeyPatch.context() as patch:
+
+        def write_and_draw(path: Path, rows: list) -> None:
+            nonlocal written_meanwhile
+            write_manifest(path, rows)
+            if path.name == "manifest.csv" and written_meanwhile is None:  # the lists were read
+                written_meanwhile = True
+                draw(writers[1], many[12:])
+                half.touch()
+
+        patch.setattr(writer_module, "write_manifest", write_and_draw)
+        with locked(folder, "drawing into", part="0-of-2"), in_other_hands(folder, "1-of-2"):
+            read = writers[0].finish(few, "card", {})
+    assert read is not None and half.exists()
+    assert len(list((folder / ".work").glob("*.csv"))) == 2
+    assert SetWriter(folder, {"seed": 0}, labeled).done() == {request.path for request in many}
+    finished = writers[1].finish(many, "card", {})
+    assert finished is not None and len(finished) == 24
+    write_all(tmp_path / "plain", labeled, 2)
+    assert contents(folder) == contents(tmp_path / "plain")
+    assert not list(folder.glob(".*"))
+
+
+def test_lists_that_another_shard_merges_meanwhile_are_read_from_its_manifest(tmp_path: Path) -> None:
+    folder, labeled = tmp_path / "set", labeled_set()
+    write_all(folder, labeled, 2, stop_after=2)
+    reader, requests = SetWriter(folder, {"seed": 0}, labeled), make_requests(labeled, 2, 0)
+    before = reader.done()
+
+    def merged_first(path: Path) -> list[dict[str, str]]:
+        if path.suffix == ".csv" and path.parent.name == ".work":
+            patch.undo()
+            write_all(folder, labeled, 2)
+        return read_rows(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer_module, "read_rows", merged_first)
+        assert reader.done() == {request.path for request in requests} > before
 
 
 # ----------------------------------------------------------------------------------------------------------------------
