@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +22,10 @@ from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
-from ssl_aug.runtime import error_line
+from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
+from ssl_aug.runtime import is_debugging, let_hydra_raise
+from ssl_aug.synthetic import with_words_of_set
+from ssl_aug.words import refuse_unreadable
 
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
@@ -43,14 +47,25 @@ def refuse_missing_launcher(words: list[str]) -> None:
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
 
 
-def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
+def combinations_of(words: list[str]) -> list[list[str]]:
+    """Every combination of the words' comma lists.
+
+    Raises:
+        ValueError: a word that hydra cannot read.
+    """
+    for word in words:
+        refuse_unreadable(word)
+    return [list(one) for one in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None)[0]]
+
+
+def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
     A combination that is done already is left as it is, one that was stopped goes on, and one run's failure does not
     stop the others.
 
     Args:
-        full_words: the words with what a set that they name says of itself.
+        words: settled as those of a grid.
         settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
 
     Raises:
@@ -59,9 +74,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
     if any(word.startswith("resume=") for word in words):
         raise ValueError("resume= goes on with one run: leave out --multirun")
     refuse_missing_launcher(words)
+    full_words = with_words_of_set(words, BenchmarkSettings, of_grid=True)
     ours = [word for word in words if not word.startswith("hydra")]
-    combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
-    wanted = [settings_from(list(combination)) for combination in combinations]
+    combinations = combinations_of(ours)
+    wanted = [settings_from(combination) for combination in combinations]
     folder = min(Path(settings.runs).absolute() for settings in wanted)
     if all(settings.dry_run for settings in wanted):
         folder = Path(tempfile.gettempdir())
@@ -77,15 +93,21 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
                     print(plan_text(plan, earlier_run(plan.settings, plan.result)))
                 else:
                     run(settings, anew=False)
-            except (ValueError, OSError) as error:  # perhaps in a process of its own: a file tells the sweep
-                print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
-                (Path(scratch) / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
+            except Exception as error:  # perhaps in a process of its own: a file tells the sweep
+                if is_debugging():
+                    traceback.print_exc()
+                line = ending(error, MEMORY_OF_TRAINING)[1]
+                print(f"error: {line}", file=sys.stderr, flush=True)
+                (Path(scratch) / f"{uuid4().hex}.failure").write_text(line, encoding="utf-8")
 
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
+        let_hydra_raise()
         sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
             one()
+        except Exception as error:  # a run's own are told above
+            raise ValueError(f"hydra could not launch the runs ({error_line(error)}): see hydra/launcher=") from error
         finally:
             sys.argv = command_line
         failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]

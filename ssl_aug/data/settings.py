@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from generators.allowed import AtLeast0, AtLeast1, PathText, Range, check
+from generators.allowed import AtLeast0, AtLeast1, FreeText, PathText, Range, check
 from generators.settings import PICTURES, TRAINING, VARIANT, decides
 
 
@@ -29,7 +29,7 @@ class DataSettings:
     # tune the generator on this many training images only; paper: 1000 and 25
     subset: AtLeast1 | None = field(default=None, metadata=decides(PICTURES))
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
-    attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
+    attribute: FreeText | None = None  # celeba: the attribute that is the class; null: Smiling
 
     def __post_init__(self) -> None:
         check(self, "data.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from generators.settings import TUNED
@@ -11,7 +12,7 @@ from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
-from ssl_aug.runtime import placement, progress_bar, shard, versions
+from ssl_aug.runtime import is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
@@ -56,7 +57,9 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
         return None
     writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
     done = writer.done()
-    rank, world_size = shard()
+    rank, world_size = shard(settings.shard)
+    if is_task_of_array() and world_size == 1:
+        print(f"{folder}: this task of a Slurm array draws the whole set; shard=slurm shares it", file=sys.stderr)
     mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
     if mine:
         generator = make_generator(settings, plan, split.labeled, place)

@@ -34,11 +34,12 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("export", with_words_of_set(overrides_of(words, FLAGS, SWITCHES)), ExportSettings)
+    said = with_words_of_set(overrides_of(words, FLAGS, SWITCHES), ExportSettings)
+    settings = compose("export", said, ExportSettings)
     from ssl_aug.export.writing import export
 
     export(settings)
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory="give a lower --size, or --to folder, which holds no images in memory")

@@ -73,8 +73,8 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if place.dtype == torch.float16 and place.device.type == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
     accelerator = accelerator_of(place)
-    if shard()[1] > 1 and accelerator.num_processes == 1:
-        raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
+    if shard(settings.shard)[1] > 1 and accelerator.num_processes == 1:
+        raise ValueError("every process would tune for itself: run python -m ssl_aug.tune once, or under torchrun")
     sampling = settings.sampling()
     model = open_checkpoint(plan.checkpoint, generator.clip_checkpoint, sampling.names_class)
     model.clip.tokens = generator.tokens
