@@ -39,12 +39,17 @@ def is_installed(module: str) -> bool:
 
 
 def refuse_missing_launcher(words: list[str]) -> None:
-    """Raises ValueError where a launcher is asked for whose package is not installed."""
+    """Raises ValueError where a launcher is asked for that there is not, or whose package is not installed."""
     for word in words:
         name, _, value = word.partition("=")
-        package = LAUNCHERS.get(value.partition("_")[0])
-        if name == "hydra/launcher" and package and not is_installed(f"hydra_plugins.{package}"):
+        if name != "hydra/launcher" or value == "basic":
+            continue
+        kind = value.partition("_")[0]
+        if is_installed(f"hydra_plugins.{LAUNCHERS.get(kind, f'hydra_{kind}_launcher')}"):
+            continue
+        if kind in LAUNCHERS:
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
+        raise ValueError(f"{word}: there is no such launcher; basic, joblib, submitit_local or submitit_slurm")
 
 
 def combinations_of(words: list[str]) -> list[list[str]]:

@@ -166,6 +166,7 @@ def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
     word = merged[1].rstrip(";") if merged else word
     message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
+    message = re.sub(r"\S{80,}", lambda found: f"{found[0][:77]}...", message)
     return f"{shown(word)}: {message}" if word else message
 
 

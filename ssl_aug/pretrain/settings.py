@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from generators.allowed import AnyWhole, AtLeast1, PathText, Range, check
+from generators.allowed import AnyWhole, AtLeast1, PathText, Range, check, shown
 from ssl_aug.settings import Device, Precision
 
 STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
@@ -42,7 +42,7 @@ class PretrainSettings:
         check(self)
         unknown = set(self.stage_names) - set(STAGES)
         if unknown:
-            raise ValueError(f"stages={self.stages}: choose all, or of {', '.join(STAGES)}, joined by +")
+            raise ValueError(f"stages={shown(self.stages)}: choose all, or of {', '.join(STAGES)}, joined by +")
         if self.start_from is not None and self.stage_names == ("decoder",):
             raise ValueError("start_from has no effect on stages=decoder, which goes on from out's own weights")
 

@@ -11,6 +11,7 @@ from PIL import Image
 from benchmarks import sweep as sweep_module
 from benchmarks import trainer
 from benchmarks.run import main
+from benchmarks.settings import BenchmarkSettings
 from ssl_aug.files import read_json
 from tests.conftest import stop_after
 
@@ -77,3 +78,32 @@ def test_a_module_is_installed_or_not_also_where_the_package_around_it_is_missin
     assert sweep_module.is_installed("benchmarks.sweep")
     assert not sweep_module.is_installed("benchmarks.nothing")
     assert not sweep_module.is_installed("no_such_package.launcher")
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("--config-dir", "--config-dir: there is no such option"),
+        ("hydra.sweep.dir=there", "hydra.sweep.dir=there has no effect here"),
+        ("hydra/launcher=moon", "hydra/launcher=moon: there is no such launcher; basic, joblib"),
+        ("seed=0,a(", "seed=0,a\\(: this cannot be read"),
+        ("+zzz=1", "\\+zzz=1: no setting is added"),
+    ],
+)
+def test_a_grid_refuses_what_has_no_effect(word: str, said: str, words: list[str]) -> None:
+    with pytest.raises(ValueError, match=said):
+        main([*words, "--multirun", word])
+
+
+def test_a_bug_in_one_run_does_not_stop_the_others(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(settings: BenchmarkSettings, anew: bool) -> None:
+        raise KeyError(settings.seed) if settings.seed < 2 else MemoryError
+
+    monkeypatch.setattr(sweep_module, "run", fails)
+    with pytest.raises(ValueError, match=r"^3 of 3 runs failed, the first with: "):
+        main([*words, "--multirun", "seed=0,1,2"])
+    told = capsys.readouterr().err
+    assert told.count("this is a bug of ssl_aug") == 2 and told.count("out of memory: lower train.batch_size") == 1
+    assert "Traceback" not in told
