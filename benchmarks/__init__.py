@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import ssl_aug  # noqa: F401  (first: an interrupted command ends in one line from there on)
+
 if TYPE_CHECKING:
     from benchmarks.accuracies import Report
     from benchmarks.interface import Run, default_settings, read_table, train

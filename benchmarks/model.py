@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
-from ssl_aug.files import file_hash, read_json
+from ssl_aug.data.contents import content_hash
+from ssl_aug.files import read_json
 from ssl_aug.runtime import why_nothing_is_fetched
 from ssl_aug.settings import EMBEDDED
+from ssl_aug.weights import read_weights
 
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
 
 
 # What trainers put in front of a backbone's names.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "net.", "network.", "encoder.")
-# What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
-OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _embedded(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: python -m ssl_aug.pretrain makes it; or choose another model=")
     facts = read_json(facts_path)
-    if file_hash(weights_path) != facts["sha256"]:
+    if content_hash(weights_path) != facts["sha256"]:
         raise ValueError(f"{weights_path} is not the file that {facts_path.name} describes: restore it")
     backbone = _created(ModelSettings(name=facts["name"], arguments=facts["arguments"]))
     load_weights(backbone, weights_path)
@@ -143,10 +143,8 @@ def load_weights(backbone: nn.Module, path: Path) -> None:
         FileNotFoundError: no such file.
         ValueError: not a weights file, or its names or shapes are not this backbone's; they are listed.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"model.checkpoint={path}: there is no such file")
     wanted = backbone.state_dict()
-    found = _without_prefix(read_weights(path), wanted)
+    found = _without_prefix(_read(path), wanted)
     # Files of old torch versions have no counter of batches; nothing here reads it.
     missing = [key for key in wanted if key not in found and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in found if key not in wanted and not _of_classifier(key, backbone)]
@@ -158,30 +156,11 @@ def load_weights(backbone: nn.Module, path: Path) -> None:
     backbone.load_state_dict({key: found.get(key, value) for key, value in wanted.items()})
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Names and tensors of a .safetensors file or a torch file; no code in it is run.
-
-    Raises:
-        ValueError: the file holds something else.
-    """
-    from pickle import UnpicklingError
-
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
+def _read(path: Path) -> dict[str, Tensor]:
     try:
-        if path.suffix == ".safetensors":
-            return dict(load_file(path))
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, UnpicklingError, *OF_DAMAGED_FILES) as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"model.checkpoint={path} cannot be read as weights ({reason})") from error
-    weights = content.get("state_dict", content) if isinstance(content, dict) else content
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise ValueError(
-            f"model.checkpoint={path} holds no state dict: save one with torch.save(model.state_dict(), ...)"
-        )
-    return weights
+        return read_weights(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise type(error)(f"model.checkpoint={error}") from error
 
 
 def _without_prefix(found: dict[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -34,7 +34,7 @@ class RunResult:
     num_synthetic: int
     num_unlabeled: int | None = None
     num_test: int | None = None
-    test_id: str | None = None  # of the test images' names and labels
+    test_id: str | None = None  # of the test images' names, labels and contents
     model_id: str | None = None  # of the weights that the backbone starts from
     num_validation: int | None = None
     labeled_set_id: str

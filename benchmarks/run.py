@@ -11,6 +11,7 @@ from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.allowed import user_path
 from ssl_aug.command_line import compose, writable
+from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_TRAINING
 from ssl_aug.help import without_help
 from ssl_aug.runtime import command
@@ -85,6 +86,7 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
         words = with_words_of_set(words, BenchmarkSettings)
         settings = compose("benchmark", words, BenchmarkSettings)
         _refuse_accidental_toy(settings, words)
+        hf_library.refuse_at_once(settings.data)
         return settings
     refused = next((word for word in words if word.partition("=")[0] not in ALLOWED_WITH_RESUME), None)
     if refused:

@@ -5,14 +5,10 @@ Sampling, views and dropout are functions of (seed, step), so no generator's sta
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from timm.utils import ModelEmaV3
 from torch import Tensor
 
@@ -22,7 +18,7 @@ from benchmarks.optim import build_optimizer
 from benchmarks.run_folder import STATE
 from benchmarks.settings import TrainSettings
 from ssl_aug.files import write_json, written_atomically
-from ssl_aug.weights import refuse_non_finite
+from ssl_aug.weights import read_own, write_weights
 
 TRY_INSTEAD = "lower train.learning_rate, or use precision=fp32"
 
@@ -40,6 +36,7 @@ class TrainState:
     seconds: float = 0.0  # spent in steps and evaluations
     accuracies: dict[str, float] = field(default_factory=dict)  # of the last evaluation, percent
     best: dict[str, float] = field(default_factory=dict)  # highest of every evaluation, percent
+    unevaluated: dict[str, float] | None = None  # the log's row of this step, where its evaluation is still to be made
 
     def record(self, raw: Accuracy, average: Accuracy | None, validation: Accuracy | None = None) -> None:
         """Takes in an evaluation on the test set of the weights, and of their average if there is one.
@@ -75,13 +72,11 @@ def save_state(folder: Path, state: TrainState) -> None:
         "seconds": state.seconds,
         "accuracies": state.accuracies,
         "best": state.best,
+        "unevaluated": state.unevaluated,
         "scaler": state.scaler.state_dict(),
     }
-    refuse_non_finite(_tensors(state), f"weights after {state.step} steps", TRY_INSTEAD)
     with written_atomically(folder / STATE) as part:
-        # contiguous copies on the CPU: the format stores neither strides nor tensors that share memory
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in _tensors(state).items()}
-        part.write_bytes(save(tensors, metadata={"state": json.dumps(facts)}))
+        write_weights(_tensors(state), part, TRY_INSTEAD, facts, f"weights after {state.step} steps")
     write_json(folder / "last.json", facts)
 
 
@@ -95,12 +90,7 @@ def load_state(folder: Path, state: TrainState) -> None:
     path = folder / STATE
     if not path.is_file():
         raise FileNotFoundError(f"resume={folder}: there is no {STATE} in it, start the run anew without resume=")
-    try:
-        with safe_open(path, "pt") as file:
-            facts: dict[str, Any] = json.loads(file.metadata()["state"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): start the run anew without resume=") from error
+    tensors, facts = read_own(path, "start the run anew without resume=")
 
     def part(prefix: str) -> dict[str, Tensor]:
         return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
@@ -117,6 +107,7 @@ def load_state(folder: Path, state: TrainState) -> None:
     state.scaler.load_state_dict(facts["scaler"])
     state.step, state.seconds = facts["step"], facts["seconds"]
     state.accuracies, state.best = facts["accuracies"], facts["best"]
+    state.unevaluated = facts["unevaluated"]
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:

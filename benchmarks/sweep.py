@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,10 +26,12 @@ from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
+from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.runtime import is_debugging, let_hydra_raise
 from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import refuse_unreadable
 
+PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
 
@@ -61,6 +66,19 @@ def combinations_of(words: list[str]) -> list[list[str]]:
     for word in words:
         refuse_unreadable(word)
     return [list(one) for one in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None)[0]]
+
+
+def stop_workers() -> None:
+    """Lets a launcher's processes on this machine save what they do and end, within a few seconds.
+
+    A signal to the grid alone does not reach them, and the launcher kills them without asking.
+    """
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    end = time.monotonic() + PATIENCE_WITH_WORKERS
+    while any(worker.is_alive() for worker in workers) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
@@ -98,6 +116,10 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
                     print(plan_text(plan, earlier_run(plan.settings, plan.result)))
                 else:
                     run(settings, anew=False)
+            except KeyboardInterrupt:
+                if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
+                    os._exit(EXIT_CODE)
+                raise
             except Exception as error:  # perhaps in a process of its own: a file tells the sweep
                 if is_debugging():
                     traceback.print_exc()
@@ -110,7 +132,8 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
         let_hydra_raise()
         sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
-            one()
+            with before_raising(stop_workers):
+                one()
         except Exception as error:  # a run's own are told above
             raise ValueError(f"hydra could not launch the runs ({error_line(error)}): see hydra/launcher=") from error
         finally:

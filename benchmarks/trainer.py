@@ -18,7 +18,8 @@ from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
 from benchmarks.state import TRY_INSTEAD, TrainState, save_state
-from ssl_aug.runtime import Placement, derived_seed, interrupts_deferred, progress_bar
+from ssl_aug.interrupts import Deferred, interrupts_deferred
+from ssl_aug.runtime import Placement, derived_seed, progress_bar
 
 
 def train(
@@ -36,7 +37,7 @@ def train(
 
     Raises:
         ValueError: a loss that is not finite, or an image that cannot be read.
-        KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
+        KeyboardInterrupt: at the end of the step, or in the evaluation, in which Ctrl-C or SIGTERM came, after saving.
     """
     pin = placement.device.type == "cuda"
     upcoming = train_batches(batches, state.step, settings.steps, settings.num_workers, pin)
@@ -48,6 +49,8 @@ def train(
     ):
         state.model.train()
         state.method.train()
+        if state.unevaluated is not None:  # it was stopped in an evaluation
+            evaluate_step(state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder)
         for batch in upcoming:
             started = time.monotonic()
             torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
@@ -72,27 +75,52 @@ def train(
             state.step += 1
 
             row = {"step": state.step, "learning_rate": lr} | scalars(output)
-            at_evaluation = state.step % settings.eval_every == 0 or state.step == settings.steps
-            if at_evaluation:
-                state.record(
-                    evaluate(state.model, test, inputs, placement, settings.num_workers),
-                    evaluate(state.average.module, test, inputs, placement, settings.num_workers)
-                    if state.average is not None
-                    else None,
-                    evaluate(state.model, validation, inputs, placement, settings.num_workers)
-                    if validation is not None
-                    else None,
+            state.seconds += time.monotonic() - started
+            if state.step % settings.eval_every == 0 or state.step == settings.steps:
+                state.unevaluated = row
+                evaluate_step(
+                    state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
                 )
                 bar.set_postfix(state.accuracies)
-            state.seconds += time.monotonic() - started
-            if at_evaluation or state.step % settings.log_every == 0:
-                log.write(row | {"seconds": state.seconds} | (state.accuracies if at_evaluation else {}))
-            stop = interrupted()
-            if at_evaluation or stop:
+            elif state.step % settings.log_every == 0:
+                log.write(row | {"seconds": state.seconds})
+            stop = interrupted() and state.step < settings.steps
+            if stop:
                 save_state(folder, state)
             bar.update()
-            if stop and state.step < settings.steps:
+            if stop:
                 raise KeyboardInterrupt
+
+
+def evaluate_step(
+    state: TrainState,
+    test: TestBatches,
+    validation: TestBatches | None,
+    inputs: Inputs,
+    placement: Placement,
+    num_workers: int,
+    interrupted: Deferred,
+    log: Log,
+    folder: Path,
+) -> None:
+    """Evaluates the weights as they are, logs and saves; interrupted, saves that the evaluation is still to be made."""
+    assert state.unevaluated is not None
+    started = time.monotonic()
+    average = None if state.average is None else state.average.module
+    try:
+        with interrupted.at_once():
+            state.record(
+                evaluate(state.model, test, inputs, placement, num_workers),
+                None if average is None else evaluate(average, test, inputs, placement, num_workers),
+                None if validation is None else evaluate(state.model, validation, inputs, placement, num_workers),
+            )
+    except KeyboardInterrupt:
+        save_state(folder, state)
+        raise
+    state.seconds += time.monotonic() - started
+    log.write(state.unevaluated | {"seconds": state.seconds} | state.accuracies)
+    state.unevaluated = None
+    save_state(folder, state)
 
 
 def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled, Unlabeled | None]:

@@ -14,6 +14,13 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 _POINTER = b"version https://git-lfs"  # how the few lines begin that Git keeps in place of a large file
+_NO_WEIGHTS = {  # how files begin that lie where weights should, in lower case, and what they are
+    _POINTER: "a Git LFS pointer, not the weights: run git lfs pull in its folder",
+    b"<!doctype html": "a web page, not the weights: fetch the file itself, its page may ask for a login first",
+    b"<html": "a web page, not the weights: fetch the file itself, its page may ask for a login first",
+    b"<?xml": "an error message of the server, not the weights: fetch the file again",
+    b'{"error"': "an error message of the server, not the weights: fetch the file again",
+}
 
 
 @contextmanager
@@ -64,17 +71,25 @@ def read_json(path: Path, way_out: str) -> dict[str, Any]:
 
 
 def check_present(path: Path) -> None:
-    """Says whether a file is there, and not Git's stand-in for it.
+    """Says whether a file is there, and not what Git or a server puts in its place.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: Git's stand-in.
+        ValueError: something else is there; it says what, and where the file is to be had.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     with path.open("rb") as file:
-        if file.read(len(_POINTER)) == _POINTER:
-            raise ValueError(f"{path} is a Git LFS pointer, not the weights: run git lfs pull in its folder")
+        head = file.read(64).lstrip().lower()
+    for start, what in _NO_WEIGHTS.items():
+        if head.startswith(start):
+            raise ValueError(f"{path} is {what}")
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is Git's stand-in for a large one."""
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
 
 
 def check_head(path: Path) -> None:

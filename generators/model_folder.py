@@ -19,8 +19,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
 from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import load_clip
 from generators.files import read_json
+from generators.kept_weights import write_weights
 from generators.ldm import FORMAT, LatentDiffusion, ModelFacts
-from generators.weights import check_fit, load_weights, read_weights, save_weights
+from generators.weights import check_fit, load_weights, read_weights
 
 FACTS_FILE, CLIP_FILE, NULL_TOKEN_FILE = "model.json", "clip.safetensors", "null_token.safetensors"
 NEEDED_FILES = (FACTS_FILE, "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors")
@@ -41,9 +42,8 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
     if model.null_token.any():
         tensors["null_token"] = {"null_token": model.null_token}
     for part, state in tensors.items():
-        weights = {name: tensor.to(dtype) for name, tensor in state.items()}
-        save_weights(weights, folder / f"{part}.safetensors", "what they were read from is damaged")
-        (folder / f"{part}.safetensors").chmod(0o644)  # safetensors lets only the owner read
+        weights = {name: tensor.detach().cpu().to(dtype) for name, tensor in state.items()}
+        write_weights(weights, folder / f"{part}.safetensors", "what they were read from is damaged")
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
     facts = asdict(model.facts)

@@ -11,13 +11,24 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from generators.files import check_head, check_present
+from generators.kept_weights import OF_DAMAGED_FILES, check_digest
 
-# What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
-OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+# Where settings and callbacks come from that trainers save beside their weights.
+_OF_TRAINERS = ("argparse.Namespace", "pytorch_lightning.", "lightning.", "omegaconf.", "pathlib.", "__main__.")
+
+
+_OF_STATE = ("state_dict", "model_state_dict", "model", "net")  # what they call the weights themselves
+
+
+class _StandIn:
+    """An object that was made of anything and holds nothing."""
+
+    def __init__(self, *parts: object):
+        pass
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -27,8 +38,8 @@ OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeEr
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Names and tensors of a .safetensors file or one of PyTorch's.
 
-    Files of old Lightning versions name classes of callbacks: these become empty stand-ins. No other foreign name is
-    let in, so nothing in the file can run.
+    Files of trainers name classes of their settings and callbacks: these become empty stand-ins. No other foreign name
+    is let in, so nothing in the file can run.
 
     Raises:
         FileNotFoundError: no such file.
@@ -37,11 +48,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     check_present(path)
     if path.suffix == ".safetensors":
         try:
-            return dict(load_file(path))
+            weights = dict(load_file(path))
         except SafetensorError as error:
             raise ValueError(f"{path} is damaged ({error}): restore it") from error
+        check_digest(path, weights, "restore it")
+        return weights
     content = _read_torch(path)
-    state = content.get("state_dict", content) if isinstance(content, dict) else content
+    state = content
+    if isinstance(content, dict):
+        state = next((content[name] for name in _OF_STATE if isinstance(content.get(name), dict)), content)
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise ValueError(f"{path} holds no state dict of tensors: give a file that does")
     return state
@@ -98,15 +113,15 @@ def _allowed_names(path: Path) -> list[Any]:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     except (pickle.UnpicklingError, *OF_DAMAGED_FILES):
         foreign = []  # not a zip file: an old one, or no checkpoint at all; the reader says which
-    of_lightning = {name for name in foreign if name.startswith("pytorch_lightning.")}
+    of_trainers = {name for name in foreign if name.startswith(_OF_TRAINERS)}
     of_numpy = _numpy_names()
-    refused = sorted(set(foreign) - of_lightning - of_numpy.keys())
+    refused = sorted(set(foreign) - of_trainers - of_numpy.keys())
     if refused:
         raise ValueError(
             f"{path} asks for code ({', '.join(refused[:3])}), which a file of weights has no need of: nothing was "
             "run; take the file from its publisher, or one in the safetensors format"
         )
-    stand_ins = {name: type(name.rpartition(".")[2], (), {}) for name in of_lightning}
+    stand_ins = {name: type(name.rpartition(".")[2], (_StandIn,), {}) for name in of_trainers}
     return [(kind, name) for name, kind in {**stand_ins, **of_numpy}.items()]
 
 
@@ -159,32 +174,3 @@ def load_weights(module: nn.Module, path: Path) -> None:
         ValueError: a damaged file, or a tensor is missing, unknown or of another shape; the first ones are named.
     """
     fill(module, read_weights(path), f"{path} does not fit the model")
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# writing
-
-
-def refuse_non_finite(weights: Mapping[str, Tensor], what: str, way_out: str) -> None:
-    """What is asked before weights are written: a file of nan or inf would be taken for finished work.
-
-    Args:
-        what: which weights, in words.
-        way_out: what a person can do.
-
-    Raises:
-        ValueError: a weight that is nan or inf, in one line.
-    """
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{what} are not saved, {name} is not finite (nan or inf): {way_out}")
-
-
-def save_weights(weights: Mapping[str, Tensor], path: Path, way_out: str) -> None:
-    """Writes a .safetensors file of copies on the CPU: convolutions in channels_last are not contiguous, as it wants.
-
-    Raises:
-        ValueError: as `refuse_non_finite`; nothing is written then.
-    """
-    refuse_non_finite(weights, "the weights", way_out)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, path)

@@ -11,8 +11,11 @@ Every name is imported when it is asked for, so that `import ssl_aug` is instant
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ssl_aug.interrupts import end_commands_at_once
 
 if TYPE_CHECKING:
     from generators.settings import GeneratorSettings
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     generate: GenerateCommand
     tune: TuneCommand
+
+end_commands_at_once(sys.orig_argv)  # before all else is imported, which takes a while
 
 __version__ = "0.1.0"
 

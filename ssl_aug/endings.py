@@ -8,6 +8,7 @@ import os
 import select
 import sys
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the account's share of it, or what a file may be
 CLOSED_PIPE = 141  # as the shell names a program that nobody listened to any more (128 + SIGPIPE)
 LONGEST_LINE = 400  # characters of what another library says
 OF_NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
@@ -23,8 +24,9 @@ MEMORY_OF_TRAINING = "lower train.batch_size, train.unlabeled_batch_size, train.
 
 def error_line(error: BaseException) -> str:
     """One line that names the thing and the way out."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"no space left on the disk of {error.filename or 'the output folder'}: free some and run again"
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = error.filename2 or error.filename or "the output folder"  # of a copy the second is written to
+        return f"no space left on the disk of {where}: free some and run again"
     if isinstance(error, PermissionError):
         return f"no permission to write or read {error.filename}: choose another folder or change its rights"
     if isinstance(error, OSError) and error.filename is not None and error.strerror:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
+from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
@@ -36,11 +37,12 @@ def main(arguments: list[str]) -> None:
         return
     words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings, draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
+    hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 
     if not (settings.synthetic.root and is_finished(Path(settings.synthetic.root))):
         refuse_accidental_toy(settings.data.name, settings.generator.name, words)
-        refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
+        refuse_at_once(settings.generator)
     from ssl_aug.evaluation.sets import evaluate
 
     evaluate(settings)

@@ -19,6 +19,7 @@ import sys
 
 from ssl_aug.callable_commands import GenerateCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
+from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
@@ -37,9 +38,10 @@ def main(arguments: list[str]) -> None:
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("generate", words, Settings)
     refuse_accidental_toy(settings.data.name, settings.generator.name, words)
+    hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 
-    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
+    refuse_at_once(settings.generator)
     from ssl_aug.drawing.draw import generate
     from ssl_aug.drawing.next_commands import next_commands
 

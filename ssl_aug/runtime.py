@@ -1,4 +1,4 @@
-"""Where the work runs: device, precision, shard, seeds, interrupts, exit codes."""
+"""Where the work runs: device, precision, shard, seeds, exit codes."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import hashlib
 import io
 import os
 import platform
-import signal
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from generators.allowed import user_path
 from ssl_aug.endings import CLOSED_PIPE, ending, nobody_reads
+from ssl_aug.interrupts import EXIT_CODE, GOES_ON, KEPT, raised_in_main
 from ssl_aug.progress import reporting
 
 if TYPE_CHECKING:
@@ -27,28 +26,26 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def command(
-    main: Callable[[list[str]], None],
-    after_interrupt: str = "the same command goes on from there",
-    memory: str = "",
-) -> None:
+def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON, memory: str = "") -> None:
     """Runs a command line: exit code 0 done, 2 the user's mistake, 1 ours (one line on stderr), 130 interrupted.
 
     With SSL_AUG_DEBUG=1 the traceback is shown as well. Where nobody reads the output any more it ends in silence.
 
     Args:
+        after_interrupt: how interrupted work goes on.
         memory: which settings take less of it, for the line where there is too little.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a table
     try:
-        settle_home()
-        main(sys.argv[1:])
-        sys.stdout.flush()  # here, where a closed pipe is no error
+        with raised_in_main(f"{KEPT}, {after_interrupt}"):
+            settle_home()
+            main(sys.argv[1:])
+            sys.stdout.flush()  # here, where a closed pipe is no error
     except KeyboardInterrupt:
-        print(f"interrupted: what is finished is kept, {after_interrupt}", file=sys.stderr)
-        sys.exit(130)
+        print(f"{KEPT}, {after_interrupt}", file=sys.stderr)
+        sys.exit(EXIT_CODE)
     except Exception as error:
         if isinstance(error, BrokenPipeError) and nobody_reads():
             sys.exit(CLOSED_PIPE)
@@ -255,27 +252,3 @@ def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False)
         total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10, disable=hidden
     ) as bar:
         yield bar if hidden else reporting(bar, total, label, initial)
-
-
-@contextmanager
-def interrupts_deferred() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM inside do not stop at once: the function that is yielded says whether one came.
-
-    So work can be left at a place from where it goes on. A second signal stops at once.
-    """
-    came: list[int] = []
-
-    def note(number: int, frame: object) -> None:
-        came.append(number)
-        if len(came) > 1:
-            raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False  # signals reach the main thread alone
-        return
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(came)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

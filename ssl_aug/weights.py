@@ -1,5 +1,8 @@
-"""What is asked of weights before they are written, for all who do not know the generators' package."""
+"""Files of weights, for the packages that train classifiers and know no generators."""
 
-from generators.weights import refuse_non_finite
+from __future__ import annotations
 
-__all__ = ["refuse_non_finite"]
+from generators.kept_weights import read_own, write_weights
+from generators.weights import read_weights
+
+__all__ = ["read_own", "read_weights", "write_weights"]

@@ -9,7 +9,7 @@ os.environ["MPLBACKEND"] = "Agg"
 for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_COUNT"):
     os.environ.pop(name, None)
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +24,7 @@ from generators import ldm, model_folder
 from generators.conditioning import ClipEncoder
 from ssl_aug import runtime
 from ssl_aug.export.content import Content
+from ssl_aug.interrupts import Deferred
 from ssl_aug.synthetic import SetWriter
 
 torch.set_num_threads(1)
@@ -73,16 +74,16 @@ def stop_after(num_steps: int, loop: ModuleType) -> Iterator[None]:
         loop: the module of the loop, which asks once a step whether Ctrl-C came.
     """
 
-    @contextmanager
-    def interrupts() -> Iterator[Callable[[], bool]]:
+    class Interrupts(Deferred):
         asked = 0
 
-        def came() -> bool:
-            nonlocal asked
-            asked += 1
-            return asked >= num_steps
+        def __call__(self) -> bool:
+            self.asked += 1
+            return self.asked >= num_steps
 
-        yield came
+    @contextmanager
+    def interrupts() -> Iterator[Deferred]:
+        yield Interrupts()
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "interrupts_deferred", interrupts)

@@ -7,6 +7,7 @@ where it is empty or no column, it is train. An image without label is unlabeled
 from __future__ import annotations
 
 import csv
+import io
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -92,7 +93,7 @@ def _rows(path: Path) -> Iterator[Row]:
         raise ValueError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
     header = text.partition("\n")[0]
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         table = list(reader)
     except csv.Error as error:
@@ -146,8 +147,9 @@ def _require_files(path: Path, rows: list[Row]) -> None:
     missing = [row for row in rows if not row.path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{path}, row {missing[0].number}: {missing[0].path} is not there ({len(missing)} of {len(rows)} images "
-            "are not): paths are absolute or relative to the list's folder; correct them, or remove the rows"
+            f"{path}, row {missing[0].number}: {missing[0].path} is not there, or no file ({len(missing)} of "
+            f"{len(rows)} images are not): paths are absolute or relative to the list's folder; correct them, or "
+            "remove the rows"
         )
 
 

@@ -65,7 +65,7 @@ def require_images(folder: Path, names: Iterable[str], listed_in: Path) -> list[
     names = list(names)
     required(folder, f"a folder with the {len(names)} images that {listed_in.name} lists")
     with os.scandir(folder) as entries:
-        here = {entry.name for entry in entries}
+        here = {entry.name for entry in entries if entry.is_file()}  # whoever opened a pipe would wait for ever
     missing = [name for name in names if name not in here]
     if missing:
         raise FileNotFoundError(

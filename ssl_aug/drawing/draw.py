@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, Split
 from ssl_aug.data.build import load_and_tell
+from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
@@ -16,6 +18,7 @@ from ssl_aug.runtime import is_task_of_array, placement, progress_bar, shard, ve
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
+    Request,
     SetWriter,
     SyntheticSet,
     default_folder,
@@ -60,11 +63,13 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     rank, world_size = shard(settings.shard)
     if is_task_of_array() and world_size == 1:
         print(f"{folder}: this task of a Slurm array draws the whole set; shard=slurm shares it", file=sys.stderr)
-    mine = [chunk for chunk in chunks[rank::world_size] if any(request.path not in done for request in chunk)]
+    of_shard = chunks[rank::world_size]
+    mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
     if mine:
         generator = make_generator(settings, plan, split.labeled, place)
         scorer = make_scorer(generator, split.labeled, place)
-        with progress_bar(len(requests) // world_size, "drawing", initial=len(done) // world_size) as bar:
+        total, left = num_images(of_shard), num_images(mine)
+        with progress_bar(total, "drawing", initial=total - left) as bar:
             for chunk in mine:
                 images = draw(generator, chunk, split.labeled, place)
                 facts = facts_of(chunk, settings.sampling(), split.labeled, generator)
@@ -80,4 +85,11 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
         return None
     more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
+    if len(synthetic):
+        print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
+
+
+def num_images(chunks: Sequence[Sequence[Request]]) -> int:
+    """How many images these chunks ask for; a chunk that was half drawn is drawn whole, so it counts whole."""
+    return sum(len(chunk) for chunk in chunks)

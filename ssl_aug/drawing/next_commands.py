@@ -6,8 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssl_aug.files import read_json
-from ssl_aug.synthetic import SyntheticSet, why_unlabeled, word_of
+from ssl_aug.synthetic import SyntheticSet, record_of, why_unlabeled, word_of
 
 OF_TRAINING = ("experiment", "device", "precision")  # what a training takes over from the command that drew
 OF_MEASURING = ("device", "precision")
@@ -24,7 +23,7 @@ def next_commands(synthetic: SyntheticSet, words: Sequence[str]) -> list[str]:
         [word for word in words if word.partition("=")[0] in names] for names in (OF_TRAINING, OF_MEASURING)
     )
     commands = []
-    if why_unlabeled(read_json(synthetic.folder / "generator.json")) is None:
+    if why_unlabeled(record_of(synthetic.folder)) is None:
         export = ["--to", "folder", "--out", str(Path("outputs/export") / synthetic.folder.resolve().name)]
         commands += [["benchmarks.run", root, f"augment={augment}", *training] for augment in ("false", "true")]
         commands += [["ssl_aug.export", *export, root]]

@@ -19,6 +19,7 @@ all: synthetic.root=DIR.
 from __future__ import annotations
 
 from ssl_aug.command_line import compose
+from ssl_aug.data import hf_library
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
@@ -36,6 +37,7 @@ def main(words: list[str]) -> None:
         return
     said = with_words_of_set(overrides_of(words, FLAGS, SWITCHES), ExportSettings)
     settings = compose("export", said, ExportSettings)
+    hf_library.refuse_at_once(settings.data)
     from ssl_aug.export.writing import export
 
     export(settings)

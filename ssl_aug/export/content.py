@@ -1,8 +1,7 @@
-"""What is exported, whatever the target: real and synthetic labeled images, unlabeled ones, the test set."""
+"""What is exported, whatever the target: real and synthetic labeled images, unlabeled, test and validation images."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.synthetic import SCORES, SyntheticSet
+from ssl_aug.synthetic.manifest import csv_line
 
-PARTS = ("real", "synthetic", "unlabeled", "test")
+PARTS = ("real", "synthetic", "unlabeled", "test", "validation")  # the last where there are any
 COLUMNS = (
     "path", "part", "label", "class_name", "source", "k", "seed",
     "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
@@ -49,6 +49,10 @@ class Content:
     def class_names(self) -> tuple[str, ...]:
         return self.split.labeled.class_names
 
+    @property
+    def validation(self) -> LabeledSet:
+        return self.split.validation or LabeledSet((), self.class_names)
+
     def pictures(self, *parts: str) -> Iterator[Picture]:
         """The images of these parts, one part after the other, each in its own order."""
         for part in parts:
@@ -61,18 +65,21 @@ class Content:
                 for number, (example, row) in enumerate(zip(examples, rows, strict=True)):
                     yield Picture(example.path, part, number, example.label, row)
             else:
-                labeled = self.split.labeled if part == "real" else self.split.test
-                for number, example in enumerate(labeled.examples):
+                for number, example in enumerate(self._labeled(part).examples):
                     yield Picture(example.path, part, number, example.label)
 
     def counts(self) -> dict[str, int]:
-        """Number of images of each part."""
-        return {
+        """Number of images of each part; the validation part is named where it is there."""
+        counts = {
             "real": len(self.split.labeled),
             "synthetic": len(self.synthetic) if self.synthetic else 0,
             "unlabeled": len(self.split.unlabeled),
             "test": len(self.split.test),
         }
+        return counts | ({"validation": len(self.validation)} if self.validation.examples else {})
+
+    def _labeled(self, part: str) -> LabeledSet:
+        return {"real": self.split.labeled, "test": self.split.test, "validation": self.validation}[part]
 
     def require_every_class(self, part: str, why: str) -> None:
         """Refuses a part that lacks a class.
@@ -83,8 +90,7 @@ class Content:
         Raises:
             ValueError: a class has no image there.
         """
-        labeled: LabeledSet = self.split.test if part == "test" else self.split.labeled
-        missing = sorted(set(range(len(self.class_names))) - set(labeled.labels))
+        missing = sorted(set(range(len(self.class_names))) - set(self._labeled(part).labels))
         if missing:
             raise ValueError(
                 f"class {self.class_names[missing[0]]!r} has no {part} images, and {why}: "
@@ -123,12 +129,12 @@ def listing(path: Path, class_names: tuple[str, ...], advance: Callable[[], Any]
         advance: called for each image.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n", restval="")
-        writer.writeheader()
+        file.write(csv_line(COLUMNS))
 
         def placed(picture: Picture, name: str, sha256: str) -> None:
             label = {} if picture.label is None else {"label": picture.label, "class_name": class_names[picture.label]}
-            writer.writerow({**picture.facts, "path": name, "part": picture.part, "sha256": sha256, **label})
+            row = {**picture.facts, "path": name, "part": picture.part, "sha256": sha256, **label}
+            file.write(csv_line(row.get(column, "") for column in COLUMNS))
             advance()
 
         yield placed

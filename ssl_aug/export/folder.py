@@ -1,7 +1,7 @@
 """Class folders for torchvision's ImageFolder and all that read the same layout (lightly, solo-learn, keras, fastai).
 
-`labeled/`, `labeled_real/` and `test/` hold a folder for each class, whose names sort in the order of the class
-indices; `unlabeled/all/` holds the images without labels.
+`labeled/`, `labeled_real/`, `test/` and `validation/` hold a folder for each class, whose names sort in the order of
+the class indices; `unlabeled/all/` holds the images without labels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.export.content import Content, Exported, Options, Placed
+from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 from ssl_aug.synthetic import class_folder
 
 # words that Hugging Face's folder reader takes for the name of a split, wherever they stand in a path
@@ -27,18 +27,20 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     """Writes the class folders; returns the README's snippet.
 
     Raises:
-        ValueError: a class without test images, which ImageFolder refuses to read.
+        ValueError: a class without test or validation images, which ImageFolder refuses to read.
     """
-    if content.split.test.examples:
-        content.require_every_class("test", "ImageFolder refuses an empty class folder")
+    counts = content.counts()
+    for part in ("test", "validation"):
+        if counts.get(part):
+            content.require_every_class(part, "ImageFolder refuses an empty class folder")
     places = {"real": ("labeled", "labeled_real"), "synthetic": ("labeled",), "unlabeled": ("unlabeled",)}
-    for picture in content.pictures("real", "synthetic", "unlabeled", "test"):
+    for picture in content.pictures(*PARTS):
         inner = "all" if picture.label is None else folder_name(picture.label, content.class_names)
-        for place in places.get(picture.part, ("test",)):
+        for place in places.get(picture.part, (picture.part,)):
             path, sha256 = put(picture.path, folder / place / inner / picture.stem, options.link)
             if place != "labeled_real":
                 placed(picture, str(path.relative_to(folder)), sha256)
-    test = 'test = ImageFolder(f"{root}/test")\n'
+    held = [f'{part} = ImageFolder(f"{{root}}/{part}")\n' for part in ("test", "validation") if counts.get(part)]
     unlabeled = 'unlabeled = ImageFolder(f"{root}/unlabeled")  # its labels say nothing\n'
     return f"""\
 import json
@@ -46,7 +48,7 @@ from torchvision.datasets import ImageFolder
 
 root = {str(final)!r}
 labeled = ImageFolder(f"{{root}}/labeled")  # labeled_real: without the synthetic images
-{unlabeled if content.split.unlabeled else ""}{test if content.split.test.examples else ""}\
+{unlabeled if content.split.unlabeled else ""}{"".join(held)}\
 class_names = json.load(open(f"{{root}}/classes.json"))  # labeled.classes are ASCII names in the same order
 """
 
@@ -58,6 +60,7 @@ def read(folder: Path) -> Iterator[Exported]:
         ("synthetic", "labeled", "s"),
         ("unlabeled", "unlabeled", "u"),
         ("test", "test", "t"),
+        ("validation", "validation", "v"),
     ):
         if not (folder / place).is_dir():
             continue

@@ -18,16 +18,17 @@ from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 
-SPLITS = {"real": "labeled", "synthetic": "labeled", "unlabeled": "unlabeled", "test": "test"}
+SPLITS = {"real": "labeled", "synthetic": "labeled", **{part: part for part in ("unlabeled", "test", "validation")}}
 # of a synthetic image, and what stands for "not drawn": without a value a column would have another type in each split
 FACTS: dict[str, Any] = {"source": "", "k": -1, "seed": -1, "mask_rate": -1.0, "guidance": -1.0}
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
     """Writes a folder for each split with images and metadata; returns the README's snippet."""
+    count = content.counts()
     with ExitStack() as stack:
         files = {}
-        for split in dict.fromkeys(SPLITS.values()):
+        for split in dict.fromkeys(SPLITS[part] for part in count):
             (folder / split / "images").mkdir(parents=True)
             # not CSV: a column with gaps would be read as floating point, which cannot hold a seed
             files[split] = stack.enter_context((folder / split / "metadata.jsonl").open("w", encoding="utf-8"))
@@ -42,8 +43,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             }
             files[split].write(json.dumps(row) + "\n")
             placed(picture, str(path.relative_to(folder)), sha256)
-    count = content.counts()
-    splits = tuple(dict.fromkeys(SPLITS[part] for part in PARTS if count[part]))  # an empty one cannot be loaded
+    splits = tuple(dict.fromkeys(SPLITS[part] for part in count if count[part]))  # an empty one cannot be loaded
     return f"""\
 import json
 from datasets import ClassLabel, Features, Image, Value, load_dataset
@@ -64,6 +64,8 @@ real = labeled.filter(lambda synthetic: not synthetic, input_columns="synthetic"
 def read(folder: Path) -> Iterator[Exported]:
     """The images that the metadata name, part by part."""
     for split in dict.fromkeys(SPLITS.values()):
+        if not (folder / split).is_dir():  # there are no validation images
+            continue
         with (folder / split / "metadata.jsonl").open(encoding="utf-8") as file:
             for row in map(json.loads, file):
                 pixels = np.asarray(read_rgb(folder / split / row["file_name"]))

@@ -23,13 +23,16 @@ LISTS = {  # part -> the lists that it is in
     "synthetic": ("labeled", "labeled_synthetic"),
     "unlabeled": ("unlabeled",),
     "test": ("test",),
+    "validation": ("validation",),
 }
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
     """Writes the images and their lists; returns the README's snippet."""
+    counts = content.counts()
     with ExitStack() as stack:
-        names = [name for part in PARTS for name in LISTS[part] if content.synthetic or part != "synthetic"]
+        parts = [part for part in PARTS if part in counts and (content.synthetic or part != "synthetic")]
+        names = [name for part in parts for name in LISTS[part]]
         files = {name: stack.enter_context((folder / f"{name}.txt").open("w")) for name in dict.fromkeys(names)}
         for picture in content.pictures(*PARTS):
             path, sha256 = put(picture.path, folder / "images" / picture.part / picture.stem, options.link)
@@ -48,6 +51,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
 # DATASET: one of theirs with {len(content.class_names)} classes; docs/plug_in.md has a wrapper for any other data"""
     else:
         scripts = "# no tllib/ folder: its draw takes as many images of every class, and these classes differ in size"
+    validation = 'validation = ImageList(root, class_names, f"{root}/validation.txt")\n'
     return f"""\
 import json
 from tllib.vision.datasets.imagelist import ImageList
@@ -57,6 +61,7 @@ class_names = json.load(open(f"{{root}}/classes.json"))
 labeled = ImageList(root, class_names, f"{{root}}/labeled.txt")  # labeled_real.txt: without the synthetic images
 unlabeled = ImageList(root, class_names, f"{{root}}/unlabeled.txt")  # the label 0 there stands for unknown
 test = ImageList(root, class_names, f"{{root}}/test.txt")
+{validation if "validation" in counts else ""}\
 
 {scripts}
 """

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from ssl_aug.data.reading import read_rgb, read_square
 from ssl_aug.export.content import Content, Exported, Options, Picture, Placed
 
-ARRAYS = (("x_lb", ("real", "synthetic")), ("x_ulb", ("unlabeled",)), ("x_test", ("test",)))
+ARRAYS = (
+    ("x_lb", ("real", "synthetic")), ("x_ulb", ("unlabeled",)), ("x_test", ("test",)), ("x_val", ("validation",)),
+)  # fmt: skip
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
@@ -25,6 +27,8 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     pictures: list[Picture] = []
     with zipfile.ZipFile(folder / "data.npz", "w", allowZip64=True) as archive:
         for name, parts in ARRAYS:
+            if parts[0] not in count:
+                continue
             shape = (sum(count[part] for part in parts), size, size, 3)
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 npy.write_array_header_2_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -43,9 +47,12 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             "y_test": np.array(content.split.test.labels, dtype=np.int64),
             "classes": np.array(content.class_names, dtype=np.str_),
         }
+        if "validation" in count:
+            arrays["y_val"] = np.array(content.validation.labels, dtype=np.int64)
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as file:
                 npy.write_array(file, array, allow_pickle=False)
+    validation = 'x_val, y_val = data["x_val"], data["y_val"]\n' if "validation" in count else ""
     return f"""\
 import numpy as np
 
@@ -53,6 +60,7 @@ data = np.load({str(final / "data.npz")!r})
 x, y = data["x_lb"], data["y_lb"]  # (n, {size}, {size}, 3) uint8 and class indices
 real = ~data["is_synthetic"]  # x[real], y[real]: without the synthetic images
 unlabeled, x_test, y_test = data["x_ulb"], data["x_test"], data["y_test"]
+{validation}\
 class_names = data["classes"]  # in the order of the indices
 """
 
@@ -77,5 +85,7 @@ def read(folder: Path) -> Iterator[Exported]:
             yield Exported("synthetic" if drawn else "real", int(label), pixels)
         for pixels in data["x_ulb"]:
             yield Exported("unlabeled", None, pixels)
-        for pixels, label in zip(data["x_test"], data["y_test"], strict=True):
-            yield Exported("test", int(label), pixels)
+        for part, name in (("test", "test"), ("validation", "val")):
+            if f"x_{name}" in data:
+                for pixels, label in zip(data[f"x_{name}"], data[f"y_{name}"], strict=True):
+                    yield Exported(part, int(label), pixels)

@@ -19,7 +19,12 @@ from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
 
 INNER = Path("semi_fgvc") / "semi_aves"
 # the library's file names; two relatives of it read the unlabeled list under the second name
-LISTS = {"labeled": ("l_train_val",), "unlabeled": ("u_train_in", "u_train_in_oracle"), "test": ("test",)}
+LISTS = {
+    "labeled": ("l_train_val",),
+    "unlabeled": ("u_train_in", "u_train_in_oracle"),
+    "test": ("test",),
+    "validation": ("val",),  # as Semi-Aves itself has it; the library does not read it
+}
 
 
 def write(content: Content, folder: Path, final: Path, options: Options, placed: Placed) -> str:
@@ -32,12 +37,14 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     if any(character.isspace() for character in str(final)):
         raise ValueError(f"--out {final}: USB cuts its lines at blanks, and this path holds one: name a folder without")
     variants = {"real": ("real",), **({"augmented": ("real", "synthetic")} if content.synthetic else {})}
+    count = content.counts()
+    others = [(part, (part,)) for part in ("unlabeled", "test", "validation") if part in count]
     with ExitStack() as stack:
         lists: dict[str, list[TextIO]] = {part: [] for part in PARTS}
         for variant, labeled in variants.items():
             root = folder / variant / INNER
             root.mkdir(parents=True)
-            for kind, parts in (("labeled", labeled), ("unlabeled", ("unlabeled",)), ("test", ("test",))):
+            for kind, parts in (("labeled", labeled), *others):
                 for name in LISTS[kind]:
                     opened = stack.enter_context((root / f"{name}.txt").open("w", encoding="utf-8"))
                     for part in parts:
@@ -48,7 +55,6 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
             for file in lists[picture.part]:
                 file.write(f"{final / name} {picture.label or 0}\n")
             placed(picture, name, sha256)
-    count = content.counts()
     for variant, labeled in variants.items():
         settings = _settings(final / variant, len(content.class_names), sum(count[part] for part in labeled))
         (folder / f"fixmatch_{variant}.yaml").write_text(settings, encoding="utf-8")
@@ -120,9 +126,12 @@ gpu: 0
 def read(folder: Path) -> Iterator[Exported]:
     """The images of the lists, part by part, by the library's rule: two columns between blanks."""
     variant = "augmented" if (folder / "augmented").is_dir() else "real"
-    for kind, part in (("labeled", None), ("unlabeled", "unlabeled"), ("test", "test")):
-        with (folder / variant / INNER / f"{LISTS[kind][0]}.txt").open(encoding="utf-8") as file:
+    for names in LISTS.values():
+        path = folder / variant / INNER / f"{names[0]}.txt"
+        if not path.is_file():  # there are no validation images
+            continue
+        with path.open(encoding="utf-8") as file:
             for line in file:
                 name, label = line.split()
-                own = part or Path(name).parent.name
+                own = Path(name).parent.name
                 yield Exported(own, None if own == "unlabeled" else int(label), np.asarray(read_rgb(Path(name))))

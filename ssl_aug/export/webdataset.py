@@ -43,6 +43,7 @@ def write(content: Content, folder: Path, final: Path, options: Options, placed:
     others = {
         "unlabeled": f'unlabeled = {opened.format("unlabeled")}("png")\n',
         "test": f'test = {opened.format("test")}("png", "cls")\n',
+        "validation": f'validation = {opened.format("validation")}("png", "cls")\n',
     }
     count = content.counts()
     return f"""\
@@ -51,9 +52,9 @@ import json
 import webdataset as wds
 
 root = {str(final)!r}
-shards = {{part: sorted(glob.glob(f"{{root}}/{{part}}-*.tar")) for part in {PARTS}}}
+shards = {{part: sorted(glob.glob(f"{{root}}/{{part}}-*.tar")) for part in {tuple(count)}}}
 labeled = wds.WebDataset(shards["real"] + shards["synthetic"], shardshuffle=False).decode("pil").to_tuple("png", "cls")
-{"".join(line for part, line in others.items() if count[part])}\
+{"".join(line for part, line in others.items() if count.get(part))}\
 class_names = json.load(open(f"{{root}}/classes.json"))  # in the order of the indices
 """
 

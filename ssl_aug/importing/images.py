@@ -66,7 +66,8 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
         write_manifest(part / "manifest.csv", rows)
         write_json(part / "generator.json", {
             "labeled_set_id": split.labeled.id, "imported": True, "made_by": settings.made_by,
-            "num_images": len(rows), "data": deciding(settings, PICTURES)["data"], "versions": versions(),
+            "num_images": len(rows), "class_names": list(split.labeled.class_names),
+            "data": deciding(settings, PICTURES)["data"], "versions": versions(),
             PLACES: places_of(settings),
         })  # fmt: skip
         (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")

@@ -16,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.weights import refuse_non_finite, save_weights
+from generators.hashes import file_hash
+from generators.kept_weights import read_state, refuse_non_finite, write_state, write_weights
 from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, MEAN, STD, build_backbone, normalized, random_views
 from ssl_aug.pretrain.training import TRY_INSTEAD, LoopSettings, learning_rate_at
@@ -160,7 +161,7 @@ def pretrain_backbone(
             refuse_non_finite(network.state_dict(), f"weights after {step + 1} steps", TRY_INSTEAD)
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             with files.written_atomically(checkpoint) as part_path:
-                torch.save(state, part_path)
+                write_state(state, part_path)
             if progress is not None:
                 progress(step + 1, settings.steps, losses)
     accuracy = held_out_accuracy(network, bank, labels, range(num_train, len(bank.rows)), place)
@@ -181,7 +182,7 @@ def _resumed(
     """(first step, seconds spent) of a run, after loading the checkpoint where there is one."""
     if not checkpoint.exists():
         return 0, 0.0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = read_state(checkpoint, "remove it, and the training begins again")
     if state["settings"] != asdict(settings):
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it or choose another folder")
     network.load_state_dict(state["network"])
@@ -222,7 +223,7 @@ def _write(
     state = {name: value.half() for name, value in backbone.state_dict().items() if value.is_floating_point()}
     weights = out / "backbone.safetensors"
     with files.written_atomically(weights) as part:
-        save_weights(state, part, TRY_INSTEAD)
+        write_weights(state, part, TRY_INSTEAD)
     facts = {
         "name": settings.timm_name,
         "arguments": settings.timm_args,
@@ -236,7 +237,7 @@ def _write(
         "losses": {task: round(value, 4) for task, value in losses.items()},
         "held_out_accuracy": accuracy,
         "seconds": round(seconds, 1),
-        "sha256": files.file_hash(weights),
+        "sha256": file_hash(weights),
     }
     files.write_json(out / "backbone.json", facts)
     return facts

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from generators.allowed import AnyWhole, AtLeast1, PathText, Range, check, shown
+from generators.allowed import AnyWhole, AtLeast1, PathText, check, shown
 from ssl_aug.settings import Device, Precision
 
 STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
@@ -19,8 +18,7 @@ class PretrainSettings:
     out: PathText = "outputs/embedded"  # folder of the weights; the embedded ones lie in ssl_aug/embedded
     work: PathText = "outputs/pretrain"  # drawn pictures, encodings and checkpoints
     stages: str = "all"  # all, or one or more of backbone, autoencoder, clip, unet, decoder, joined by +
-    # pictures of the source world; the last 1,000 are held out
-    num_images: Annotated[int, Range(HELD_OUT + 1, why=f"{HELD_OUT} are held out")] = 60000
+    num_images: AtLeast1 = 60000  # pictures of the source world; the last 1,000 are held out
     processes: AtLeast1 = 2  # that draw them
     # folder of an earlier pretraining, whose weights are trained on; null: from nothing
     start_from: PathText | None = None
@@ -40,6 +38,8 @@ class PretrainSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.num_images <= HELD_OUT:
+            raise ValueError(f"num_images={self.num_images}: {HELD_OUT} are held out, give more")
         unknown = set(self.stage_names) - set(STAGES)
         if unknown:
             raise ValueError(f"stages={shown(self.stages)}: choose all, or of {', '.join(STAGES)}, joined by +")

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators import model_folder
 from generators.conditioning import ClipEncoder
-from generators.weights import load_weights, save_weights
-from ssl_aug.files import file_hash, written_atomically
+from generators.hashes import file_hash
+from generators.kept_weights import write_weights
+from generators.weights import load_weights, read_weights
+from ssl_aug.files import written_atomically
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
@@ -116,8 +117,8 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
         if part not in record.done(out):
             raise ValueError(f"stages={settings.stages}: the unet needs the {part} first: stages=autoencoder+clip+unet")
     autoencoder, clip = make_autoencoder(), ClipEncoder(CONFIG, TOKEN_NORM)
-    autoencoder.load_state_dict(load_file(work / "autoencoder.safetensors"))
-    clip.model.load_state_dict(load_file(work / "clip.safetensors"))
+    autoencoder.load_state_dict(read_weights(work / "autoencoder.safetensors"))
+    clip.model.load_state_dict(read_weights(work / "clip.safetensors"))
     scale = record.done(out)["autoencoder"]["latent_scale"]
     model = assemble(autoencoder, clip, scale, settings.seed).to(place.device)
     _start(settings, "unet", model.unet)
@@ -176,7 +177,7 @@ def _start(settings: PretrainSettings, part: str, module: nn.Module) -> None:
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:
     with written_atomically(path) as part:
-        save_weights(weights, part, TRY_INSTEAD)
+        write_weights(weights, part, TRY_INSTEAD)
 
 
 def _tail(losses: list[float]) -> float:

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generators.weights import refuse_non_finite
+from generators.kept_weights import read_state, refuse_non_finite, write_state
 from ssl_aug.files import written_atomically
-from ssl_aug.runtime import derived_seed, interrupts_deferred, progress_bar
+from ssl_aug.interrupts import interrupts_deferred
+from ssl_aug.runtime import derived_seed, progress_bar
 
 TRY_INSTEAD = "use precision=fp32, or lower the learning rate"
 
@@ -113,7 +114,7 @@ def _save(
         "optimizer": optimizer.state_dict(),
     }
     with written_atomically(checkpoint) as part:
-        torch.save(state, part)
+        write_state(state, part)
 
 
 def _resume(
@@ -124,7 +125,7 @@ def _resume(
 ) -> list[float]:
     if not checkpoint.is_file():
         return []
-    state = torch.load(checkpoint, weights_only=True, map_location="cpu")
+    state = read_state(checkpoint, "remove it, and the training begins again")
     if {**state["settings"], "save_every": 0} != {**asdict(settings), "save_every": 0}:
         raise ValueError(f"{checkpoint} is of a run with other settings: remove it, or go on with the old settings")
     if [tensor.shape for tensor in tensors] != [saved.shape for saved in state["tensors"]]:

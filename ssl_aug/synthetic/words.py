@@ -14,12 +14,12 @@ from typing import Any
 from generators.allowed import user_path
 from generators.settings import TUNED
 from ssl_aug.command_line import config_folder, registered_generators, setting_names
-from ssl_aug.files import read_json
 from ssl_aug.settings import Settings, flat
-from ssl_aug.synthetic.folder import is_finished, read_rows
+from ssl_aug.synthetic.folder import is_finished
+from ssl_aug.synthetic.manifest import read_rows
+from ssl_aug.synthetic.set_record import PLACES, record_of
 from ssl_aug.words import quoted, settled, values_of
 
-PLACES = "places"  # in generator.json: where data and weights lay, which decides nothing and may change
 # of the drawings; a command that trains has other ones of these names
 OF_DRAWING = ("seed", "batch_size")
 # may differ from what the set says: where things lie now, and fewer images than there are
@@ -82,7 +82,7 @@ def settings_of_set(folder: Path, draws: bool) -> dict[str, Any]:
     Raises:
         ValueError: its record is not readable.
     """
-    record = read_json(folder / "generator.json")
+    record = record_of(folder)
     said = flat({name: value for name, value in record.items() if name != PLACES})
     known = setting_names(Settings)
     found = {name: said[name] for name in known if name in said and (draws or name not in OF_DRAWING)}
@@ -129,7 +129,7 @@ def _root_of_data(folder: Path, data: str | None) -> dict[str, Any]:
     Raises:
         FileNotFoundError: they are neither there nor at the default place.
     """
-    root = read_json(folder / "generator.json").get(PLACES, {}).get("data.root")
+    root = record_of(folder).get(PLACES, {}).get("data.root")
     if root is None or Path(root).is_dir():
         return {} if root is None else {"data.root": root}
     from omegaconf import OmegaConf

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from generators.anl import Adapter
 from generators.checkpoints import open_checkpoint
+from generators.kept_weights import write_weights
 from generators.ldm import LatentDiffusion
 from generators.settings import TUNED
-from generators.weights import save_weights
+from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
@@ -112,7 +112,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if accelerator.is_main_process:
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
-            save_weights(adapter, part, TRY_INSTEAD)
+            write_weights(adapter, part, TRY_INSTEAD)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
     accelerator.wait_for_everyone()  # nobody goes on before the file is there
@@ -131,7 +131,8 @@ def read_adapter(path: Path) -> Adapter:
     """A tuning's weights, with the facts beside them."""
     facts = read_json(path.with_suffix(".json"))
     approach = facts["approach"]
-    return Adapter(load_file(path), approach == "anl_unconditional", facts["clip_image_norm"], approach == "anl_lora")
+    weights = read_weights(path)
+    return Adapter(weights, approach == "anl_unconditional", facts["clip_image_norm"], approach == "anl_lora")
 
 
 def _facts(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from generators.ldm import LatentDiffusion
 from generators.text_encoder import class_prompt_of
+from ssl_aug.arrays import new_array
 from ssl_aug.data.base import file_list_id
 from ssl_aug.data.cached import made_once, make_whole
 from ssl_aug.data.reading import read_square
@@ -155,8 +156,8 @@ def _write(
     seen_by_clip: Callable[[Tensor, range], Tensor] = lambda pictures, _: pictures,
 ) -> None:
     count = num_images * len(mirrored)
-    latents = _new_array(folder / "latents.npy", (count, *model.shape_at(image_size)))
-    tokens = _new_array(folder / "tokens.npy", (count, model.clip.num_tokens, model.clip.width))
+    latents = new_array(folder / "latents.npy", np.float32, (count, *model.shape_at(image_size)))
+    tokens = new_array(folder / "tokens.npy", np.float32, (count, model.clip.num_tokens, model.clip.width))
     size = batch_size_at(image_size)
     with progress_bar(count, "encoding images") as bar, torch.no_grad():
         for start in range(0, num_images, size):
@@ -175,7 +176,3 @@ def _write(
                 bar.update(len(view))
     latents.flush()
     tokens.flush()
-
-
-def _new_array(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    return np.lib.format.open_memmap(path, "w+", np.float32, shape)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +21,14 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl, lora
+from generators.kept_weights import read_state, refuse_non_finite, write_state
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
 from generators.settings import TUNING, deciding
-from generators.weights import OF_DAMAGED_FILES, refuse_non_finite
 from ssl_aug.files import written_atomically
-from ssl_aug.runtime import derived_seed, dtype_of, interrupts_deferred, keep_frozen_weights_low, progress_bar
+from ssl_aug.interrupts import interrupts_deferred
+from ssl_aug.runtime import derived_seed, dtype_of, keep_frozen_weights_low, progress_bar
 from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import Encodings
 from ssl_aug.tuning.reports import write_rows
@@ -68,7 +68,8 @@ def tune_unet(
     Raises:
         ValueError: a batch that cannot be cut into equal parts, a checkpoint of other settings, a loss or weights that
             are not finite; what was saved before stays.
-        KeyboardInterrupt: at the end of the step in which Ctrl-C or SIGTERM came, after saving.
+        KeyboardInterrupt: Ctrl-C or SIGTERM, after saving the last finished step; with several processes at the end
+            of the step.
     """
     parts = accelerator.num_processes * options.accumulation
     if options.batch_size % parts:
@@ -91,16 +92,30 @@ def tune_unet(
     loss_of_part = make_loss(model, unet, encodings, options, accelerator)
     label = f"tuning ({options.approach})"
     shown = progress_bar(options.steps, label, initial=len(state.losses), hidden=not accelerator.is_main_process)
-    folder = checkpoint.parent
+    folder, is_alone = checkpoint.parent, accelerator.num_processes == 1
+    save = partial(_save, parameters, optimizer, average, accelerator, options, checkpoint, state)
     with shown as bar, interrupts_deferred() as interrupted:
-        for step in range(len(state.losses), options.steps):
-            value = torch.zeros((), device=accelerator.device)
-            for part in range(options.accumulation):
-                is_last = part == options.accumulation - 1
-                with contextlib.nullcontext() if is_last else accelerator.no_sync(unet):
-                    loss = loss_of_part(step, part) / options.accumulation
-                    accelerator.backward(loss)
-                value += loss.detach()
+        while True:
+            step = len(state.losses)
+            try:  # what changes no weight may end at any time: a step of a large model takes minutes on a CPU
+                with interrupted.at_once(is_alone):
+                    if accelerator.is_main_process and is_report_due(options, state):
+                        with averaged(average, parameters):  # of the weights that would be saved
+                            state.reports.append(report(step))
+                        write_rows(folder / "reports.csv", state.reports)
+                    if step == options.steps:
+                        break
+                    value = torch.zeros((), device=accelerator.device)
+                    for part in range(options.accumulation):
+                        is_last = part == options.accumulation - 1
+                        with contextlib.nullcontext() if is_last else accelerator.no_sync(unet):
+                            loss = loss_of_part(step, part) / options.accumulation
+                            accelerator.backward(loss)
+                        value += loss.detach()
+            except KeyboardInterrupt:
+                if step:
+                    save()
+                raise
             value = accelerator.reduce(value, "mean")
             if not math.isfinite(value):
                 raise ValueError(f"{label}: the loss is {value} at step {step}: {TRY_INSTEAD}")
@@ -114,14 +129,10 @@ def tune_unet(
             bar.update()
             bar.set_postfix(loss=f"{sum(state.losses[-50:]) / len(state.losses[-50:]):.4f}", refresh=False)
             done = len(state.losses)
-            if options.report_every and done % options.report_every == 0 and accelerator.is_main_process:
-                with averaged(average, parameters):  # of the weights that would be saved
-                    state.reports.append(report(done))
-                write_rows(folder / "reports.csv", state.reports)
             # every process looks at the same time, else one would wait for gradients of another that has stopped
             stop = bool(accelerator.reduce(torch.tensor(float(interrupted()), device=accelerator.device), "sum"))
             if accelerator.is_main_process and (stop or done % options.save_every == 0 or done == options.steps):
-                _save(parameters, optimizer, average, accelerator, options, checkpoint, state)
+                save()
             if stop:
                 raise KeyboardInterrupt
     if average is not None:
@@ -130,6 +141,13 @@ def tune_unet(
         write_rows(folder / "losses.csv", [{"step": step, "loss": loss} for step, loss in enumerate(state.losses)])
     adapter_state = anl.adapter_state if options.rank is None else lora.adapter_state
     return adapter_state(model.unet, names), state
+
+
+def is_report_due(options: TuneSettings, state: State) -> bool:
+    """Whether figures of the weights as they are now are wanted and not there yet."""
+    done = len(state.losses)
+    is_there = bool(state.reports) and state.reports[-1]["step"] == done
+    return bool(options.report_every) and done > 0 and done % options.report_every == 0 and not is_there
 
 
 def prepare(model: LatentDiffusion, options: TuneSettings, fold: bool, num_tokens: int) -> list[str]:
@@ -217,7 +235,7 @@ def _save(
         "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
     }
     with written_atomically(checkpoint) as part:
-        torch.save(content, part)
+        write_state(content, part)
 
 
 def steps_done(checkpoint: Path) -> int:
@@ -233,11 +251,7 @@ def read_checkpoint(checkpoint: Path) -> dict[str, Any]:
     Raises:
         ValueError: a damaged file.
     """
-    try:
-        content: dict[str, Any] = torch.load(checkpoint, weights_only=True, map_location="cpu", mmap=True)
-    except (pickle.UnpicklingError, *OF_DAMAGED_FILES) as error:
-        raise ValueError(f"{checkpoint} is damaged: remove it, and the tuning begins again") from error
-    return content
+    return read_state(checkpoint, "remove it, and the tuning begins again")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_aug.arrays import new_array
 from ssl_aug.world.source_world import VERSION, source_image
 
 IMAGES, ROWS = "images.npy", "captions.jsonl"
@@ -85,7 +86,7 @@ def _grown(path: Path, count: int, done: int) -> np.memmap:
         path.unlink()
     else:
         kept = np.empty((0, 64, 64, 3), np.uint8)
-    images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 64, 64, 3))
+    images = new_array(path, np.uint8, (count, 64, 64, 3))
     images[: len(kept)] = kept
     return images
 

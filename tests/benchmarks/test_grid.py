@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,15 @@ def test_a_module_is_installed_or_not_also_where_the_package_around_it_is_missin
     assert sweep_module.is_installed("benchmarks.sweep")
     assert not sweep_module.is_installed("benchmarks.nothing")
     assert not sweep_module.is_installed("no_such_package.launcher")
+
+
+def test_the_workers_of_a_grid_that_is_stopped_are_stopped_too() -> None:
+    """A signal to the grid does not reach them: they end, and what they train is saved as by a signal of their own."""
+    worker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    worker.start()
+    begun = time.monotonic()
+    sweep_module.stop_workers()
+    assert not worker.is_alive() and time.monotonic() - begun < sweep_module.PATIENCE_WITH_WORKERS
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +15,12 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
 from benchmarks import trainer
+from benchmarks.evaluation import Accuracy
 from benchmarks.methods import METHODS
 from benchmarks.result import RunResult
 from benchmarks.run import settings_from
 from benchmarks.state import TrainState, save_state
 from ssl_aug.files import read_json
-from ssl_aug.runtime import interrupts_deferred
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after
 
@@ -100,15 +101,33 @@ def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:
         trained([f"resume={folder}"])
 
 
-def test_a_signal_waits_for_the_end_of_the_step_and_a_second_one_does_not() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with interrupts_deferred() as interrupted:
-        assert not interrupted()
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert interrupted()
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
+@pytest.mark.parametrize("call", [1, 2, 3, 5, 6])  # evaluations are of weights, average and validation images
+def test_an_evaluation_that_was_interrupted_is_made_up_for(
+    call: int, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a large test set it takes longer than a machine that is taken away waits."""
+    words = [*words, "train.ema_decay=0.7", "data.validation_per_class=1", "train.eval_every=4"]
+    whole, calls, evaluate = trained(words), list[int](), trainer.evaluate
+
+    def interrupted(*arguments: Any) -> Accuracy:
+        calls.append(1)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return evaluate(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(trainer, "evaluate", interrupted)
+        trained(words)
+    folder = max(whole.parent.iterdir())
+    assert read_json(folder / "last.json")["step"] == (4 if call <= 3 else 7) and len(calls) == call
+    trained([f"resume={folder}"])
+    assert_same_weights(whole, folder)
+    without_times = [
+        [{**row, "seconds": ""} for row in read_log(each)]
+        + [{**read_json(each / "result.json"), "seconds": ""}, {**read_json(each / "last.json"), "seconds": ""}]
+        for each in (whole, folder)
+    ]
+    assert without_times[0] == without_times[1]
 
 
 def test_a_training_that_leaves_the_numbers_stops_and_keeps_the_state_before(words: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
@@ -18,7 +19,7 @@ import benchmarks
 import ssl_aug
 from ssl_aug.generate import main as generate_command
 from ssl_aug.tune import main as tune_command
-from tests.conftest import contents, write_image_folder
+from tests.conftest import contents, stop_drawing_after, write_image_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORT_SECONDS = 0.3
@@ -108,6 +109,21 @@ def test_tuned_weights_from_python_are_the_commands(
     assert f"{adapter} is already there" in capsys.readouterr().out
     synthetic = ssl_aug.generate(data, tiny(tiny_checkpoint), progress=lambda *state: told.append(state))
     assert len(synthetic) == 9 and told[-1] == (9, 9, "drawing")
+
+
+def test_the_bar_of_a_shard_that_goes_on_ends_at_its_total(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four chunks, the last half full, over two processes; the first is stopped after a chunk."""
+    data, told = ssl_aug.load(photos, labels_per_class=3), list[tuple[int, int, str]]()
+    settings = replace(control(), batch_size=5)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with stop_drawing_after(1):
+        ssl_aug.generate(data, settings)
+    for rank, total, begun in (("0", 10, 5), ("1", 8, 0)):
+        monkeypatch.setenv("RANK", rank)
+        with contextlib.suppress(ValueError):  # the other process has not drawn yet
+            ssl_aug.generate(data, settings, progress=lambda *state: told.append(state))
+        assert told[0] == (begun, total, "drawing") and told[-1] == (total, total, "drawing")
+        told.clear()
 
 
 def test_an_augmented_set_is_a_torch_dataset(photos: Path) -> None:

@@ -4,9 +4,11 @@ import csv
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from safetensors.torch import load_file
 from generators import build, model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
+from generators.ldm import LatentDiffusion
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.command_line import compose
@@ -29,7 +32,7 @@ from ssl_aug.tuning import loop, reports
 from ssl_aug.tuning.adapter import encodings_of, read_adapter
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import plan_tuning
-from tests.conftest import IN_BOTH_PRECISIONS, stop_after, write_image_folder
+from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_after, write_image_folder
 
 STEPS = 12
 
@@ -70,6 +73,35 @@ def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(words: l
         found = adapter(tmp_path / f"stopped{step}")
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
         assert losses(tmp_path / f"stopped{step}") == losses(tmp_path / "plain")
+
+
+def test_a_run_stopped_in_the_middle_of_a_step_or_a_report_ends_in_the_same_bits(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step of a large model takes minutes on a CPU: it is not waited for."""
+    words = [*words, "tune.ema_decay=0.9", "tune.accumulation=2", "tune.report_every=4"]
+    tune_module.main([*words, "tune.root=plain"])
+    calls, predict = list[int](), LatentDiffusion.predict
+    for call, done in ((1, 0), (2, 0), (6, 2), (9, 4), (12, 4)):  # two a step; from the ninth on the report's
+        root = f"tune.root=stopped{call}"
+        calls.clear()
+
+        def interrupted(*arguments: Any, at: int = call, **options: Any) -> torch.Tensor:
+            calls.append(1)
+            if len(calls) == at:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return predict(*arguments, **options)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(LatentDiffusion, "predict", interrupted)
+            tune_module.main([*words, root])
+        saved = [loop.steps_done(path) for path in (tmp_path / f"stopped{call}").glob("*/checkpoint.pt")]
+        assert saved == ([done] if done else []) and len(calls) == call
+        tune_module.main([*words, root])
+        plain, found = (contents(next((tmp_path / name).iterdir())) for name in ("plain", f"stopped{call}"))
+        assert found.keys() == plain.keys()
+        compared = [name for name in plain if name.endswith((".safetensors", ".csv", ".png"))]
+        assert len(compared) == 6 and all(found[name] == plain[name] for name in compared)
 
 
 @IN_BOTH_PRECISIONS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import os
 import pickle
@@ -69,6 +70,29 @@ def test_files_that_hold_no_weights_are_named(tmp_path: Path) -> None:
     (tmp_path / "torn.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match="damaged"):
         read_weights(tmp_path / "torn.safetensors")
+
+
+@pytest.mark.parametrize("name", ["state_dict", "model_state_dict", "model", "net"])
+def test_settings_of_a_trainer_beside_its_weights_are_passed_over(name: str, tmp_path: Path) -> None:
+    settings = argparse.Namespace(lr=0.1, out=Path("runs"), inner=argparse.Namespace(steps=3))
+    torch.save({name: {"weight": torch.ones(2)}, "args": settings, "epoch": 3}, tmp_path / "run.pt")
+    assert torch.equal(read_weights(tmp_path / "run.pt")["weight"], torch.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<!DOCTYPE html>\n<html lang=en>", "is a web page, not the weights"),
+        ("\n<html><head><title>Sign in", "is a web page, not the weights"),
+        ('{"error":"Access to model x/y is restricted"}', "is an error message of the server"),
+        ("<?xml version='1.0'?><Error><Code>NoSuchKey", "is an error message of the server"),
+    ],
+)
+def test_what_a_server_sends_in_place_of_weights_is_named(content: str, said: str, tmp_path: Path) -> None:
+    for name in ("a.safetensors", "a.ckpt"):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ValueError, match=said):
+            read_weights(tmp_path / name)
 
 
 def test_gits_stand_in_for_a_large_file_is_named(tmp_path: Path) -> None:

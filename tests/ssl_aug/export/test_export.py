@@ -21,7 +21,7 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.data.split import draw_labeled
 from ssl_aug.export.__main__ import main
-from ssl_aug.export.content import Content
+from ssl_aug.export.content import PARTS, Content
 from ssl_aug.export.folder import folder_name
 from ssl_aug.export.lists import replay
 from ssl_aug.export.settings import TARGETS, ExportSettings
@@ -41,7 +41,7 @@ def test_what_is_read_back_is_what_was_written(to: str, content: Content, tmp_pa
     assert json.loads((out / "classes.json").read_text(encoding="utf-8")) == list(HOSTILE)
     with (out / "manifest.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert [row["part"] for row in rows] == [p.part for p in content.pictures("real", "synthetic", "unlabeled", "test")]
+    assert [row["part"] for row in rows] == [p.part for p in content.pictures(*PARTS)]
     drawn = [row for row in rows if row["part"] == "synthetic"]
     assert content.synthetic is not None
     assert [(row["source"], row["k"], row["seed"]) for row in drawn] == [
@@ -73,6 +73,15 @@ def test_without_synthetic_images_none_is_written(to: str, content: Content, tmp
     out = export_content(real, ExportSettings(to=to, out=str(tmp_path / "out"), real_only=True, check=True))
     facts = json.loads((out / "export.json").read_text())
     assert (facts["counts"]["synthetic"], facts["synthetic_set_id"]) == (0, None)
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_where_no_images_choose_nothing_speaks_of_them(to: str, content: Content, tmp_path: Path) -> None:
+    without = replace(content, split=replace(content.split, validation=None))
+    out = export_content(without, ExportSettings(to=to, out=str(tmp_path / "out"), check=True))
+    assert "validation" not in (out / "README.md").read_text(encoding="utf-8")
+    assert not [path for path in out.rglob("*") if path.stem in ("val", "validation")]
+    assert "validation" not in json.loads((out / "export.json").read_text(encoding="utf-8"))["counts"]
 
 
 @pytest.mark.parametrize("to", TARGETS)

@@ -31,18 +31,18 @@ def save_picture(path: Path, label: int, number: int, size: int = 12) -> Path:
 
 
 def make_content(root: Path, names: tuple[str, ...] = HOSTILE, per_sample: int = 3) -> Content:
-    """Four labeled, two test images of each class, a handful of unlabeled ones, `per_sample` synthetic ones each."""
+    """Of each class four labeled, two test images, one for validation; unlabeled ones; `per_sample` drawn of each."""
 
-    def labeled(part: str, count: int) -> LabeledSet:
+    def labeled(part: str, count: int, offset: int = 0) -> LabeledSet:
         examples = [
-            Example(save_picture(root / part / f"c {label}" / f"im {i}.png", label, i + 5 * (part == "held")), label)
+            Example(save_picture(root / part / f"c {label}" / f"im {i}.png", label, i + offset), label)
             for label in range(len(names))
             for i in range(count)
         ]
         return LabeledSet(tuple(examples), names)
 
     unlabeled = tuple(save_picture(root / "un labeled" / f"{i}  x.png", 99, i) for i in range(17))
-    split = Split(labeled("train", 4), unlabeled, labeled("held", 2))
+    split = Split(labeled("train", 4), unlabeled, labeled("held", 2, 5), labeled("val", 1, 7))
     writer = SetWriter(root / "synthetic", {"seed": 0}, split.labeled)
     requests = make_requests(split.labeled, per_sample, seed=0)
     for chunk in make_chunks(requests, 8):

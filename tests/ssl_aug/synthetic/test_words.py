@@ -20,7 +20,9 @@ def write_set(folder: Path, settings: Settings, **more: Any) -> Path:
     """What a set's folder says of these settings, two drawings of each labeled image."""
     record = {"labeled_set_id": "id", **deciding_pictures(settings), "batch_size": 3, "seed": 7}
     write_json(folder / "generator.json", {**record, PLACES: places_of(settings), **more})
-    write_manifest(folder / "manifest.csv", [{"path": f"{k}.png", "k": str(k)} for k in range(2)])
+    write_manifest(
+        folder / "manifest.csv", [{"path": f"{k}.png", "label": "0", "k": str(k), "sha256": 64 * "0"} for k in range(2)]
+    )
     return folder
 
 
