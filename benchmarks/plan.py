@@ -69,17 +69,17 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
 
 
-def plan_text(plan: Plan, earlier: tuple[Path, bool] | None = None) -> str:
+def plan_text(plan: Plan, earlier: str | None = None) -> str:
     """What a dry run prints: the resolved settings, the numbers of images, and what the run would do.
 
     Args:
-        earlier: the folder of this very run, and whether it is done, where a grid looks for one.
+        earlier: what a grid would do with this very run where there is one already.
     """
     counts = [f"{name}: {value}" for name, value in asdict(plan.result).items() if name.startswith("num_")]
-    if earlier is not None and earlier[1]:
-        would = f"{earlier[0]}: this run is done already, nothing would be trained"
-    elif earlier is not None or plan.settings.resume:
-        would = f"would go on in {earlier[0] if earlier is not None else plan.settings.resume}"
+    if earlier is not None:
+        would = earlier
+    elif plan.settings.resume:
+        would = f"would go on in {plan.settings.resume}"
     else:
         would = f"would train {plan.settings.train.steps} steps in a new folder in {plan.settings.runs}"
     return "\n".join([settings_text(plan.settings, plan.result.method), *counts, would])

@@ -81,11 +81,6 @@ class RunResult:
         return self.status == "done"
 
     @property
-    def was_cut_short(self) -> bool:
-        """Whether the run ended before its last step, on request or by an error."""
-        return self.status.startswith(("stopped", "failed"))
-
-    @property
     def identity(self) -> dict[str, str | int | None]:
         """Which images a run sees and which weights it starts from."""
         return {

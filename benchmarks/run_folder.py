@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,24 @@ from benchmarks.result import RESULT, RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import writable
 from ssl_aug.endings import error_line
+from ssl_aug.lock import is_held
 from ssl_aug.settings import AUGMENTATION, TRAINING, deciding, deciding_pictures
 from ssl_aug.words import values_of
 
+CONFIG = "config.yaml"  # a run's settings
 STATE = "last.safetensors"  # what a run goes on from
 
 
 def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
-    """The settings in a run folder's config.yaml, with the settled words over them.
+    """The settings in a run folder, with the settled words over them.
 
     Raises:
         FileNotFoundError: no run folder.
         ValueError: settings of another version.
     """
-    path = folder / "config.yaml"
+    path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(f"resume={folder}: there is no config.yaml in it, so it is no run folder")
+        raise FileNotFoundError(f"resume={folder}: there is no {CONFIG} in it, so it is no run folder")
     try:
         saved = OmegaConf.load(path)
         schema = writable(BenchmarkSettings)
@@ -57,29 +60,48 @@ def refuse_other_data(folder: Path, planned: RunResult) -> None:
             )
 
 
-def earlier_run(settings: BenchmarkSettings, planned: RunResult) -> tuple[Path, bool] | None:
-    """A folder in `settings.runs` of this very run, and whether it is done; None where there is none to go on with.
+@dataclass(frozen=True, order=True)
+class Earlier:
+    """A folder of the very run that is asked for; of several the greatest is the one to look at."""
 
-    A finished one comes before one that was stopped, or failed, and left a state. One that says it is running is
-    neither: another process may be at it. Folders of something else are passed over.
+    is_done: bool
+    is_held: bool  # by another process, as far as can be seen at once
+    has_state: bool  # to go on from
+    folder: Path
+
+    @property
+    def told(self) -> str:
+        """What a grid would do with it."""
+        if self.is_done:
+            return f"{self.folder}: this run is done already, nothing would be trained"
+        if self.is_held:
+            return f"{self.folder}: another process may be at this run, which would be left to it"
+        return f"would {'go on' if self.has_state else 'begin again'} in {self.folder}"
+
+
+def earlier_run(settings: BenchmarkSettings, planned: RunResult) -> Earlier | None:
+    """The folder in `settings.runs` of this very run, None where there is none; others are passed over.
+
+    One that was stopped or killed, or failed, is gone on with: from its state, or from the start if none was saved.
     """
-    stopped = None
-    for path in sorted(Path(settings.runs).glob(f"*/{RESULT}"), reverse=True):
+    found = []
+    for path in Path(settings.runs).glob(f"*/{RESULT}"):
         folder = path.parent
         try:
             result = RunResult.read(path)
-            can_go_on = result.was_cut_short and (folder / STATE).is_file()
-            is_of_same_data = (result.method, result.identity) == (planned.method, planned.identity)
-            if not (result.is_done or can_go_on) or not is_of_same_data:
+            if _at_first_look(result) != _at_first_look(planned):
                 continue
             is_same = _deciding(saved_settings(folder, [])) == _deciding(settings)
         except (ValueError, OSError, AttributeError):  # no result, or of another version: not this run
             continue
-        if is_same and result.is_done:
-            return folder, True
-        if is_same and stopped is None:
-            stopped = folder
-    return (stopped, False) if stopped is not None else None
+        if is_same:
+            found.append(Earlier(result.is_done, is_held(folder), (folder / STATE).is_file(), folder))
+    return max(found, default=None)
+
+
+def _at_first_look(result: RunResult) -> tuple[Any, ...]:
+    """What tells most other runs from this one without reading their settings, which takes time."""
+    return result.method, result.seed, result.augment, result.steps, result.identity
 
 
 def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from benchmarks.description import settings_text
+from benchmarks.claim import claim
 from benchmarks.loaders import TestBatches, TrainBatches
 from benchmarks.methods import build_method, facts_of
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
 from benchmarks.result import RunResult
-from benchmarks.run_folder import earlier_run, refuse_other_data
+from benchmarks.run_folder import refuse_other_data
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.state import TrainState, load_state, new_state
 from benchmarks.trainer import train
 from benchmarks.views import TrainViews
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.endings import error_line
-from ssl_aug.files import new_run_folder
 from ssl_aug.runtime import Placement, derived_seed, placement, versions
 from ssl_aug.synthetic import weights_of
 
@@ -36,6 +36,7 @@ def run(settings: BenchmarkSettings, anew: bool = True) -> Path:
 
     Raises:
         ValueError, FileNotFoundError: settings that do not fit the data, the model or this machine.
+        InOtherHandsError: another process is at this run.
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
     assert not settings.dry_run
@@ -46,22 +47,26 @@ def run_plan(plan: Plan, anew: bool = True) -> Path:
     """The same for a run whose images are known.
 
     Raises:
-        ValueError, FileNotFoundError, KeyboardInterrupt: as `run`.
+        ValueError, OSError, KeyboardInterrupt: as `run`.
     """
-    resumed = Path(plan.settings.resume) if plan.settings.resume else None
-    earlier = None if anew or resumed else earlier_run(plan.settings, plan.result)
-    if earlier is not None:
-        folder, is_done = earlier
-        if is_done:
+    with ExitStack() as held:
+        claimed = claim(plan, anew, held)
+        folder = claimed.folder
+        if claimed.is_done:
             print(f"{folder}: this run is done already", flush=True)
             return folder
-        resumed = folder
-    training = build(plan)
-    if resumed:
-        load_state(resumed, training.state)
-        refuse_other_data(resumed, plan.result)
-    folder = resumed or new_folder(plan)
-    train_and_record(folder, plan, training)
+        try:
+            training = build(plan)
+        except BaseException:
+            claimed.clear()
+            raise
+        if claimed.has_state or plan.settings.resume:
+            load_state(folder, training.state)
+            refuse_other_data(folder, plan.result)
+            print(f"{folder}: goes on from step {training.state.step}", flush=True)
+        elif not claimed.is_new:
+            print(f"{folder}: was stopped before anything was saved, begins again", flush=True)
+        train_and_record(folder, plan, training)
     return folder
 
 
@@ -114,14 +119,6 @@ def build(plan: Plan) -> Training:
     )
     validation = to_evaluate(plan.split.validation) if plan.split.validation else None
     return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, place)
-
-
-def new_folder(plan: Plan) -> Path:
-    """A folder that no run has had, with the config.yaml from which this one can be resumed."""
-    name = f"{plan.result.method}{'-augment' if plan.result.augment else ''}"
-    folder = new_run_folder(Path(plan.settings.runs), name)
-    (folder / "config.yaml").write_text(settings_text(plan.settings, plan.result.method), encoding="utf-8")
-    return folder
 
 
 def train_and_record(folder: Path, plan: Plan, training: Training) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -25,12 +27,15 @@ from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
+from ssl_aug.data.cached import DAY
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
 from ssl_aug.interrupts import EXIT_CODE, before_raising
+from ssl_aug.lock import LOCK, InOtherHandsError, locked
 from ssl_aug.runtime import is_debugging, let_hydra_raise
 from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import refuse_unreadable
 
+SCRATCH = ".grid-"
 PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
 LAUNCHERS = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
 
@@ -68,6 +73,14 @@ def combinations_of(words: list[str]) -> list[list[str]]:
     return [list(one) for one in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None)[0]]
 
 
+def remove_old_scratch(folder: Path) -> None:
+    """Removes what grids that were killed have left: what has no lock that was touched in the last day."""
+    for scratch in folder.glob(f"{SCRATCH}*"):
+        with suppress(OSError):  # another grid removes it as well
+            if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.glob(LOCK))) > DAY:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
 def stop_workers() -> None:
     """Lets a launcher's processes on this machine save what they do and end, within a few seconds.
 
@@ -81,11 +94,36 @@ def stop_workers() -> None:
         time.sleep(0.05)
 
 
+def run_and_tell(config: Any, scratch: Path) -> None:
+    """One combination's run, perhaps in a process of its own: how it ended, a file in the scratch folder tells."""
+    try:
+        settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
+        if settings.dry_run:
+            plan = plan_run(settings, facts_of(settings.method))
+            earlier = earlier_run(plan.settings, plan.result)
+            print(plan_text(plan, None if earlier is None else earlier.told))
+        else:
+            run(settings, anew=False)
+    except KeyboardInterrupt:
+        if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
+            os._exit(EXIT_CODE)
+        raise
+    except InOtherHandsError as error:
+        print(f"skipped: {error}", file=sys.stderr, flush=True)
+        (scratch / f"{uuid4().hex}.skipped").touch()
+    except Exception as error:
+        if is_debugging():
+            traceback.print_exc()
+        line = ending(error, MEMORY_OF_TRAINING)[1]
+        print(f"error: {line}", file=sys.stderr, flush=True)
+        (scratch / f"{uuid4().hex}.failure").write_text(line, encoding="utf-8")
+
+
 def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
-    A combination that is done already is left as it is, one that was stopped goes on, and one run's failure does not
-    stop the others.
+    A combination that is done already is left as it is, one that another process is at is left to it, one that was
+    stopped or killed goes on, and one run's failure does not stop the others.
 
     Args:
         words: settled as those of a grid.
@@ -105,27 +143,15 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
     if all(settings.dry_run for settings in wanted):
         folder = Path(tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".grid-", dir=folder) as scratch:  # where every node of a cluster sees it
+    remove_old_scratch(folder)
+    with (
+        tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch,  # where every node of a cluster sees it
+        locked(Path(scratch), "running a grid in"),
+    ):
 
         @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
         def one(config: Any) -> None:
-            try:
-                settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
-                if settings.dry_run:
-                    plan = plan_run(settings, facts_of(settings.method))
-                    print(plan_text(plan, earlier_run(plan.settings, plan.result)))
-                else:
-                    run(settings, anew=False)
-            except KeyboardInterrupt:
-                if multiprocessing.parent_process() is not None:  # a launcher's worker, which would take the next run
-                    os._exit(EXIT_CODE)
-                raise
-            except Exception as error:  # perhaps in a process of its own: a file tells the sweep
-                if is_debugging():
-                    traceback.print_exc()
-                line = ending(error, MEMORY_OF_TRAINING)[1]
-                print(f"error: {line}", file=sys.stderr, flush=True)
-                (Path(scratch) / f"{uuid4().hex}.failure").write_text(line, encoding="utf-8")
+            run_and_tell(config, Path(scratch))
 
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
@@ -138,6 +164,11 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
             raise ValueError(f"hydra could not launch the runs ({error_line(error)}): see hydra/launcher=") from error
         finally:
             sys.argv = command_line
+        skipped = len(list(Path(scratch).glob("*.skipped")))
         failures = [path.read_text(encoding="utf-8") for path in sorted(Path(scratch).glob("*.failure"))]
+    if skipped:
+        print(
+            f"{skipped} of {len(combinations)} runs are in other hands: the same command goes on with what they leave"
+        )
     if failures:
         raise ValueError(f"{len(failures)} of {len(combinations)} runs failed, the first with: {failures[0]}")

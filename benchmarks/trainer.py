@@ -21,6 +21,8 @@ from benchmarks.state import TRY_INSTEAD, TrainState, save_state
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
 
+SAVE_SECONDS = 300.0  # between states to resume from, where evaluations are further apart: what a kill loses at most
+
 
 def train(
     state: TrainState,
@@ -51,6 +53,7 @@ def train(
         state.method.train()
         if state.unevaluated is not None:  # it was stopped in an evaluation
             evaluate_step(state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder)
+        saved = time.monotonic()
         for batch in upcoming:
             started = time.monotonic()
             torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
@@ -82,11 +85,13 @@ def train(
                     state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
                 )
                 bar.set_postfix(state.accuracies)
+                saved = time.monotonic()
             elif state.step % settings.log_every == 0:
                 log.write(row | {"seconds": state.seconds})
             stop = interrupted() and state.step < settings.steps
-            if stop:
+            if stop or time.monotonic() - saved >= SAVE_SECONDS:
                 save_state(folder, state)
+                saved = time.monotonic()
             bar.update()
             if stop:
                 raise KeyboardInterrupt
@@ -175,7 +180,7 @@ class Log:
         self.rows = [row for row in self._read() if int(row["step"]) <= step]
         if self.rows:
             self._rewrite(list(self.rows[-1]))
-        self.events = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        self.events = SummaryWriter(str(folder), purge_step=step + 1)
 
     def __enter__(self) -> Log:
         return self

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import re
+import secrets
 import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,35 @@ _NO_WEIGHTS = {  # how files begin that lie where weights should, in lower case,
     b"<?xml": "an error message of the server, not the weights: fetch the file again",
     b'{"error"': "an error message of the server, not the weights: fetch the file again",
 }
+_PART = re.compile(r"\.(.+)\.([0-9a-f]{16,32}|\d+)\.part")  # as below, and as earlier versions named them
+_NAME_LENGTH = 56  # characters: a name that is as long as the file system takes has no room for more
+
+
+def part_beside(path: Path) -> Path:
+    """A hidden name beside `path` for what is written before it takes path's place: another one at each call.
+
+    Never by the process's number: in a container that is started again it is the one of the time before.
+    """
+    return path.with_name(f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(8)}.part")
+
+
+def remove_parts(candidates: Iterable[Path], of: Path | None = None) -> None:
+    """Removes those of some files and folders that `part_beside` named: what killed processes have left.
+
+    Args:
+        of: only those beside this path that are its own; none where its name was cut short, as another's may be.
+    """
+    if of is not None and len(of.name) >= _NAME_LENGTH:
+        return
+    for path in candidates:
+        named = _PART.fullmatch(path.name)
+        if named is None or (of is not None and named[1] != of.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
 
 
 @contextmanager
@@ -34,7 +64,7 @@ def written_whole(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(f"{folder} exists already: nothing is overwritten")
-    part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.part")
+    part = part_beside(folder)
     part.mkdir(parents=True)
     try:
         yield part

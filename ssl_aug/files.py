@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from generators.files import part_beside
 
 
 @contextmanager
 def written_atomically(path: Path) -> Iterator[Path]:
     """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = part_beside(path)
     part.touch()
     mode = part.stat().st_mode  # some libraries write files that only their owner may read
     try:

@@ -11,6 +11,7 @@ for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +26,8 @@ from generators.conditioning import ClipEncoder
 from ssl_aug import runtime
 from ssl_aug.export.content import Content
 from ssl_aug.interrupts import Deferred
+from ssl_aug.lock import LOCK
+from ssl_aug.owner import Owner, this_process
 from ssl_aug.synthetic import SetWriter
 
 torch.set_num_threads(1)
@@ -88,6 +91,13 @@ def stop_after(num_steps: int, loop: ModuleType) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(loop, "interrupts_deferred", interrupts)
         yield
+
+
+def leave_lock(folder: Path, doing: str, is_alive: bool = True) -> Owner:
+    """Puts a lock on a folder: of a process that runs as long as the test, or of one of the same number before it."""
+    other = this_process(doing) if is_alive else replace(this_process(doing), start="1")
+    (folder / LOCK).write_text(other.as_json)
+    return other
 
 
 @contextmanager

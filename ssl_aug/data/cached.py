@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from generators.files import written_whole
+from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
 from ssl_aug.endings import FULL
 from ssl_aug.runtime import cache_folder
+
+DAY = 24 * 60 * 60.0  # seconds
 
 
 def images_made_once(kind: str, version: str, make: Callable[[Path], None], together: str = "") -> Path:
@@ -39,6 +43,7 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
     if folder.is_dir():  # whoever may read the cache need not be allowed to write to it
         return folder
     _require_writable(folder.parent)
+    remove_old_parts(folder.parent)
     try:
         make_whole(folder, make)
     except OSError as error:
@@ -74,6 +79,14 @@ def require_made(folder: Path, files: Iterable[Path]) -> None:
     missing = next((path for path in files if not path.is_file()), None)
     if missing is not None:
         raise FileNotFoundError(f"{missing} was taken away: remove {folder} and run again, it is made anew")
+
+
+def remove_old_parts(cache: Path) -> None:
+    """Removes what processes that were killed have left half made: what nobody has written to for a day."""
+    for path in [*cache.glob(".*.part"), *cache.glob("*/.*.part")]:
+        with suppress(OSError):  # another process removes it as well
+            if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > DAY:
+                remove_parts([path])
 
 
 def _require_writable(folder: Path) -> None:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
+import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from benchmarks import single_run, trainer
 from benchmarks import sweep as sweep_module
-from benchmarks import trainer
-from benchmarks.run import main
+from benchmarks.plan import Plan
+from benchmarks.result import RunResult
+from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.files import read_json
-from tests.conftest import stop_after
+from ssl_aug.lock import LOCK, InOtherHandsError
+from tests.benchmarks.conftest import assert_same_weights, read_log
+from tests.conftest import leave_lock, stop_after
 
 
 def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> None:
@@ -57,12 +64,123 @@ def test_a_grid_leaves_what_is_done_and_goes_on_with_what_was_stopped(
     assert len(list((tmp_path / "runs").glob("0*"))) == 6
 
 
+def kill(folder: Path) -> None:
+    """Leaves a stopped run's folder as one whose process was killed."""
+    dataclasses.replace(RunResult.read(folder / "result.json"), status="running").write(folder)
+    leave_lock(folder, "training in", is_alive=False)
+
+
+def test_a_grid_goes_on_with_killed_runs_from_what_was_saved(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid, runs = ["--multirun", *words, "method=erm,fixmatch"], tmp_path / "runs"
+    main([*words, "method=fixmatch", f"runs={tmp_path / 'whole'}"])
+    for method in ("fixmatch", "erm"):
+        with stop_after(3, trainer):
+            main([*words, f"method={method}"])
+        kill(runs / f"000{1 + (method == 'erm')}-{method}")
+    for name in ("last.safetensors", "last.json"):
+        (runs / "0002-erm" / name).unlink()  # it was killed before anything was saved
+    (runs / "0001-fixmatch" / ".last.safetensors.0123456789abcdef.part").touch()
+    capsys.readouterr()
+    main([*grid, "--dry-run"])
+    said = capsys.readouterr().out
+    assert f"would begin again in {runs / '0002-erm'}" in said and f"would go on in {runs / '0001-fixmatch'}" in said
+    main(grid)
+    said, told = capsys.readouterr()
+    assert f"{runs / '0001-fixmatch'}: goes on from step 3" in said
+    assert f"{runs / '0002-erm'}: was stopped before anything was saved, begins again" in said
+    assert told.count("which is gone") == 2
+    assert sorted(path.name for path in runs.iterdir()) == ["0001-fixmatch", "0002-erm"]
+    assert {read_json(path)["status"] for path in runs.glob("*/result.json")} == {"done"}
+    assert not list(runs.rglob(".*"))
+    assert_same_weights(runs / "0001-fixmatch", tmp_path / "whole" / "0001-fixmatch")
+    assert [row["step"] for row in read_log(runs / "0002-erm")] == list("1234567")
+
+
+def test_a_grid_leaves_runs_to_the_processes_that_are_at_them(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with stop_after(3, trainer):
+        main([*words, "method=fixmatch"])
+    folder = tmp_path / "runs" / "0001-fixmatch"
+    kill(folder)
+    other = leave_lock(folder, "training in")
+    before = (folder / "result.json").read_bytes()
+    capsys.readouterr()
+    main(["--multirun", *words, "method=erm,fixmatch", "--dry-run"])
+    assert f"{folder}: another process may be at this run" in capsys.readouterr().out
+    main(["--multirun", *words, "method=erm,fixmatch"])
+    said, told = capsys.readouterr()
+    assert f"skipped: {other} has been training in {folder} since" in told
+    assert said.splitlines()[-1].startswith("1 of 2 runs are in other hands: the same command goes on")
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["0001-fixmatch", "0002-erm"]
+    assert (folder / "result.json").read_bytes() == before
+    with pytest.raises(InOtherHandsError, match=f"{other} has been training in {folder}"):
+        main([f"resume={folder}"])
+
+
+def test_two_grids_at_once_do_each_run_once(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained: list[Path] = []
+    together = threading.Barrier(2)
+
+    def train(folder: Path, plan: Plan, training: object) -> None:
+        trained.append(folder)
+        time.sleep(0.01)
+        dataclasses.replace(plan.result, status="done").write(folder)
+
+    def grid() -> None:
+        together.wait(20)
+        for settings in wanted:
+            try:
+                single_run.run(settings, anew=False)
+            except InOtherHandsError:
+                continue
+
+    monkeypatch.setattr(single_run, "build", lambda plan: None)
+    monkeypatch.setattr(single_run, "train_and_record", train)
+    wanted = [settings_from([*words, f"seed={seed}"]) for seed in range(4)]
+    threads = [threading.Thread(target=grid) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(trained) == len(set(trained)) == 4
+    found = [read_json(path) for path in (tmp_path / "runs").glob("*/result.json")]
+    assert sorted(result["seed"] for result in found) == list(range(4))
+    assert {result["status"] for result in found} == {"done"}
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(plan: Plan) -> None:
+        raise ValueError("no such weights")
+
+    monkeypatch.setattr(single_run, "build", build)
+    for anew in (True, False):
+        with pytest.raises(ValueError, match="no such weights"):
+            single_run.run(settings_from(words), anew)
+        assert list((tmp_path / "runs").iterdir()) == []
+
+
 def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"1 of 2 runs failed, the first with: loss 'supervised' is"):
         main(["--multirun", *words, "train.backbone_lr_factor=1", "train.learning_rate=1e30,0.01"])
     statuses = [read_json(path)["status"] for path in sorted((tmp_path / "runs").glob("*/result.json"))]
     assert statuses[0].startswith("failed") and statuses[1] == "done"
     assert not list((tmp_path / "runs").glob(".grid-*"))
+
+
+def test_what_killed_grids_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    killed, new, at_work = (tmp_path / f".grid-{name}" for name in ("killed", "new", "at_work"))
+    for scratch in (killed, new, at_work):
+        scratch.mkdir()
+    (at_work / LOCK).touch()
+    for scratch in (killed, at_work):
+        os.utime(scratch, (0, 0))
+    sweep_module.remove_old_scratch(tmp_path)
+    assert set(tmp_path.iterdir()) == {new, at_work}
 
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_slurm"])

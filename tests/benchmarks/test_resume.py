@@ -75,6 +75,25 @@ def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]
     assert [row["step"] for row in read_log(killed)] == list("1234567")
 
 
+def test_states_are_saved_between_evaluations_and_change_nothing(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: list[int] = []
+    save = trainer.save_state
+
+    def save_and_note(folder: Path, state: TrainState) -> None:
+        saved.append(state.step)
+        save(folder, state)
+
+    monkeypatch.setattr(trainer, "save_state", save_and_note)
+    plain = trained(words)
+    assert saved == [4, 7]  # a short run saves where it evaluates
+    monkeypatch.setattr(trainer, "SAVE_SECONDS", 0.0)
+    often = trained(words)
+    assert set(saved[2:]) == set(range(1, 8))
+    assert_same_weights(plain, often)
+
+
 def test_resume_takes_its_settings_from_the_run(words: list[str], tmp_path: Path) -> None:
     folder = trained([*words, "train.steps=1"])
     with pytest.raises(ValueError, match=r"^train.steps=9: resume= goes on with the settings"):

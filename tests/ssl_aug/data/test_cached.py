@@ -1,5 +1,6 @@
 """Datasets that are made once and kept in the cache: digits, toycars, and the cache itself."""
 
+import os
 import re
 import threading
 from pathlib import Path
@@ -106,6 +107,21 @@ def test_of_makers_that_start_at_once_one_folder_stays_and_it_is_whole(cache):
     assert found == [cache / "made"] * 4
     assert len(list((cache / "made").iterdir())) == 20
     assert [path.name for path in cache.iterdir()] == ["made"]
+
+
+def test_what_a_killed_maker_left_is_removed_a_day_later(cache):
+    old, new = (cache / f".made.{number:016x}.part" for number in range(2))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "half").write_text("half")
+        os.utime(folder, (0, 0))
+    (cache / "image_hashes").mkdir()
+    (cache / "image_hashes" / ".x.json.0000000000000000.part").touch()
+    for path in (old / "half", cache / "image_hashes" / ".x.json.0000000000000000.part"):
+        os.utime(path, (0, 0))
+    made_once("made", lambda folder: (folder / "0").touch())
+    assert sorted(path.name for path in cache.iterdir()) == [new.name, "image_hashes", "made"]
+    assert not list((cache / "image_hashes").iterdir())
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])

@@ -1,0 +1,77 @@
+"""Which folder a run works in, so that no other process does."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.description import settings_text
+from benchmarks.plan import Plan
+from benchmarks.result import RESULT, RunResult
+from benchmarks.run_folder import CONFIG, STATE, earlier_run
+from ssl_aug.files import new_run_folder
+from ssl_aug.lock import locked
+
+DOING = "training in"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run's folder, and what is in it."""
+
+    folder: Path
+    is_new: bool = False
+    is_done: bool = False
+
+    @property
+    def has_state(self) -> bool:
+        return (self.folder / STATE).is_file()
+
+    def clear(self) -> None:
+        """Takes away what was put into a new folder, for a run that could not begin."""
+        if self.is_new:
+            for name in (CONFIG, RESULT):
+                (self.folder / name).unlink(missing_ok=True)
+
+
+def claim(plan: Plan, anew: bool, held: ExitStack) -> Claim:
+    """The folder for a run, which no other process works in until `held` is closed.
+
+    Args:
+        anew: a folder of its own even where there is one of this very run.
+
+    Raises:
+        InOtherHandsError: another process is at this run.
+    """
+    settings = plan.settings
+    if settings.resume is not None:
+        held.enter_context(locked(Path(settings.resume), DOING))
+        return Claim(Path(settings.resume))
+    if anew:
+        return _new(plan, held)
+    with locked(Path(settings.runs), "looking for a run in", wait=True):  # two grids at once make one folder for it
+        earlier = earlier_run(settings, plan.result)
+        if earlier is None:
+            return _new(plan, held)
+    if earlier.is_done:
+        return Claim(earlier.folder, is_done=True)
+    # outside of the block above: it takes a while to see whether a process on another machine lives
+    held.enter_context(locked(earlier.folder, DOING))
+    return Claim(earlier.folder, is_done=RunResult.read(earlier.folder / RESULT).is_done)
+
+
+def _new(plan: Plan, held: ExitStack) -> Claim:
+    """A folder that no run has had, with the config.yaml from which this one can be resumed."""
+    name = f"{plan.result.method}{'-augment' if plan.result.augment else ''}"
+    folder = new_run_folder(Path(plan.settings.runs), name)
+    held.callback(_remove_empty, folder)
+    held.enter_context(locked(folder, DOING))
+    (folder / CONFIG).write_text(settings_text(plan.settings, plan.result.method), encoding="utf-8")
+    plan.result.write(folder)
+    return Claim(folder, is_new=True)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # it is not
+        folder.rmdir()

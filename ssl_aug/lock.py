@@ -1,0 +1,185 @@
+"""One process at a time works on a folder: a lock file says which, and is touched as long as that process lives.
+
+Of a process that can be seen, the system says whether it runs. Of one on another machine, or in another container, the
+touched file does: it is dead when that has been quiet for long, by the file system's own clock. A dead process's lock
+is taken over, so that after a kill the same command goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from generators.files import remove_parts
+from ssl_aug.lock_file import lives, look, put, take_over, token_of
+from ssl_aug.owner import Owner, is_running, read_owner, this_process
+
+LOCK = ".lock"
+BEAT_SECONDS = 15.0  # between the touches of a lock
+SHORT_SECONDS = 2.0  # of waiting, about which nothing is said
+POLL_SECONDS = 1.0
+
+_held: set[tuple[Path, int, int]] = set()  # (lock, process, thread)
+
+
+class InOtherHandsError(FileExistsError):
+    """Another process is at work there."""
+
+
+@contextmanager
+def locked(folder: Path, doing: str, part: str = "", wait: bool = False) -> Iterator[None]:
+    """Inside, no other process or thread is in a block like this one for the same folder.
+
+    The folder is made where there is none, and taken away again if it stays empty. What killed processes left half
+    written in it is removed where nobody else is at work.
+
+    Args:
+        doing: what is done there, as it stands before the folder in a sentence: "drawing into".
+        part: of the work, where several processes share it: each part has a lock of its own.
+        wait: for the folder to be free, in place of an error.
+
+    Raises:
+        InOtherHandsError: another process is at work there; the line says which.
+        OSError: the folder cannot be written to.
+    """
+    is_new = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = folder.resolve() / f"{f'.{part}' if part else ''}{LOCK}"
+    try:
+        with _holding(lock, folder, doing, wait):
+            if not part:
+                remove_stale_parts(folder)
+            yield
+    finally:
+        if is_new:
+            with suppress(OSError):  # it is not empty, or already gone
+                folder.rmdir()
+
+
+@contextmanager
+def locked_beside(path: Path, doing: str) -> Iterator[None]:
+    """The same for a folder that is not there before it is whole: the lock lies beside it.
+
+    Raises:
+        InOtherHandsError, OSError: as `locked`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _holding(path.parent.resolve() / f".{path.name}{LOCK}", path, doing, wait=False):
+        remove_parts(path.parent.glob(".*.part"), of=path)
+        yield
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a folder is locked by a process that may be alive; what cannot be seen may be."""
+    return _may_live(folder.resolve() / LOCK)
+
+
+def remove_stale_parts(folder: Path, pattern: str = ".*.part") -> bool:
+    """Removes what killed processes left half written in a folder, if this process alone is at work in it.
+
+    Returns:
+        Whether it is.
+    """
+    me = os.getpid(), threading.get_ident()
+    own = {lock for lock, process, thread in _held if (process, thread) == me}
+    locks = (path for path in folder.resolve().glob(f"*{LOCK}") if path.name.startswith("."))
+    if any(_may_live(lock) for lock in locks if lock not in own):
+        return False
+    remove_parts(folder.glob(pattern))
+    return True
+
+
+def _may_live(lock: Path) -> bool:
+    try:
+        owner = read_owner(lock)
+    except FileNotFoundError:
+        return False
+    return owner is None or is_running(owner) is not False
+
+
+@contextmanager
+def _holding(lock: Path, folder: Path, doing: str, wait: bool) -> Iterator[None]:
+    key = (lock, os.getpid(), threading.get_ident())
+    if key in _held:  # a command within a command
+        yield
+        return
+    mine, over = this_process(doing), threading.Event()
+    beats = threading.Thread(target=_beat, args=(lock, folder, mine, over), daemon=True)
+    try:
+        _take(lock, folder, mine, wait)
+        _held.add(key)
+        beats.start()
+        yield
+    finally:
+        _held.discard(key)
+        over.set()
+        try:
+            if beats.is_alive():
+                beats.join()  # else it might put back what is removed here
+        finally:
+            with suppress(OSError):
+                if token_of(lock) == mine.token:
+                    lock.unlink()
+
+
+def _beat(lock: Path, folder: Path, mine: Owner, over: threading.Event) -> None:
+    """Touches the lock; stops the work when it is another's, as it is after this machine has slept for long."""
+    while not over.wait(BEAT_SECONDS):
+        reason = "was removed"
+        try:
+            if token_of(lock) == mine.token:
+                os.utime(lock)
+                continue
+            if not lock.exists() and put(lock, mine) is None:  # somebody has removed it, and nobody taken its place
+                continue
+            reason = f"was taken over by {read_owner(lock) or 'another process'}"
+        except FileNotFoundError:
+            pass
+        except OSError:  # the file system does not answer: perhaps it does the next time
+            continue
+        _say(f"{folder} {reason}: this process stops")
+        is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as below nohup
+        os.kill(os.getpid(), signal.SIGTERM if is_deaf else signal.SIGINT)
+        return
+
+
+def _take(lock: Path, folder: Path, mine: Owner, wait: bool) -> None:
+    began = since = time.monotonic()
+    watched, pause, has_said = None, 0.01, False
+    while True:
+        now = put(lock, mine)
+        if now is None:
+            return
+        try:
+            found = look(lock)
+        except FileNotFoundError:  # let go of meanwhile
+            continue
+        is_touched = watched is not None and watched.mark == found.mark and watched.touched != found.touched
+        if watched is None or watched != found:
+            watched, since = found, time.monotonic()
+        is_alive = True if is_touched else lives(found, now - found.touched, time.monotonic() - since)
+        if is_alive is False:
+            if take_over(lock, found, mine, now):
+                _say(f"taking over {folder} from {found.name}, which is gone")
+                return
+        elif is_alive and not wait:
+            began_at = "" if found.owner is None else f" since {found.owner.began}"
+            raise InOtherHandsError(
+                f"{found.name} has been {found.doing} {folder}{began_at}: wait until it is done, or stop it"
+            )
+        elif time.monotonic() - began >= SHORT_SECONDS and not has_said:
+            sign = f" (no sign of life for {now - found.touched:.0f} s)" if is_alive is None else ""
+            _say(f"waiting for {found.name}, which is {found.doing} {folder}{sign}")
+            has_said = True
+        time.sleep(pause)
+        pause = min(2 * pause, POLL_SECONDS)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
