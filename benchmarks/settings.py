@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from omegaconf import MISSING
 
-from ssl_aug.allowed import AtLeast0, AtLeast1, Below1, ImageSize, OneOf, PathText, Range, Share, check
+from ssl_aug.allowed import AtLeast0, AtLeast1, Below1, ImageSize, OneOf, PathText, Range, Share, check, shown
 from ssl_aug.settings import TRAINING, VARIANT, Settings, decides
 from ssl_aug.synthetic import SCORES
 
@@ -70,8 +70,8 @@ class ViewSettings:
         if not re.fullmatch(r"rand(-(m|n|inc)\d+|-(p|mstd|mmax)\d+(\.\d+)?)+", self.randaugment):
             # timm passes over what it does not know without a word
             raise ValueError(
-                f"view.randaugment={self.randaugment!r}: give a timm string such as rand-m10-n2-mstd2, of the parts "
-                "m (magnitude), n (operations), p (probability), mstd, mmax and inc"
+                f"view.randaugment={shown(self.randaugment)}: give a timm string such as rand-m10-n2-mstd2, of the "
+                "parts m (magnitude), n (operations), p (probability), mstd, mmax and inc"
             )
 
 

@@ -66,6 +66,11 @@ class Place:
     """A text that is a file or a folder (or may be): `~` is the home folder, and empty is a slip."""
 
 
+@dataclass(frozen=True)
+class Words:
+    """A text in a person's words; like a place it is taken from a command line as it is written."""
+
+
 AtLeast1 = Annotated[int, Range(1)]
 AtLeast0 = Annotated[int, Range(0)]
 Below1 = Annotated[float, Range(0, 1, below=True)]  # decays and the like
@@ -73,6 +78,7 @@ ImageSize = Annotated[int, Range(8, unit="pixels")]
 Share = Annotated[float, Range(0, 1, above=True)]  # of something that is not left out whole
 AnyWhole = Annotated[int, Range()]  # a seed: of any size, it is hashed
 PathText = Annotated[str, Place()]
+FreeText = Annotated[str, Words()]
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Allowed:
     """A field's type, taken apart."""
 
     kind: Any  # bool, int, float, str, dict, a dataclass of settings, or Any
-    rule: Range | OneOf | Place | None
+    rule: Range | OneOf | Place | Words | None
     may_be_null: bool
     is_list: bool
 
@@ -106,6 +112,15 @@ def _taken_apart(hint: Any) -> Allowed:
     return Allowed(get_origin(hint) or hint, None, hint is Any, False)
 
 
+def leaves(schema: type, prefix: str = "") -> Iterator[tuple[str, Allowed]]:
+    """The settings of a schema and of those in it, by their names on the command line."""
+    for name, field in allowed(schema).items():
+        if is_dataclass(field.kind):
+            yield from leaves(cast(type, field.kind), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
 def check(settings: Any, prefix: str = "") -> None:
     """Checks every field of a dataclass of settings against its type, and settles its paths.
 
@@ -120,6 +135,8 @@ def check(settings: Any, prefix: str = "") -> None:
         value = getattr(settings, name)
         if value is None and field.may_be_null:
             continue
+        if isinstance(field.rule, Place) and isinstance(value, Path):
+            value = str(value)
         told = f"{prefix}{name}={shown(value)}"
         if field.is_list:
             if not isinstance(value, list | tuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any
 
-from generators.allowed import AtLeast1, ImageSize, OneOf, PathText, Range, Share, check
+from generators.allowed import AtLeast1, FreeText, ImageSize, OneOf, PathText, Range, Share, check
 
 MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
@@ -109,7 +109,7 @@ class SolverSettings:
     mask_fill: Annotated[str, OneOf(MASK_FILLS)] = "mean"
     sampler: Annotated[str, OneOf(SAMPLERS)] = "ddim"  # ddim (eta 0) or dpmpp (DPM-Solver++ 2M, Karras noise levels)
     steps: AtLeast1 = 200  # network evaluations per image; paper: 200 DDIM steps
-    prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
+    prompt: FreeText | None = None  # text-to-image: this prompt's embedding in place of the reference's
     strength: Share = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:
@@ -132,7 +132,7 @@ class SamplingSettings(SolverSettings):
     # of condition=borrowed: train or labeled; null with any other condition
     class_means: Annotated[str, OneOf(CLASS_MEANS)] | None = field(default=None, metadata=ABSENT_WHERE_NULL)
     # of class and image+class: the prompt, {class} in the name's place; null with any other condition
-    class_prompt: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    class_prompt: FreeText | None = field(default=None, metadata=ABSENT_WHERE_NULL)
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> None:
         shown = [*own, *generation_rows(held)]
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *shown]))
         return
-    words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), draws=True)
+    words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings, draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
     hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
@@ -48,4 +49,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_DRAWING)

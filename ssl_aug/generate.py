@@ -20,6 +20,7 @@ import sys
 from ssl_aug.callable_commands import GenerateCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
@@ -54,4 +55,4 @@ def main(arguments: list[str]) -> None:
 sys.modules[__name__].__class__ = GenerateCommand  # `ssl_aug.generate(data, settings)` in Python
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_DRAWING)

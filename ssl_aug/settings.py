@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from generators.allowed import AnyWhole, AtLeast1, OneOf, PathText, check
+from generators.allowed import AnyWhole, AtLeast1, FreeText, OneOf, PathText, check
 from generators.settings import (
     AUGMENTATION,
     CLASS_MEANS,
@@ -74,7 +74,7 @@ class Settings(SolverSettings):
     # an effect and no mask_rate, mask_fill or strength is given, else image
     condition: Annotated[str, OneOf(CONDITIONS)] | None = None
     # of condition=class and image+class: the prompt, {class} in the name's place; null: a photo of a {class}
-    class_prompt: str | None = None
+    class_prompt: FreeText | None = None
     # of condition=borrowed: each class's mean is of its labeled images, or of train: of those and the tuning images
     # without label that are as near to it; null: as tune.images
     class_means: Annotated[str, OneOf(CLASS_MEANS)] | None = None
@@ -87,10 +87,14 @@ class Settings(SolverSettings):
     seed: AnyWhole = field(default=0, metadata=decides(TRAINING, MEASURES))
     device: Device = field(default="auto", metadata=decides())  # auto, cpu or cuda
     precision: Precision = field(default="auto", metadata=decides(TRAINING, VARIANT))  # auto, fp32, bf16 or fp16
+    # slurm: the tasks of a Slurm array share the drawing; null: each draws the whole set (torchrun's always share it)
+    shard: Annotated[str, OneOf(("slurm",))] | None = field(default=None, metadata=decides())
     dry_run: bool = field(default=False, metadata=decides())  # print what would be done, and stop
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.shard is not None and type(self) is not Settings:  # those of the other commands
+            raise ValueError(f"shard={self.shard} has no effect here: only generate shares its work, leave it out")
         sampling = self.sampling()
         self._refuse_without_effect(sampling)
         self._refuse_untrained_null_token(sampling)

@@ -10,6 +10,7 @@ import sys
 from ssl_aug.callable_commands import TuneCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_TUNING
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
@@ -39,4 +40,4 @@ def main(arguments: list[str]) -> None:
 sys.modules[__name__].__class__ = TuneCommand  # `ssl_aug.tune(data, settings)` in Python
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_TUNING)

@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
-from ssl_aug.runtime import FULL, cache_folder
+from ssl_aug.endings import FULL
+from ssl_aug.runtime import cache_folder
 
 DAY = 24 * 60 * 60.0  # seconds
 

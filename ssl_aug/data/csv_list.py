@@ -75,7 +75,7 @@ def load(settings: DataSettings) -> Dataset:
 def _list_path(settings: DataSettings) -> Path:
     if not settings.root:
         raise ValueError(f"data.root is not set: csv reads {LAYOUT}; {WAY_OUT} or SSL_AUG_DATA")
-    path = Path(settings.root).expanduser()
+    path = Path(settings.root)
     if path.is_dir():
         raise ValueError(
             f"data.root={settings.root} is a folder: csv reads {LAYOUT}; {WAY_OUT}, or use data=image_folder"

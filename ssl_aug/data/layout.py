@@ -23,7 +23,7 @@ def data_root(settings: DataSettings, expected: str) -> Path:
     """
     if not settings.root:
         raise ValueError(f"data.root is not set: {settings.name} is read from a folder with {expected}; {WAY_OUT}")
-    root = Path(settings.root).expanduser()
+    root = Path(settings.root)
     if not root.is_dir():
         found = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise FileNotFoundError(f"data.root={settings.root}: {found}; expected {expected}; {WAY_OUT}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from generators.allowed import AtLeast0, AtLeast1, PathText, Range, check
+from generators.allowed import AtLeast0, AtLeast1, FreeText, PathText, Range, check
 from generators.settings import ABSENT_WHERE_NULL, PICTURES, TRAINING, VARIANT, decides
 
 
@@ -29,11 +29,11 @@ class DataSettings:
     # tune the generator on this many training images only; paper: 1000 and 25
     subset: AtLeast1 | None = field(default=None, metadata=decides(PICTURES))
     crop_to_box: bool = False  # stanford_cars: cut each photo to its annotated box
-    attribute: str | None = None  # celeba: the attribute that is the class; null: Smiling
+    attribute: FreeText | None = None  # celeba: the attribute that is the class; null: Smiling
     # hf: the column of the images; null: the one of the type Image
-    image_column: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    image_column: FreeText | None = field(default=None, metadata=ABSENT_WHERE_NULL)
     # hf: the column of the labels; null: the one ClassLabel, or the one with a usual name (label, class, category, ...)
-    label_column: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    label_column: FreeText | None = field(default=None, metadata=ABSENT_WHERE_NULL)
 
     def __post_init__(self) -> None:
         check(self, "data.")

@@ -33,7 +33,7 @@ def make_generator(settings: Settings, plan: TuningPlan | None, labeled: Labeled
     adapter, is_checked = None, False
     if plan is not None and plan.steps > 0:
         is_checked = not plan.adapter.is_file()  # then the tuning says what CLIP tells
-        if shard()[1] > 1 and not plan.adapter.is_file():
+        if shard(settings.shard)[1] > 1 and not plan.adapter.is_file():
             raise ValueError(
                 "there are no tuned weights yet, and several processes would each make their own: "
                 "run python -m ssl_aug.tune with the same settings first (torchrun shares it among GPUs)"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from generators.allowed import AtLeast1, OneOf, PathText
+from generators.allowed import AtLeast1, OneOf, PathText, shown
 from generators.settings import APPROACHES, MaskRate
 from ssl_aug.settings import MEASURES, Settings, decides
 
@@ -40,7 +40,7 @@ class EvaluateSettings(Settings):
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]
         if unknown:
-            raise ValueError(f"sweep={self.sweep}: choose of {', '.join(SWEEPS)}, joined by +")
+            raise ValueError(f"sweep={shown(self.sweep)}: choose of {', '.join(SWEEPS)}, joined by +")
         if self.synthetic.root is not None and self.sweep is not None:
             raise ValueError("sweep draws several sets: leave synthetic.root out")
         if self.per_sample < 2:

@@ -35,7 +35,8 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("export", with_words_of_set(overrides_of(words, FLAGS, SWITCHES)), ExportSettings)
+    said = with_words_of_set(overrides_of(words, FLAGS, SWITCHES), ExportSettings)
+    settings = compose("export", said, ExportSettings)
     hf_library.refuse_at_once(settings.data)
     from ssl_aug.export.writing import export
 
@@ -43,4 +44,4 @@ def main(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory="give a lower --size, or --to folder, which holds no images in memory")

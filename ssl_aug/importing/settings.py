@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from generators.allowed import OneOf, PathText
+from generators.allowed import FreeText, OneOf, PathText
 from ssl_aug.data.copying import LINKS
 from ssl_aug.settings import Settings
 
@@ -16,7 +16,7 @@ class ImportSettings(Settings):
 
     folder: PathText | None = None  # of the images
     out: PathText | None = None  # folder of the set; must not exist
-    made_by: str | None = None  # which generator, in words
+    made_by: FreeText | None = None  # which generator, in words
     link: Annotated[str, OneOf(LINKS)] = "copy"  # copy, hard or symbolic
 
     def __post_init__(self) -> None:

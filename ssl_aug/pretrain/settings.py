@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generators.allowed import AnyWhole, AtLeast1, PathText, check
+from generators.allowed import AnyWhole, AtLeast1, PathText, check, shown
 from ssl_aug.settings import Device, Precision
 
 STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
@@ -42,7 +42,7 @@ class PretrainSettings:
             raise ValueError(f"num_images={self.num_images}: {HELD_OUT} are held out, give more")
         unknown = set(self.stage_names) - set(STAGES)
         if unknown:
-            raise ValueError(f"stages={self.stages}: choose all, or of {', '.join(STAGES)}, joined by +")
+            raise ValueError(f"stages={shown(self.stages)}: choose all, or of {', '.join(STAGES)}, joined by +")
         if self.start_from is not None and self.stage_names == ("decoder",):
             raise ValueError("start_from has no effect on stages=decoder, which goes on from out's own weights")
 

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from generators.allowed import user_path
 from generators.settings import TUNED
 from ssl_aug.command_line import config_folder, registered_generators, setting_names
 from ssl_aug.settings import Settings, flat
 from ssl_aug.synthetic.folder import NUM_NAMED, is_finished
 from ssl_aug.synthetic.manifest import read_rows
 from ssl_aug.synthetic.set_record import PLACES, record_of
-from ssl_aug.words import quoted
+from ssl_aug.words import quoted, settled, values_of
 
 # of the drawings; a command that trains has other ones of these names
 OF_DRAWING = ("seed", "batch_size")
@@ -30,27 +31,31 @@ PLAIN = re.compile(r"(?:[A-Za-z_/]|\./|\.\./)[\w./-]*", re.ASCII)  # what hydra 
 NO_TEXT = ("true", "false", "null", "nan", "inf")
 
 
-def with_words_of_set(words: Sequence[str], draws: bool = False) -> list[str]:
+def with_words_of_set(
+    words: Sequence[str], schema: type = Settings, draws: bool = False, of_grid: bool = False
+) -> list[str]:
     """A command line's words, with those before them that the finished set of synthetic.root says of itself.
 
-    Words without a finished set, or that go on with a run, stay as they are. Of several sets (synthetic.root=A,B)
-    what they have in common is said.
+    Words without a finished set, or that go on with a run, stay as they are. Of several sets (a grid's
+    synthetic.root=A,B) what they have in common is said.
 
     Args:
+        schema, of_grid: as in `ssl_aug.words.settled`.
         draws: whether seed and batch_size are those of the drawings.
 
     Raises:
         ValueError: a word that says something else than the set.
         FileNotFoundError: the set's data are no longer where they were, and no other place is named.
     """
+    given, words = list(words), settled(words, schema, of_grid)
     said = {word.partition("=")[0]: word for word in words if "=" in word}
     if "synthetic.root" not in said or said.get("resume", "resume=null") not in ("resume=null", "resume="):
-        return list(words)
-    folders = [Path(str(root)) for root in values_of(said["synthetic.root"])]
+        return given
+    folders = [user_path(str(root)) for root in values_of(said["synthetic.root"])]
     for folder in folders:
         _refuse_place_of_sets(folder)
     if not folders or not all(is_finished(folder) for folder in folders):
-        return list(words)
+        return given
     of_each = [settings_of_set(folder, draws) for folder in folders]
     own = {
         name: value
@@ -121,9 +126,7 @@ def places_of(settings: Settings) -> dict[str, str]:
         "generator.clip_checkpoint": settings.generator.clip_checkpoint,
     }
     return {
-        name: str(Path(place).expanduser().resolve())
-        for name, place in named.items()
-        if place is not None and Path(place).expanduser().exists()
+        name: str(Path(place).resolve()) for name, place in named.items() if place is not None and Path(place).exists()
     }
 
 
@@ -134,20 +137,6 @@ def word_of(name: str, value: Any) -> str:
     if isinstance(value, str) and not (PLAIN.fullmatch(value) and value.lower() not in NO_TEXT):
         return f"{name}={quoted(value)}"
     return f"{name}={value}"
-
-
-def values_of(word: str) -> list[Any]:
-    """What a word's setting is given: one value, or those of a comma list; none where hydra would refuse the word."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
-    from hydra.errors import HydraException
-
-    try:
-        value = OverridesParser.create().parse_override(word).value()
-    except HydraException:
-        return []
-    values = value.list if isinstance(value, ChoiceSweep) else [value]
-    return [one.text if isinstance(one, QuotedString) else one for one in values]
 
 
 def _root_of_data(folder: Path, data: str | None) -> dict[str, Any]:
@@ -162,7 +151,7 @@ def _root_of_data(folder: Path, data: str | None) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     default = OmegaConf.select(OmegaConf.load(config_folder() / "data" / f"{data}.yaml"), "root")
-    if default is None or not Path(default).exists():  # SSL_AUG_DATA, or data
+    if default is None or not user_path(default).exists():  # SSL_AUG_DATA, or data
         raise FileNotFoundError(
             f"{folder} was drawn from data in {root}, which is not there: say data.root=FOLDER, where they lie now"
         )

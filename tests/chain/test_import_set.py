@@ -113,7 +113,7 @@ def test_an_export_of_ours_comes_back_in(tmp_path: Path, data: DataSettings) -> 
     [
         ([], "name the folder of the images"),
         (["nowhere", "--out", "x"], "--made-by is missing"),
-        (["nowhere", "--out", "x", "--made-by", "me", "--link", "soft"], "--link soft: choose one of"),
+        (["nowhere", "--out", "x", "--made-by", "me", "--link", "soft"], "link=soft: choose one of"),
         (["--into", "x"], "--into: there is no such flag"),
         (["nowhere", "--out", "x", "--made-by", "me", "nosuch=1"], "nosuch: there is no such setting"),
     ],

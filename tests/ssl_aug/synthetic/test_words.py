@@ -13,7 +13,7 @@ from ssl_aug.command_line import compose
 from ssl_aug.files import write_json
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.synthetic import PLACES, places_of, with_words_of_set, word_of, write_manifest
-from ssl_aug.synthetic.words import values_of
+from ssl_aug.words import values_of
 
 
 def write_set(folder: Path, settings: Settings, **more: Any) -> Path:
@@ -135,7 +135,7 @@ def test_of_several_sets_what_they_have_in_common_is_said(tmp_path: Path) -> Non
     one = write_set(tmp_path / "one", settings)
     two = shutil.copytree(one, tmp_path / "two")
     write_set(two, replace(settings, mask_rate=0.1))
-    words = with_words_of_set([f"synthetic.root={one},{two}"])
+    words = with_words_of_set([f"synthetic.root={one},{two}"], of_grid=True)
     assert "data=digits" in words and "per_sample=2" in words
     assert not any(word.startswith("mask_rate") for word in words)
 
