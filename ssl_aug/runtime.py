@@ -128,10 +128,20 @@ def has_bfloat16_units(device: str) -> bool:
 
 
 def accelerator_of(place: Placement) -> Accelerator:
-    """accelerate's engine for this device and type: one process, or all that torchrun started."""
+    """accelerate's engine for this device and type: one process, or all that torchrun started.
+
+    Raises:
+        ValueError: RANK and WORLD_SIZE say that there are several, and torchrun did not start them.
+    """
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+
+    if os.environ.get("WORLD_SIZE", "1") != "1" and "MASTER_ADDR" not in os.environ:
+        raise ValueError(
+            "there are no tuned weights yet, and processes with RANK and WORLD_SIZE of their own cannot share it: "
+            "run python -m ssl_aug.tune with the same settings first, alone or under torchrun"
+        )
 
     # the engine's state is the process's: one of another type, of an earlier call, would be refused
     AcceleratorState._reset_state(reset_partial_state="WORLD_SIZE" not in os.environ)

@@ -213,13 +213,16 @@ def test_a_task_of_a_slurm_array_draws_the_whole_set_unless_it_is_told_to_share_
 def test_two_shards_make_the_set_of_one_process(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first tunes, while the other, had it been there, would have waited for the weights."""
+    """Of an array's tasks the first tunes; the other, had it been there, would have waited for the weights."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank in ("0", "1"):
-        monkeypatch.setenv("RANK", rank)
+    with pytest.raises(ValueError, match=r"run python -m ssl_aug\.tune"):  # nobody started them together
         command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
-    monkeypatch.delenv("RANK")
-    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    for task in ("0", "1"):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+        command_module.main([*words, "--per-sample", "2", "--out", "sharded", "shard=slurm"])
+    monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
     command_module.main([*words, "--per-sample", "2", "--out", "plain"])
     assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
 
