@@ -6,7 +6,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.files import read_json, write_json
+from ssl_aug.files import write_json
+from ssl_aug.records import kinds_of, read_record
 
 RESULT = "result.json"
 
@@ -63,10 +64,8 @@ class RunResult:
         Raises:
             ValueError: the file is not readable, or lacks what every version wrote.
         """
-        content = read_json(path)
-        lacking = [name for name in _ALWAYS_WRITTEN if name not in content]
-        if lacking:
-            raise ValueError(f"{path} lacks {', '.join(lacking)}: it is not a result of python -m benchmarks.run")
+        way_out = "it is not a result of python -m benchmarks.run, or damaged: take it away, or restore it"
+        content = read_record(path, kinds_of(cls), way_out, _ALWAYS_WRITTEN)
         return cls(**{each.name: content[each.name] for each in fields(cls) if each.name in content})
 
     def write(self, folder: Path) -> None:

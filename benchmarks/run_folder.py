@@ -20,6 +20,10 @@ from ssl_aug.settings import AUGMENTATION, TRAINING, deciding, deciding_pictures
 from ssl_aug.words import values_of
 
 CONFIG = "config.yaml"  # a run's settings
+# what reading settings of another shape raises
+OF_OTHER_SETTINGS = (
+    OmegaConfBaseException, YAMLError, KeyError, AttributeError, TypeError, ValueError, AssertionError,
+)  # fmt: skip
 STATE = "last.safetensors"  # what a run goes on from
 
 
@@ -41,7 +45,7 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
         for word in words:
             OmegaConf.update(said, word.partition("=")[0], values_of(word)[0])
         settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, said))
-    except (OmegaConfBaseException, YAMLError, KeyError) as error:
+    except OF_OTHER_SETTINGS as error:
         raise ValueError(
             f"{path} does not fit this version's settings ({error_line(error)}): start the run anew"
         ) from error

@@ -177,7 +177,7 @@ class Log:
         from torch.utils.tensorboard import SummaryWriter
 
         self.path = folder / "log.csv"
-        self.rows = [row for row in self._read() if int(row["step"]) <= step]
+        self.rows = self._read(step)
         if self.rows:
             self._rewrite(list(self.rows[-1]))
         self.events = SummaryWriter(str(folder), purge_step=step + 1)
@@ -203,11 +203,18 @@ class Log:
             if name != "step":
                 self.events.add_scalar(name, value, row["step"])
 
-    def _read(self) -> list[dict[str, str]]:
+    def _read(self, last: int) -> list[dict[str, str]]:
+        """The rows of the steps up to `last`; a row that was torn by a kill, or is none of a log's, is left out."""
         if not self.path.is_file():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        kept: list[dict[str, str]] = []
+        with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
+            for row in csv.DictReader(line.replace("\0", "") for line in file):
+                step, before = row.get("step") or "", int(kept[-1]["step"]) if kept else 0
+                is_whole = None not in row and None not in row.values() and step.isdecimal()
+                if is_whole and before < int(step) <= last:
+                    kept.append(row)
+        return kept
 
     def _rewrite(self, columns: list[str]) -> None:
         with self.path.open("w", newline="", encoding="utf-8") as file:

@@ -35,11 +35,14 @@ class _StandIn:
 # reading
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path, way_out: str = "restore it") -> dict[str, Tensor]:
     """Names and tensors of a .safetensors file or one of PyTorch's.
 
     Files of trainers name classes of their settings and callbacks: these become empty stand-ins. No other foreign name
     is let in, so nothing in the file can run.
+
+    Args:
+        way_out: what a person can do where a .safetensors file is damaged.
 
     Raises:
         FileNotFoundError: no such file.
@@ -50,8 +53,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         try:
             weights = dict(load_file(path))
         except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}): restore it") from error
-        check_digest(path, weights, "restore it")
+            raise ValueError(f"{path} is damaged ({error}): {way_out}") from error
+        check_digest(path, weights, way_out)
         return weights
     content = _read_torch(path)
     state = content

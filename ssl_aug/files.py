@@ -34,14 +34,22 @@ def write_json(path: Path, content: Any) -> None:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Raises ValueError, naming the file, where it holds no JSON object."""
+def read_json(path: Path, way_out: str = "remove it or restore it") -> dict[str, Any]:
+    """A JSON object.
+
+    Args:
+        way_out: what a person can do where the file is damaged.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no JSON object; the file is named.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):  # no JSON, no text, a number or a nesting beyond measure
-        raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
+        raise ValueError(f"{path} is not readable as JSON: {way_out}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object: remove it or restore it")
+        raise ValueError(f"{path} holds no JSON object: {way_out}")
     return content
 
 

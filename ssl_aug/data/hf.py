@@ -20,7 +20,8 @@ from ssl_aug.data.hf_labels import LabelColumn, settled
 from ssl_aug.data.hf_splits import LAYOUT, opened
 from ssl_aug.data.layout import data_root
 from ssl_aug.data.reading import format_of
-from ssl_aug.files import read_json, write_json
+from ssl_aug.files import write_json
+from ssl_aug.records import read_record
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
 
@@ -38,7 +39,8 @@ def load(settings: DataSettings) -> Dataset:
     """
     root = data_root(settings, LAYOUT)
     folder = made_once(_name(root, settings), lambda new: _write(new, root, settings))
-    index = read_json(folder / INDEX)
+    kinds = {"parts": (dict,), "class_names": (list,), "notes": (list,)}
+    index = read_record(folder / INDEX, kinds, f"remove {folder} and run again, it is made anew", kinds)
     parts = {
         part: [(folder / name, label) for name, label in rows]
         for part, rows in index["parts"].items()

@@ -13,8 +13,9 @@ from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing.draw import draw_set
 from ssl_aug.evaluation.ruler import Row, Ruler
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
-from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import locked
+from ssl_aug.records import read_record
 from ssl_aug.runtime import placement, versions
 from ssl_aug.settings import EMBEDDED_DATA, MEASURES, deciding, deciding_pictures, short_hash
 from ssl_aug.synthetic import SyntheticSet, is_finished, is_imported
@@ -127,8 +128,14 @@ def default_folder(settings: EvaluateSettings) -> Path:
 
 def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
     written = folder / "evaluation.json"
-    if written.is_file() and not _agree(read_json(written)["settings"], _identity(settings)):
+    if written.is_file() and not _agree(written_settings(written), _identity(settings)):
         raise FileExistsError(f"out={folder} holds an evaluation of other settings: name another folder")
+
+
+def written_settings(path: Path) -> dict[str, Any]:
+    """The settings of an evaluation that was made; raises ValueError where its file is damaged."""
+    found: dict[str, Any] = read_record(path, {"settings": (dict,)}, "take it away", ["settings"])["settings"]
+    return found
 
 
 def _identity(settings: EvaluateSettings) -> dict[str, Any]:

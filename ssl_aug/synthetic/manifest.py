@@ -41,7 +41,7 @@ def read_rows(path: Path) -> list[Row]:
     header = [name.strip() for name in table[0]] if table else []
     for needed in NEEDED:
         if header.count(needed) != 1:
-            told = ", ".join(map(repr, header[:20])) or "none"
+            told = ", ".join(repr(name[:30]) for name in header[:20]) or "none"
             raise ValueError(f"{path}: its columns are {told}, it needs one column {needed!r}: {WAY_OUT}")
     rows: list[Row] = []
     first: dict[object, int] = {}

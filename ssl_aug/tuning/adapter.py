@@ -20,8 +20,9 @@ from generators.ldm import LatentDiffusion
 from generators.settings import TUNED
 from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
-from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import locked
+from ssl_aug.records import read_record
 from ssl_aug.runtime import Placement, accelerator_of, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
@@ -135,11 +136,17 @@ def encodings_of(plan: TuningPlan, model: LatentDiffusion, image_size: int, flip
     return encode(plan.images, model, encoders, image_size, flip, place)
 
 
+FACTS = {"approach": (str,), "clip_image_norm": (float,)}  # of an adapter, that drawing relies on
+
+
 def read_adapter(path: Path) -> Adapter:
     """A tuning's weights, with the facts beside them."""
-    facts = read_json(path.with_suffix(".json"))
-    approach = facts["approach"]
-    weights = read_weights(path)
+    way_out = f"remove {path}, and the same tuning makes it again from its checkpoint"
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise FileNotFoundError(f"{beside} is missing beside the tuned weights: {way_out}")
+    facts = read_record(beside, FACTS, way_out, FACTS)
+    approach, weights = facts["approach"], read_weights(path, way_out)
     return Adapter(weights, approach == "anl_unconditional", facts["clip_image_norm"], approach == "anl_lora")
 
 

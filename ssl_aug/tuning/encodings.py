@@ -110,7 +110,7 @@ def encode(
     def make(folder: Path) -> None:
         _write(folder, len(paths), read, model, image_size, (False, True) if flip else (False,), place)
 
-    return _open(made_once(name, make))
+    return _open(made_once(name, make), len(paths) * (2 if flip else 1))
 
 
 def encode_arrays(
@@ -133,7 +133,7 @@ def encode_arrays(
         _write(part, len(images), read, model, images.shape[1], (False,), place, seen_by_clip)
 
     make_whole(folder, make)
-    return _open(folder)
+    return _open(folder, len(images))
 
 
 def batch_size_at(image_size: int) -> int:
@@ -141,8 +141,18 @@ def batch_size_at(image_size: int) -> int:
     return max(1, BATCH_SIZE * 256**2 // max(256, image_size) ** 2)
 
 
-def _open(folder: Path) -> Encodings:
-    return Encodings(np.load(folder / "latents.npy", mmap_mode="r"), np.load(folder / "tokens.npy", mmap_mode="r"))
+def _open(folder: Path, count: int) -> Encodings:
+    """Raises ValueError where the arrays are damaged, or are not of so many images."""
+    arrays = []
+    for name, axes in (("latents.npy", 4), ("tokens.npy", 3)):
+        try:
+            array = np.load(folder / name, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError, SyntaxError) as error:  # of a header that is none
+            raise ValueError(f"{folder / name} is damaged: remove {folder} and run again, it is made anew") from error
+        if (array.ndim, array.dtype, len(array)) != (axes, np.float32, count):
+            raise ValueError(f"{folder / name} is of other images: remove {folder} and run again, it is made anew")
+        arrays.append(array)
+    return Encodings(*arrays)
 
 
 def _write(

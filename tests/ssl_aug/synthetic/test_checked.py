@@ -191,7 +191,7 @@ def test_what_is_no_manifest_is_one_line(folder: Path, saved: str) -> None:
     [
         ([], "holds no JSON object"),
         ("set", "holds no JSON object"),
-        ({}, "has no labeled_set_id"),
+        ({}, "lacks labeled_set_id"),
         ({"labeled_set_id": 7}, "labeled_set_id is 7, no str"),
         ({"labeled_set_id": "a", "strength": "0.5"}, "strength is '0.5', no float"),
         ({"labeled_set_id": "a", "num_images": "12"}, "num_images is '12', no int"),
