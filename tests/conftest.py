@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
 os.environ["MPLBACKEND"] = "Agg"
 for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_COUNT"):
     os.environ.pop(name, None)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have had it ignored
 
 from collections.abc import Iterator
 from contextlib import contextmanager

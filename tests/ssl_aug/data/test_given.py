@@ -113,7 +113,6 @@ class Fleeting(Pairs):
         ([{"image": 0, "label": 1}], None, "item 0 is a dict with 'image', 'label', no pair (image, label): give the"),
         (iter([]), None, "train: a list_iterator has no length: give a folder, images, or a map-style dataset"),
         (Pairs([]), None, "train: there are no images"),
-        (make(6)[0], make(6)[1], "class '0' has 2 training images, data.labels_per_class=4 asks for more"),
         (Fleeting([(image, i % 3) for i, image in enumerate(make(12)[0])]), None, "item 0 is another image each time"),
     ],
 )  # fmt: skip
@@ -121,6 +120,13 @@ def test_what_does_not_fit_is_named(source: Any, labels: Any, said: str) -> None
     with pytest.raises(ValueError) as error:
         load(source, labels)
     assert said in str(error.value)
+
+
+def test_all_labels_are_known_unless_a_number_says_otherwise() -> None:
+    images, labels = make(6)
+    assert (len(load(images, labels).labeled), len(load(images, labels, labels_per_class=1).labeled)) == (6, 3)
+    with pytest.raises(ValueError, match=r"class '0' has 2 training images, .*: use at most 2, null for all labels"):
+        load(images, labels, labels_per_class=4)
 
 
 def test_arguments_without_effect_are_named(tmp_path: Path) -> None:
