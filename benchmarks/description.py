@@ -9,12 +9,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmarks.settings import BenchmarkSettings, ModelSettings
-from ssl_aug.files import file_hash
+from ssl_aug.data.contents import content_hash
 from ssl_aug.settings import EMBEDDED, VARIANT, deciding, flat
 
 # of a set's generator.json: facts of this very set, not of how it was made
 OF_ONE_SET = (
     "labeled_set_id", "versions", "num_images", "seed", "tuning_images_id", "data.split_seed", "batch_size", "places",
+    "class_names",
 )  # fmt: skip
 
 
@@ -53,4 +54,4 @@ def weights_id(settings: ModelSettings) -> str:
 
 def file_id(path: Path) -> str:
     """12 hex digits of a file's content; "missing" where there is none, which whoever reads it will refuse."""
-    return file_hash(path)[:12] if path.is_file() else "missing"
+    return content_hash(path)[:12] if path.is_file() else "missing"

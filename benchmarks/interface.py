@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run_plan
 from ssl_aug.loading import Data, settings_for
 from ssl_aug.progress import Progress, told_to
+from ssl_aug.settings import EMBEDDED_DATA
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,12 @@ def train(method: str, data: Data, settings: BenchmarkSettings | None = None, pr
         raise ValueError("settings.resume has no effect here: the same call goes on with a run that was stopped")
     if settings.augment and data.synthetic is None:
         raise ValueError("settings.augment=True, and the data have no synthetic images: give data.with_synthetic(set)")
+    if settings.data.name not in EMBEDDED_DATA and settings.model.name == "embedded":
+        print(
+            f"warning: model=embedded knows rendered cars alone; of {settings.data.name} take ModelSettings(name=...), "
+            "any of timm's",
+            file=sys.stderr,
+        )
     if data.synthetic is not None:
         per_sample = 1 + max((int(row["k"]) for row in data.synthetic.rows), default=0)
         settings = replace(settings, augment=True, per_sample=per_sample)

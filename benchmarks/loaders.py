@@ -5,6 +5,7 @@ So a resumed run sees what an uninterrupted one sees, and the number of worker p
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -205,6 +206,7 @@ def test_batches(batches: TestBatches, num_workers: int) -> Iterator[tuple[Tenso
 
 
 def _read(dataset: Dataset, items: Sequence[int], num_workers: int, pin: bool) -> Iterator:
+    num_workers = min(num_workers, os.cpu_count() or 1)  # more would wait for each other; they decide nothing
     loader = DataLoader(
         dataset, batch_size=None, sampler=items, num_workers=num_workers, pin_memory=pin, worker_init_fn=_own_signals
     )

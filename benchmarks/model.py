@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
-from ssl_aug.files import file_hash, read_json
+from ssl_aug.data.contents import content_hash
+from ssl_aug.files import read_json
 from ssl_aug.runtime import why_nothing_is_fetched
 from ssl_aug.settings import EMBEDDED
 from ssl_aug.weights import read_weights
@@ -101,7 +102,7 @@ def _embedded(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: python -m ssl_aug.pretrain makes it; or choose another model=")
     facts = read_json(facts_path)
-    if file_hash(weights_path) != facts["sha256"]:
+    if content_hash(weights_path) != facts["sha256"]:
         raise ValueError(f"{weights_path} is not the file that {facts_path.name} describes: restore it")
     backbone = _created(ModelSettings(name=facts["name"], arguments=facts["arguments"]))
     load_weights(backbone, weights_path)

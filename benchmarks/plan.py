@@ -11,8 +11,7 @@ from benchmarks.result import RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_and_tell
-from ssl_aug.files import read_json
-from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, refuse_set_of_others
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, record_of, refuse_set_of_others
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
     if not split.test.examples:
         raise ValueError(
             f"data={settings.data.name} has no test images, so that no accuracy can be told: add some "
-            "(image_folder: test/<class>/ beside train/; csv: rows with the split test)"
+            "(image_folder: test/<class>/ beside train/; csv: rows with the split test; hf: a split test)"
         )
     unlabeled = split.unlabeled if method.uses_unlabeled else None
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
@@ -105,15 +104,13 @@ def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: 
         num_synthetic=len(synthetic) if synthetic else 0,
         num_unlabeled=len(split.unlabeled),
         num_test=len(split.test),
-        test_id=f"{file_list_id(split.test.paths)}-{split.test.id}",
+        test_id=split.test.id,
         model_id=weights_id(settings.model),
         num_validation=len(split.validation) if split.validation else 0,
         labeled_set_id=split.labeled.id,
         unlabeled_id=file_list_id(split.unlabeled),
         synthetic_set_id=synthetic.id if synthetic else None,
         steps=settings.train.steps,
-        settings=comparable_settings(
-            settings, method, read_json(synthetic.folder / "generator.json") if synthetic else None
-        ),
+        settings=comparable_settings(settings, method, record_of(synthetic.folder) if synthetic else None),
         accuracy_last=None,
     )

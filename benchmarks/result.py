@@ -34,7 +34,7 @@ class RunResult:
     num_synthetic: int
     num_unlabeled: int | None = None
     num_test: int | None = None
-    test_id: str | None = None  # of the test images' names and labels
+    test_id: str | None = None  # of the test images' names, labels and contents
     model_id: str | None = None  # of the weights that the backbone starts from
     num_validation: int | None = None
     labeled_set_id: str
@@ -64,8 +64,6 @@ class RunResult:
             ValueError: the file is not readable, or lacks what every version wrote.
         """
         content = read_json(path)
-        if not isinstance(content, dict):
-            raise ValueError(f"{path} is not a result of python -m benchmarks.run")
         lacking = [name for name in _ALWAYS_WRITTEN if name not in content]
         if lacking:
             raise ValueError(f"{path} lacks {', '.join(lacking)}: it is not a result of python -m benchmarks.run")

@@ -5,17 +5,19 @@ settings.
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from pathlib import Path
 
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.method_files import facts_in_file, method_names, paper_values
 from benchmarks.settings import BenchmarkSettings
+from ssl_aug.allowed import user_path
 from ssl_aug.command_line import compose, writable
+from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_TRAINING
 from ssl_aug.help import without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import EMBEDDED_DATA
 from ssl_aug.synthetic import with_words_of_set
-from ssl_aug.words import way_out_of_flag
+from ssl_aug.words import settled, values_of, way_out_of_flag
 
 # On the command line beside resume=: where the work runs may differ from the first time, what is done may not.
 ALLOWED_WITH_RESUME = ("resume", "device", "data.root", "synthetic.root", "train.num_workers", "dry_run")
@@ -32,9 +34,10 @@ def main(words: list[str]) -> None:
     words = ["dry_run=true" if word == "--dry-run" else word for word in words]
     of_each_run = [word for word in words if word not in ("--multirun", "-m")]
     if of_each_run != words:
+        _refuse_flags(of_each_run)
         from benchmarks.sweep import sweep
 
-        sweep(of_each_run, with_words_of_set(of_each_run), settings_from)
+        sweep(settled(of_each_run, BenchmarkSettings, of_grid=True), settings_from)
         return
     if is_plain_dry_run(words):
         settings = settings_from(words, from_files=True)
@@ -74,17 +77,16 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     Raises:
         ValueError: an unknown option, name or value.
     """
-    option = next((word for word in words if word.startswith("-")), None)
-    if option:
-        following = words[words.index(option) + 1 :]
-        raise ValueError(f"{option}: there is no such option; {way_out_of_flag(option, following, ())}")
+    _refuse_flags(words)
+    words = settled(words, BenchmarkSettings)
     _refuse_generation_words(words)
     _register_from_files() if from_files else _register_methods()
-    folder = next((word.partition("=")[2] for word in words if word.startswith("resume=")), "null")
-    if folder in ("null", ""):
-        words = with_words_of_set(words)
+    folder = next((values_of(word)[0] for word in words if word.startswith("resume=")), None)
+    if not folder:
+        words = with_words_of_set(words, BenchmarkSettings)
         settings = compose("benchmark", words, BenchmarkSettings)
         _refuse_accidental_toy(settings, words)
+        hf_library.refuse_at_once(settings.data)
         return settings
     refused = next((word for word in words if word.partition("=")[0] not in ALLOWED_WITH_RESUME), None)
     if refused:
@@ -94,7 +96,14 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
         )
     from benchmarks.run_folder import saved_settings
 
-    return saved_settings(Path(folder), words)
+    return saved_settings(user_path(str(folder)), words)
+
+
+def _refuse_flags(words: list[str]) -> None:
+    option = next((word for word in words if word.startswith("-")), None)
+    if option:
+        following = words[words.index(option) + 1 :]
+        raise ValueError(f"{option}: there is no such option; {way_out_of_flag(option, following, ())}")
 
 
 def _refuse_generation_words(words: list[str]) -> None:
@@ -143,4 +152,4 @@ def _register_from_files() -> None:
 
 
 if __name__ == "__main__":
-    command(main, "a grid goes on with the same command, a single run with resume=")
+    command(main, "a grid goes on with the same command, a single run with resume=", MEMORY_OF_TRAINING)

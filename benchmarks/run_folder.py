@@ -14,16 +14,17 @@ from benchmarks.methods import known_methods, method_name
 from benchmarks.result import RESULT, RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import writable
+from ssl_aug.endings import error_line
 from ssl_aug.lock import is_held
-from ssl_aug.runtime import error_line
 from ssl_aug.settings import AUGMENTATION, TRAINING, deciding, deciding_pictures
+from ssl_aug.words import values_of
 
 CONFIG = "config.yaml"  # a run's settings
 STATE = "last.safetensors"  # what a run goes on from
 
 
 def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
-    """The settings in a run folder, with the words over them.
+    """The settings in a run folder, with the settled words over them.
 
     Raises:
         FileNotFoundError: no run folder.
@@ -36,7 +37,10 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
         saved = OmegaConf.load(path)
         schema = writable(BenchmarkSettings)
         schema.method = writable(known_methods()[saved.method.pop("name")][1])
-        settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, OmegaConf.from_dotlist(words)))
+        said = OmegaConf.create()
+        for word in words:
+            OmegaConf.update(said, word.partition("=")[0], values_of(word)[0])
+        settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, said))
     except (OmegaConfBaseException, YAMLError, KeyError) as error:
         raise ValueError(
             f"{path} does not fit this version's settings ({error_line(error)}): start the run anew"

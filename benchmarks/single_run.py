@@ -21,7 +21,8 @@ from benchmarks.state import TrainState, load_state, new_state
 from benchmarks.trainer import train
 from benchmarks.views import TrainViews
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.runtime import Placement, derived_seed, error_line, placement, versions
+from ssl_aug.endings import error_line
+from ssl_aug.runtime import Placement, derived_seed, placement, versions
 from ssl_aug.synthetic import weights_of
 
 

@@ -20,6 +20,8 @@ from benchmarks.settings import TrainSettings
 from ssl_aug.files import write_json, written_atomically
 from ssl_aug.weights import read_own, write_weights
 
+TRY_INSTEAD = "lower train.learning_rate, or use precision=fp32"
+
 
 @dataclass
 class TrainState:
@@ -60,7 +62,11 @@ def new_state(model: Classifier, method: Method, settings: TrainSettings, half: 
 
 
 def save_state(folder: Path, state: TrainState) -> None:
-    """Writes `last.safetensors`, which holds everything, and `last.json`, the part of it that reads as text."""
+    """Writes `last.safetensors`, which holds everything, and `last.json`, the part of it that reads as text.
+
+    Raises:
+        ValueError: weights that are not finite; what was saved before stays.
+    """
     facts = {
         "step": state.step,
         "seconds": state.seconds,
@@ -70,7 +76,7 @@ def save_state(folder: Path, state: TrainState) -> None:
         "scaler": state.scaler.state_dict(),
     }
     with written_atomically(folder / STATE) as part:
-        write_weights(_tensors(state), part, facts)
+        write_weights(_tensors(state), part, TRY_INSTEAD, facts, f"weights after {state.step} steps")
     write_json(folder / "last.json", facts)
 
 

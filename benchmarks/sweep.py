@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
@@ -28,9 +29,12 @@ from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.data.cached import DAY
+from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
 from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
-from ssl_aug.runtime import error_line
+from ssl_aug.runtime import is_debugging, let_hydra_raise
+from ssl_aug.synthetic import with_words_of_set
+from ssl_aug.words import refuse_unreadable
 
 SCRATCH = ".grid-"
 PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
@@ -46,12 +50,28 @@ def is_installed(module: str) -> bool:
 
 
 def refuse_missing_launcher(words: list[str]) -> None:
-    """Raises ValueError where a launcher is asked for whose package is not installed."""
+    """Raises ValueError where a launcher is asked for that there is not, or whose package is not installed."""
     for word in words:
         name, _, value = word.partition("=")
-        package = LAUNCHERS.get(value.partition("_")[0])
-        if name == "hydra/launcher" and package and not is_installed(f"hydra_plugins.{package}"):
+        if name != "hydra/launcher" or value == "basic":
+            continue
+        kind = value.partition("_")[0]
+        if is_installed(f"hydra_plugins.{LAUNCHERS.get(kind, f'hydra_{kind}_launcher')}"):
+            continue
+        if kind in LAUNCHERS:
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
+        raise ValueError(f"{word}: there is no such launcher; basic, joblib, submitit_local or submitit_slurm")
+
+
+def combinations_of(words: list[str]) -> list[list[str]]:
+    """Every combination of the words' comma lists.
+
+    Raises:
+        ValueError: a word that hydra cannot read.
+    """
+    for word in words:
+        refuse_unreadable(word)
+    return [list(one) for one in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None)[0]]
 
 
 def remove_old_scratch(folder: Path) -> None:
@@ -76,9 +96,10 @@ def stop_workers() -> None:
         time.sleep(0.05)
 
 
-def run_one(settings: BenchmarkSettings, scratch: Path) -> None:
-    """One combination, perhaps in a process of its own: what hinders it is written to a file, which tells the sweep."""
+def run_and_tell(config: Any, scratch: Path) -> None:
+    """One combination's run, perhaps in a process of its own: how it ended, a file in the scratch folder tells."""
     try:
+        settings = cast(BenchmarkSettings, OmegaConf.to_object(config))
         if settings.dry_run:
             plan = plan_run(settings, facts_of(settings.method))
             earlier = earlier_run(plan.settings, plan.result)
@@ -92,19 +113,22 @@ def run_one(settings: BenchmarkSettings, scratch: Path) -> None:
     except InOtherHandsError as error:
         print(f"skipped: {error}", file=sys.stderr, flush=True)
         (scratch / f"{uuid4().hex}.skipped").write_text(str(error.folder.absolute()), encoding="utf-8")
-    except (ValueError, OSError) as error:
-        print(f"error: {error_line(error)}", file=sys.stderr, flush=True)
-        (scratch / f"{uuid4().hex}.failure").write_text(error_line(error), encoding="utf-8")
+    except Exception as error:
+        if is_debugging():
+            traceback.print_exc()
+        line = ending(error, MEMORY_OF_TRAINING)[1]
+        print(f"error: {line}", file=sys.stderr, flush=True)
+        (scratch / f"{uuid4().hex}.failure").write_text(line, encoding="utf-8")
 
 
-def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
+def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettings]) -> None:
     """Runs all combinations of the words' comma lists, one after another or as `hydra/launcher=` says.
 
     A combination that is done already is left as it is, one that another process is at is left to it, one that was
     stopped or killed goes on, and one run's failure does not stop the others.
 
     Args:
-        full_words: the words with what a set that they name says of itself.
+        words: settled as those of a grid.
         settings_from: what a combination's words ask for; raises ValueError where a run would not accept them.
 
     Raises:
@@ -113,9 +137,10 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
     if any(word.startswith("resume=") for word in words):
         raise ValueError("resume= goes on with one run: leave out --multirun")
     refuse_missing_launcher(words)
+    full_words = with_words_of_set(words, BenchmarkSettings, of_grid=True)
     ours = [word for word in words if not word.startswith("hydra")]
-    combinations = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(ours), None)[0]
-    wanted = [settings_from(list(combination)) for combination in combinations]
+    combinations = combinations_of(ours)
+    wanted = [settings_from(combination) for combination in combinations]
     folder = min(Path(settings.runs).absolute() for settings in wanted)
     if all(settings.dry_run for settings in wanted):
         folder = Path(tempfile.gettempdir())
@@ -128,14 +153,17 @@ def sweep(words: list[str], full_words: list[str], settings_from: Callable[[list
 
         @hydra.main(config_path=str(config_folder()), config_name="benchmark", version_base="1.3")
         def one(config: Any) -> None:
-            run_one(cast(BenchmarkSettings, OmegaConf.to_object(config)), Path(scratch))
+            run_and_tell(config, Path(scratch))
 
         quiet = ["hydra.output_subdir=null", "hydra/job_logging=none", "hydra/hydra_logging=none"]
         command_line = sys.argv
+        let_hydra_raise()
         sys.argv = [command_line[0], "--multirun", f"hydra.sweep.dir='{scratch}'", *quiet, *full_words]
         try:
             with before_raising(stop_workers):
                 one()
+        except Exception as error:  # a run's own are told above
+            raise ValueError(f"hydra could not launch the runs ({error_line(error)}): see hydra/launcher=") from error
         finally:
             sys.argv = command_line
         skipped = [Path(path.read_text(encoding="utf-8")) for path in Path(scratch).glob("*.skipped")]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmarks.accuracies import METRICS, build_report, read_runs
+from ssl_aug.allowed import user_path
 from ssl_aug.files import written_atomically
 from ssl_aug.runtime import command
 
@@ -29,32 +30,33 @@ class Parser(argparse.ArgumentParser):
 def main(words: list[str]) -> None:
     """Reads the runs and prints or writes their tables."""
     parser = Parser("python -m benchmarks.table", description="Accuracy tables of finished runs.")
-    parser.add_argument("--runs", type=Path, default=Path("outputs/runs"), help="folder of runs (default: %(default)s)")
+    parser.add_argument("--runs", default="outputs/runs", help="folder of runs (default: %(default)s)")
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="(default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="write to this file, which must not exist")
-    parser.add_argument("--plot", type=Path, help="write a bar plot as PNG to this file, which must not exist")
+    parser.add_argument("--out", help="write to this file, which must not exist")
+    parser.add_argument("--plot", help="write a bar plot as PNG to this file, which must not exist")
     parser.add_argument("--metric", choices=METRICS, default="last", help="(default: %(default)s)")
     options = parser.parse_args(words)
+    out, plotted = (None if path is None else user_path(path) for path in (options.out, options.plot))
     from benchmarks.table_text import as_text, print_report
 
-    report = build_report(read_runs(options.runs), options.metric)
-    if options.plot is not None:
-        _refuse_existing("--plot", options.plot)
+    report = build_report(read_runs(user_path(options.runs)), options.metric)
+    if plotted is not None:
+        _refuse_existing("--plot", plotted)
         from benchmarks.table_plot import plot
 
-        plot(report, options.plot)
-        print(options.plot)
-    if options.out is None and options.format == "terminal":
+        plot(report, plotted)
+        print(plotted)
+    if out is None and options.format == "terminal":
         print_report(report)
         return
     text = as_text(report, "markdown" if options.format == "terminal" else options.format)
-    if options.out is None:
+    if out is None:
         sys.stdout.write(text)
         return
-    _refuse_existing("--out", options.out)
-    with written_atomically(options.out) as part:
+    _refuse_existing("--out", out)
+    with written_atomically(out) as part:
         part.write_text(text, encoding="utf-8")
-    print(options.out)
+    print(out)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from benchmarks.methods.base import Labeled, StepOutput, Unlabeled
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
-from benchmarks.state import TrainState, save_state
+from benchmarks.state import TRY_INSTEAD, TrainState, save_state
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
 
@@ -161,9 +161,7 @@ def refuse_non_finite(output: StepOutput, step: int) -> None:
     """Raises ValueError, naming step and loss: one bad step spoils the weights, and no later one repairs them."""
     for name, loss in output.losses.items():
         if not torch.isfinite(loss):
-            raise ValueError(
-                f"loss {name!r} is {loss.item()} at step {step}: lower train.learning_rate, or use precision=fp32"
-            )
+            raise ValueError(f"loss {name!r} is {loss.item()} at step {step}: {TRY_INSTEAD}")
 
 
 def scalars(output: StepOutput) -> dict[str, float]:

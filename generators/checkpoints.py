@@ -14,6 +14,7 @@ from typing import Any
 
 from generators import compvis, diffusers_pipeline, hub, ldm, model_folder, unconditional_pipeline
 from generators.conditioning import check_clip, clip_file
+from generators.hashes import file_hashes
 from generators.pipeline_clip import check_clip_of
 from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, WORDS, kind_of
 from generators.weights import read_shapes
@@ -137,8 +138,13 @@ def schedule_of(path: Path) -> dict[str, Any]:
     return describe(path).schedule
 
 
-def weights_hash(path: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> str:
+def weights_hash(
+    path: Path, clip_checkpoint: str | None = None, with_text: bool = False, memory: Path | None = None
+) -> str:
     """12 hex digits of all that a model is loaded from, CLIP's file and a text encoder's included; as `describe`.
+
+    Args:
+        memory: where hashes are remembered (`generators.hashes.file_hashes`); None: all is read.
 
     Raises:
         FileNotFoundError, ValueError: as `open_checkpoint`.
@@ -152,8 +158,5 @@ def weights_hash(path: Path, clip_checkpoint: str | None = None, with_text: bool
         files.append(file)
     elif clip_checkpoint is not None:
         raise ValueError(f"generator.clip_checkpoint has no effect: {path} holds its own CLIP")
-    digest = hashlib.sha256()
-    for one in sorted(files):
-        with one.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:12]
+    found = file_hashes(sorted(files), memory)
+    return hashlib.sha256(b"".join(bytes.fromhex(sha256) for sha256 in found)).hexdigest()[:12]

@@ -14,8 +14,9 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+_POINTER = b"version https://git-lfs"  # how the few lines begin that Git keeps in place of a large file
 _NO_WEIGHTS = {  # how files begin that lie where weights should, in lower case, and what they are
-    b"version https://git-lfs": "a Git LFS pointer, not the weights: run git lfs pull in its folder",
+    _POINTER: "a Git LFS pointer, not the weights: run git lfs pull in its folder",
     b"<!doctype html": "a web page, not the weights: fetch the file itself, its page may ask for a login first",
     b"<html": "a web page, not the weights: fetch the file itself, its page may ask for a login first",
     b"<?xml": "an error message of the server, not the weights: fetch the file again",
@@ -113,6 +114,12 @@ def check_present(path: Path) -> None:
     for start, what in _NO_WEIGHTS.items():
         if head.startswith(start):
             raise ValueError(f"{path} is {what}")
+
+
+def is_pointer(path: Path) -> bool:
+    """Whether a file is Git's stand-in for a large one."""
+    with path.open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
 
 
 def check_head(path: Path) -> None:

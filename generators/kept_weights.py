@@ -22,21 +22,37 @@ OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeEr
 OWN = "ssl_aug"  # the one entry beside our tensors: several would stand in an order that changes
 
 
-def write_weights(weights: Mapping[str, Tensor], path: Path, facts: Mapping[str, Any] | None = None) -> None:
+def refuse_non_finite(weights: Mapping[str, Tensor], what: str, way_out: str) -> None:
+    """What is asked before weights are written: a file of nan or inf would be taken for finished work.
+
+    Args:
+        what: which weights, in words.
+        way_out: what a person can do.
+
+    Raises:
+        ValueError: a weight that is nan or inf, in one line.
+    """
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{what} are not saved, {name} is not finite (nan or inf): {way_out}")
+
+
+def write_weights(
+    weights: Mapping[str, Tensor],
+    path: Path,
+    way_out: str,
+    facts: Mapping[str, Any] | None = None,
+    what: str = "the weights",
+) -> None:
     """A .safetensors file with a checksum of its tensors, and with facts beside them where there are any.
 
     Raises:
-        ValueError: a number that is not finite; the tensor is named.
+        ValueError: as `refuse_non_finite`; nothing is written then.
         OSError: the disk is full, or cannot be written to.
     """
+    refuse_non_finite(weights, what, way_out)
     # contiguous copies on the CPU: the format stores neither strides nor tensors that share memory
     kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
-    spoiled = [name for name, tensor in kept.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
-    if spoiled:
-        raise ValueError(
-            f"{spoiled[0]} holds numbers that are not finite, so the weights are not saved: lower the learning rate, "
-            "or use precision=fp32"
-        )
     own = json.dumps({"sha256": _digest(kept), **(facts or {})})
     try:
         save_file(kept, path, {OWN: own})

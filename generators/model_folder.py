@@ -43,7 +43,7 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
         tensors["null_token"] = {"null_token": model.null_token}
     for part, state in tensors.items():
         weights = {name: tensor.detach().cpu().to(dtype) for name, tensor in state.items()}
-        write_weights(weights, folder / f"{part}.safetensors")
+        write_weights(weights, folder / f"{part}.safetensors", "what they were read from is damaged")
     for part in ("unet", "autoencoder"):
         (folder / f"{part}.json").write_text(json.dumps(_public_config(modules[part]), indent=2) + "\n")
     facts = asdict(model.facts)

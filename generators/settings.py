@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from generators.allowed import AtLeast1, FreeText, ImageSize, OneOf, PathText, Range, Share, check
 
 MASK_FILLS = ("mean", "grey", "black")
 SAMPLERS = ("ddim", "dpmpp")
@@ -71,16 +73,13 @@ def rank_that_holds(approach: str, asked: int | None) -> int | None:
     """The rank of anl_lora's matrices; None for other approaches.
 
     Raises:
-        ValueError: a rank that has no effect, or below 1.
+        ValueError: a rank that has no effect.
     """
     if approach != "anl_lora":
         if asked is not None:
             raise ValueError(f"tune.rank has no effect on tune.approach={approach}: leave it out, or use anl_lora")
         return None
-    rank = RANK if asked is None else asked
-    if rank < 1:
-        raise ValueError(f"tune.rank={rank}: give 1 or more")
-    return rank
+    return RANK if asked is None else asked
 
 
 @dataclass(frozen=True)
@@ -90,70 +89,58 @@ class GeneratorSettings:
     name: str = "embedded"  # one of GENERATORS, or of those that other packages register
     # folder of a latent diffusion model or a diffusers pipeline, the published file, or a pipeline of the hub as
     # owner/name[@revision]; null: the embedded one
-    checkpoint: str | None = field(default=None, metadata=decides())
-    image_size: int | None = None  # pixels; null: the size the weights were trained at
-    tokens: str = "pooled"  # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings
+    checkpoint: PathText | None = field(default=None, metadata=decides())
+    image_size: ImageSize | None = None  # pixels; null: the size the weights were trained at
+    # the condition: CLIP's embedding (paper), or patches: with its patches' embeddings
+    tokens: Annotated[str, OneOf(TOKENS)] = "pooled"
     fold: bool = True  # leave out of the cross-attention what one condition token cannot use; exact
     # CLIP's weights where the checkpoint has none: a file, folder or open_clip tag
-    clip_checkpoint: str | None = field(default=None, metadata=decides())
+    clip_checkpoint: PathText | None = field(default=None, metadata=decides())
 
     def __post_init__(self) -> None:
-        if self.image_size is not None and self.image_size < 8:
-            raise ValueError(f"generator.image_size={self.image_size}: give 8 pixels or more, or null")
-        if self.tokens not in TOKENS:
-            raise ValueError(f"generator.tokens={self.tokens!r}: choose one of {', '.join(TOKENS)}")
+        check(self, "generator.")
 
 
 @dataclass(frozen=True)
 class SolverSettings:
     """What of drawing has one default, whatever the generator (paper 3.3 and its sampling paragraph)."""
 
-    mask_fill: str = "mean"  # what fills the erased rectangle: CLIP's mean color, grey or black
-    sampler: str = "ddim"  # ddim (eta 0) or dpmpp (DPM-Solver++ 2M, Karras noise levels)
-    steps: int = 200  # network evaluations per image; paper: 200 DDIM steps
-    prompt: str | None = None  # text-to-image: this prompt's embedding in place of the reference's
-    strength: float = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
+    # what fills the erased rectangle: CLIP's mean color, grey or black
+    mask_fill: Annotated[str, OneOf(MASK_FILLS)] = "mean"
+    sampler: Annotated[str, OneOf(SAMPLERS)] = "ddim"  # ddim (eta 0) or dpmpp (DPM-Solver++ 2M, Karras noise levels)
+    steps: AtLeast1 = 200  # network evaluations per image; paper: 200 DDIM steps
+    prompt: FreeText | None = None  # text-to-image: this prompt's embedding in place of the reference's
+    strength: Share = 1.0  # share of the noise levels passed; below 1 starts from the noised reference (SDEdit)
 
     def __post_init__(self) -> None:
-        if self.mask_fill not in MASK_FILLS:
-            raise ValueError(f"mask_fill={self.mask_fill!r}: choose one of {', '.join(MASK_FILLS)}")
-        if self.sampler not in SAMPLERS:
-            raise ValueError(f"sampler={self.sampler!r}: choose one of {', '.join(SAMPLERS)}")
-        if self.steps < 1:
-            raise ValueError(f"steps={self.steps}: give 1 or more")
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"strength={self.strength}: give above 0 to 1 (from pure noise)")
+        check(self)  # what is added below, too
+
+
+MaskRate = Annotated[float, Range(0, 1, below=True, low_means="no mask")]
+Guidance = Annotated[float, Range(1, low_means="off")]
 
 
 @dataclass(frozen=True)
 class SamplingSettings(SolverSettings):
     """How one image is drawn from a tuned generator: what holds, each value concrete."""
 
-    mask_rate: float = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
-    guidance: float = 1.0  # classifier-free guidance scale; 1: off, as in the paper
+    mask_rate: MaskRate = 0.5  # delta: side of the erased rectangle over the image's side, 0 to below 1; paper: 0.5
+    guidance: Guidance = 1.0  # classifier-free guidance scale; 1: off, as in the paper
     # image; borrowed: its class, with all else of another labeled image; class: its name in a prompt, by a text
     # pipeline's own encoder; image+class: both, side by side; none: null token
-    condition: str = "image"
+    condition: Annotated[str, OneOf(CONDITIONS)] = "image"
     # of condition=borrowed: train or labeled; null with any other condition
-    class_means: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    class_means: Annotated[str, OneOf(CLASS_MEANS)] | None = field(default=None, metadata=ABSENT_WHERE_NULL)
     # of class and image+class: the prompt, {class} in the name's place; null with any other condition
-    class_prompt: str | None = field(default=None, metadata=ABSENT_WHERE_NULL)
+    class_prompt: FreeText | None = field(default=None, metadata=ABSENT_WHERE_NULL)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not 0 <= self.mask_rate < 1:
-            raise ValueError(f"mask_rate={self.mask_rate}: give 0 (no mask) to below 1")
-        if self.condition not in CONDITIONS:
-            raise ValueError(f"condition={self.condition!r}: choose one of {', '.join(CONDITIONS)}")
         if self.condition == "none" and (self.prompt is not None or self.guidance != 1):
             raise ValueError("condition=none has no room for a prompt or guidance: leave them out")
         if self.condition in ("borrowed", "class", "image+class") and self.prompt is not None:
             way = "; of a class the prompt is class_prompt" if self.names_class else ""
             raise ValueError(f"condition={self.condition} has no effect on a prompt: leave one of them out{way}")
-        if self.guidance < 1:
-            raise ValueError(f"guidance={self.guidance}: give 1 (off) or more")
-        if self.class_means not in (None, *CLASS_MEANS):
-            raise ValueError(f"class_means={self.class_means!r}: choose train or labeled, or null")
         if self.names_class and "{class}" not in (self.class_prompt or ""):
             raise ValueError(
                 f"class_prompt={self.class_prompt!r}: it needs {{class}} where the class's name stands, as in "

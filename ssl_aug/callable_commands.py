@@ -51,7 +51,7 @@ class TuneCommand(ModuleType):
     __file__: str
 
     def __call__(self, data: Data, settings: Settings, progress: Progress | None = None) -> Path:
-        """Tunes the generator to the training images, without their labels; returns the file of the tuned weights.
+        """Tunes the generator to the training images; returns the file of the tuned weights.
 
         Where they are there already nothing is done. `ssl_aug.generate` calls it by itself.
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from generators.allowed import allowed, leaves, shown
 from generators.settings import ENTRY_POINTS, TUNED
 from ssl_aug.settings import EMBEDDED_DATA
-from ssl_aug.words import settled
+from ssl_aug.words import refuse_unreadable, settled
 
 
 def config_folder() -> Path:
@@ -48,13 +48,28 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
     store.store(name=f"{config_name}_schema", node=writable(schema))
     for name in registered_generators():  # they have no YAML here
         store.store(group="generator", name=name, node={"name": name})
+    words = settled(overrides, schema)
+    for word in words:
+        refuse_unreadable(word)
+        _refuse_unknown_option(word, schema)
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            config = hydra_compose(config_name, overrides=settled(overrides))
+            config = hydra_compose(config_name, overrides=words)
         _refuse_words_of_tuning(OmegaConf.select(config, "generator.name"), overrides)
         return cast(Schema, OmegaConf.to_object(config))
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, OverflowError) as error:  # OverflowError: no float holds it
         raise ValueError(_one_line(error, overrides, schema)) from error
+
+
+def _refuse_unknown_option(word: str, schema: type) -> None:
+    """A group takes the names of its files (`data=digits`) and no more, whatever else hydra would make of it."""
+    group, _, value = word.partition("=")
+    is_group = bool(group) and (config_folder() / group).is_dir()
+    if re.search("[/@]", group) or (is_group and group not in (*allowed(schema), "experiment")):
+        raise ValueError(f"{group}: there is no such setting; see --help")
+    if is_group and value.strip("'\"") not in _options(group):
+        options = ", ".join(_options(group))
+        raise ValueError(f"{group}={shown(value)}: there is no such {group}; choose one of {options}")
 
 
 def writable(schema: type) -> Any:
@@ -116,11 +131,17 @@ def refuse_accidental_toy(data: str, generator: str, words: Sequence[str]) -> No
             "Diffusion 1.5; docs/weights.md lists what there is), noise (a control), or embedded, which knows rendered "
             "cars alone"
         )
-    print(
-        f"warning: generator=embedded knows rendered cars alone, its drawings of data={data} are of no use beyond a "
-        "trial of the chain",
-        file=sys.stderr,
-    )
+    warn_of_toy(data, generator)
+
+
+def warn_of_toy(data: str, generator: str) -> None:
+    """Says on stderr where the embedded weights are to draw what they do not know."""
+    if data not in EMBEDDED_DATA and generator == "embedded":
+        print(
+            f"warning: generator=embedded knows rendered cars alone, its drawings of data={data} are of no use beyond "
+            "a trial of the chain",
+            file=sys.stderr,
+        )
 
 
 def refuse_existing(out: Path) -> None:
@@ -137,19 +158,22 @@ def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     """Hydra's and OmegaConf's messages span lines and speak of structs: name the word, and what is allowed."""
     text = str(error)
     causes = [text] + [str(cause) for cause in (error.__cause__,) if cause is not None]
-    group = re.search(r"Could not find '([\w/]+)/([^/']+)'", text)
-    if group:
-        options = ", ".join(_options(group[1]))
-        return f"{group[1]}={group[2]}: there is no such {group[1]}; choose one of {options}"
+    several = re.search(r"Ambiguous value for argument '(.*)'$", text, re.MULTILINE)
+    if several:
+        return f"{shown(several[1])}: give one value (a list in brackets, a text in quotes, runs with --multirun)"
     unknown = re.search(r"Could not override '([^']+)'", text) or re.search(r"Key '([^']+)' not in", text)
     if unknown:
         return f"{unknown[1]}: there is no such setting{_way_out(unknown[1], overrides, schema)}"
+    merged = re.match(r"Error merging override (.*)", text)
+    causes = causes[1:] if merged else causes
     lines = [line.strip() for line in "; ".join(causes).splitlines()]
     kept = [line for line in lines if line and not line.startswith(("object_type", "reference_type", "See http"))]
     named = re.search(r"full_key: ([\w.]+)", text)
     word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
+    word = merged[1].rstrip(";") if merged else word
     message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
-    return f"{word}: {message}" if word else message
+    message = re.sub(r"\S{80,}", lambda found: f"{found[0][:77]}...", message)
+    return f"{shown(word)}: {message}" if word else message
 
 
 def _files_of(group: str) -> list[str]:
@@ -195,8 +219,4 @@ def _names_of_group(name: str, overrides: Sequence[str]) -> list[str]:
 
 def setting_names(schema: type) -> list[str]:
     """The settings of a schema and of those in it, as they are written on the command line."""
-    names: list[str] = []
-    for each in fields(schema):
-        inner = each.default_factory
-        names += [f"{each.name}.{name}" for name in setting_names(inner)] if is_dataclass(inner) else [each.name]
-    return names
+    return [name for name, _ in leaves(schema)]

@@ -11,8 +11,8 @@ faster and holds no pickle: generator=ldm generator.checkpoint=DIR. Outputs are 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from generators.allowed import user_path
 from ssl_aug.runtime import command
 
 
@@ -27,13 +27,14 @@ def main(arguments: list[str]) -> None:
         print((__doc__ or "").strip())
         return
     parser = _OneLineParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--out", required=True)
     parser.add_argument("--clip")
     given = parser.parse_args(arguments)
     from ssl_aug.importing.checkpoint import convert
 
-    convert(given.checkpoint, given.out, given.clip)
+    clip = None if given.clip is None else str(user_path(given.clip))
+    convert(user_path(given.checkpoint), user_path(given.out), clip)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_aug.command_line import compose, refuse_accidental_toy
+from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
@@ -33,17 +35,18 @@ def main(arguments: list[str]) -> None:
         shown = [*own, *generation_rows(held)]
         print("\n".join([(__doc__ or "").strip(), "", "Groups:", *groups, "", "Settings:", *shown]))
         return
-    words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), draws=True)
+    words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings, draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
+    hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 
     if not (settings.synthetic.root and is_finished(Path(settings.synthetic.root))):
         refuse_accidental_toy(settings.data.name, settings.generator.name, words)
-        refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
+        refuse_at_once(settings.generator)
     from ssl_aug.evaluation.sets import evaluate
 
     evaluate(settings)
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_DRAWING)

@@ -1,8 +1,7 @@
-"""Files and folders that are whole or not there at all, their hashes, and JSON."""
+"""Files and folders that are whole or not there at all, and JSON."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,18 +35,14 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Raises ValueError, naming the file, where it is not JSON."""
+    """Raises ValueError, naming the file, where it holds no JSON object."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):  # no JSON, no text, a number or a nesting beyond measure
         raise ValueError(f"{path} is not readable as JSON: remove it or restore it") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds no JSON object: remove it or restore it")
     return content
-
-
-def file_hash(path: Path) -> str:
-    """sha256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def new_run_folder(root: Path, name: str) -> Path:

@@ -19,6 +19,8 @@ import sys
 
 from ssl_aug.callable_commands import GenerateCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
+from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_DRAWING
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
@@ -36,18 +38,21 @@ def main(arguments: list[str]) -> None:
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("generate", words, Settings)
     refuse_accidental_toy(settings.data.name, settings.generator.name, words)
+    hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 
-    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
-    from ssl_aug.drawing.draw import generate
+    refuse_at_once(settings.generator)
+    from ssl_aug.data.build import load_and_tell
+    from ssl_aug.drawing.draw import draw_set
     from ssl_aug.drawing.next_commands import next_commands
 
-    synthetic = generate(settings)
-    for line in next_commands(synthetic, words) if synthetic is not None else ():
+    dataset, split = load_and_tell(settings.data)
+    synthetic = draw_set(settings, dataset, split)
+    for line in next_commands(synthetic, split, settings.data.name, words) if synthetic is not None else ():
         print(line)
 
 
 sys.modules[__name__].__class__ = GenerateCommand  # `ssl_aug.generate(data, settings)` in Python
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_DRAWING)

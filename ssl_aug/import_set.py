@@ -17,6 +17,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_aug.command_line import compose
+from ssl_aug.data import hf_library
 from ssl_aug.help import generation_help
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.runtime import command
@@ -44,6 +45,7 @@ def main(words: list[str]) -> None:
         print(generation_help(__doc__ or ""))
         return
     settings = compose("import_set", overrides(words), ImportSettings)
+    hf_library.refuse_at_once(settings.data)
     from ssl_aug.importing.images import import_set
 
     import_set(settings)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from generators.first_look import refuse_at_once
+from ssl_aug.command_line import warn_of_toy
 from ssl_aug.drawing.draw import draw_set
 from ssl_aug.loading import Data, settings_for
 from ssl_aug.progress import Progress, told_to
@@ -18,8 +19,9 @@ from ssl_aug.tuning.plan import plan_tuning
 
 
 def tune(data: Data, settings: Settings, progress: Progress | None = None) -> Path:
-    """Tunes the generator to the training images, without their labels; returns the file of the tuned weights."""
+    """Tunes the generator to the training images; returns the file of the tuned weights."""
     settings = settings_for(data, settings)
+    warn_of_toy(settings.data.name, settings.generator.name)
     refuse_at_once(settings.generator)
     refuse_untuned(settings)
     with told_to(progress):
@@ -36,6 +38,7 @@ def generate(
         if settings.synthetic.root is not None:
             raise ValueError(f"out={out} and synthetic.root={settings.synthetic.root} both name a folder: give one")
         settings = replace(settings, synthetic=replace(settings.synthetic, root=str(out)))
+    warn_of_toy(settings.data.name, settings.generator.name)
     refuse_at_once(settings.generator)
     with told_to(progress):
         synthetic = draw_set(settings, data.dataset, data.split)

@@ -44,8 +44,13 @@ def end_commands_at_once(arguments: list[str]) -> None:
     is_ours = bool(module) and module[0].split(".")[0] in PACKAGES
     is_script = any(os.path.basename(word) == "ssl-aug" for word in arguments[1:2])  # noqa: PTH119 (pathlib takes time)
     if (is_ours or is_script) and threading.current_thread() is threading.main_thread():
-        for number in SIGNALS:
+        for number in heard():
             signal.signal(number, _end)
+
+
+def heard() -> list[signal.Signals]:
+    """Those of the signals that this process is not told to ignore, as Ctrl-C is behind nohup or a shell's &."""
+    return [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextmanager
@@ -62,9 +67,16 @@ def raised_in_main(line: str) -> Iterator[None]:
         return
     global _command
     outer, _command = _command, _Command(line)
-    before = {number: signal.signal(number, _raise) for number in SIGNALS}
+    before = {number: signal.signal(number, _raise) for number in heard()}
     try:
         yield
+    except BaseException:
+        if not _command.came:
+            raise
+        # Python remembers an interrupt that passed through exec(), as in a library's import, and would end by the
+        # signal whatever exit code is given: another exec() makes it forget.
+        exec("0")
+        raise KeyboardInterrupt from None  # whatever a library has made of it
     finally:
         _watchdog.disarm()
         for number, handler in before.items():
@@ -158,8 +170,8 @@ def interrupts_deferred() -> Iterator[Deferred]:
     if threading.current_thread() is not threading.main_thread():
         yield deferred  # signals reach the main thread alone
         return
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    is_command = before[signal.SIGINT] is _raise
+    before = {number: signal.getsignal(number) for number in heard()}
+    is_command = _raise in before.values()
 
     def note(number: int, frame: FrameType | None) -> None:
         deferred.came += 1
@@ -169,7 +181,7 @@ def interrupts_deferred() -> Iterator[Deferred]:
         if deferred.came > 1 or deferred.is_free:
             raise KeyboardInterrupt
 
-    for number in SIGNALS:
+    for number in before:
         signal.signal(number, note)
     try:
         yield deferred

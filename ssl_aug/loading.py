@@ -11,10 +11,9 @@ from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.data.build import load_split
 from ssl_aug.data.given import MapDataset, dataset_of, labeled_part, unlabeled_part
 from ssl_aug.data.split import few_label_split
-from ssl_aug.files import read_json
 from ssl_aug.progress import Progress, told_to
 from ssl_aug.settings import DataSettings, Settings
-from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.synthetic import SyntheticSet, record_of
 from ssl_aug.synthetic.folder import why_unlabeled
 
 Pairs = MapDataset | tuple[MapDataset, Sequence[int]]  # (image, label) items, or images and labels beside them
@@ -60,7 +59,7 @@ class Data:
             ValueError: they were drawn from another labeled set, or with settings after which they show no class.
         """
         self.split.labeled.with_synthetic(synthetic)
-        why = why_unlabeled(read_json(synthetic.folder / "generator.json"))
+        why = why_unlabeled(record_of(synthetic.folder))
         if why:
             raise ValueError(f"{synthetic.folder}: {why} decided what its images show: they have no labels")
         return replace(self, synthetic=synthetic)
@@ -73,7 +72,7 @@ def load(
     class_names: Sequence[str] | None = None,
     test: Pairs | None = None,
     unlabeled: MapDataset | None = None,
-    labels_per_class: int | None = DataSettings.labels_per_class,
+    labels_per_class: int | None = None,
     split_seed: int = DataSettings.split_seed,
     name: str | None = None,
     progress: Progress | None = None,
@@ -102,7 +101,7 @@ def load(
         of_images = {"labels": labels, "class_names": class_names, "test": test, "unlabeled": unlabeled, "name": name}
         _refuse(of_images, "a folder or DataSettings, which say it themselves")
         if isinstance(source, DataSettings):
-            if drawn != DataSettings():
+            if (labels_per_class, split_seed) != (None, DataSettings.split_seed):
                 raise ValueError("labels_per_class and split_seed have no effect beside DataSettings: name them there")
             drawn = source
         else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import io
 import os
 import platform
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from generators.allowed import user_path
+from ssl_aug.endings import CLOSED_PIPE, ending, nobody_reads
 from ssl_aug.interrupts import EXIT_CODE, GOES_ON, KEPT, raised_in_main
 from ssl_aug.progress import reporting
 
@@ -24,43 +26,44 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the account's share of it, or what a file may be
+def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON, memory: str = "") -> None:
+    """Runs a command line: exit code 0 done, 2 the user's mistake, 1 ours (one line on stderr), 130 interrupted.
 
-
-def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON) -> None:
-    """Runs a command line: exit code 0 done, 2 the user's mistake (one line on stderr), 130 interrupted.
+    With SSL_AUG_DEBUG=1 the traceback is shown as well. Where nobody reads the output any more it ends in silence.
 
     Args:
         after_interrupt: how interrupted work goes on.
-
-    With SSL_AUG_DEBUG=1 the traceback is shown as well.
+        memory: which settings take less of it, for the line where there is too little.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an ASCII terminal must not stop a table
     try:
         with raised_in_main(f"{KEPT}, {after_interrupt}"):
+            settle_home()
             main(sys.argv[1:])
+            sys.stdout.flush()  # here, where a closed pipe is no error
     except KeyboardInterrupt:
         print(f"{KEPT}, {after_interrupt}", file=sys.stderr)
         sys.exit(EXIT_CODE)
-    except (ValueError, OSError) as error:
-        if os.environ.get("SSL_AUG_DEBUG"):
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and nobody_reads():
+            sys.exit(CLOSED_PIPE)
+        if is_debugging():
             raise
-        print(f"error: {error_line(error)}", file=sys.stderr)
-        sys.exit(2)
+        code, line = ending(error, memory)
+        print(f"error: {line}", file=sys.stderr)
+        sys.exit(code)
 
 
-def error_line(error: Exception) -> str:
-    """One line that names the thing and the way out."""
-    if isinstance(error, OSError) and error.errno in FULL:
-        where = error.filename2 or error.filename or "the output folder"  # of a copy the second is written to
-        return f"no space left on the disk of {where}: free some and run again"
-    if isinstance(error, PermissionError):
-        return f"no permission to write or read {error.filename}: choose another folder or change its rights"
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+def is_debugging() -> bool:
+    """Whether tracebacks are asked for."""
+    return bool(os.environ.get("SSL_AUG_DEBUG"))
+
+
+def let_hydra_raise() -> None:
+    """What fails in hydra's own launchers reaches us, in place of a traceback and an exit."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"
 
 
 def why_nothing_is_fetched() -> str | None:
@@ -125,10 +128,20 @@ def has_bfloat16_units(device: str) -> bool:
 
 
 def accelerator_of(place: Placement) -> Accelerator:
-    """accelerate's engine for this device and type: one process, or all that torchrun started."""
+    """accelerate's engine for this device and type: one process, or all that torchrun started.
+
+    Raises:
+        ValueError: RANK and WORLD_SIZE say that there are several, and torchrun did not start them.
+    """
     import torch
     from accelerate import Accelerator
     from accelerate.state import AcceleratorState
+
+    if os.environ.get("WORLD_SIZE", "1") != "1" and "MASTER_ADDR" not in os.environ:
+        raise ValueError(
+            "there are no tuned weights yet, and processes with RANK and WORLD_SIZE of their own cannot share it: "
+            "run python -m ssl_aug.tune with the same settings first, alone or under torchrun"
+        )
 
     # the engine's state is the process's: one of another type, of an earlier call, would be refused
     AcceleratorState._reset_state(reset_partial_state="WORLD_SIZE" not in os.environ)
@@ -155,18 +168,23 @@ def dtype_of(accelerator: Accelerator) -> torch.dtype:
     return {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[accelerator.mixed_precision]
 
 
-def shard() -> tuple[int, int]:
-    """(this process, number of processes): from torchrun, then from a Slurm array, else (0, 1).
+def shard(asked: str | None) -> tuple[int, int]:
+    """(this process, number of processes): from torchrun, then where it is asked for from a Slurm array, else (0, 1).
+
+    Args:
+        asked: the setting `shard`: "slurm", or None where a Slurm array is of other things, such as seeds.
 
     Raises:
-        ValueError: a rank that is none of the processes', or an array with gaps.
+        ValueError: a rank that is none of the processes', or an array with gaps, or none.
     """
     if "WORLD_SIZE" in os.environ:
         given = os.environ.get("RANK", "0"), os.environ["WORLD_SIZE"]
         if not all(number.isdecimal() for number in given) or int(given[0]) >= int(given[1]):
             raise ValueError(f"RANK={given[0]}, WORLD_SIZE={given[1]}: give ranks 0 to WORLD_SIZE - 1, or unset both")
         return int(given[0]), int(given[1])
-    if "SLURM_ARRAY_TASK_COUNT" in os.environ:
+    if asked == "slurm":
+        if not is_task_of_array():
+            raise ValueError("shard=slurm: this is no task of a Slurm array, submit with --array=0-N or leave it out")
         first, step = (
             int(os.environ.get(f"SLURM_ARRAY_TASK_{name}", default)) for name, default in (("MIN", 0), ("STEP", 1))
         )
@@ -178,6 +196,11 @@ def shard() -> tuple[int, int]:
             raise ValueError("a Slurm array with gaps leaves work undone: use --array=0-N or one with a constant step")
         return rank, count
     return 0, 1
+
+
+def is_task_of_array() -> bool:
+    """Whether a Slurm array started this process, beside others."""
+    return os.environ.get("SLURM_ARRAY_TASK_COUNT", "1") != "1"
 
 
 def is_first_process() -> bool:
@@ -197,10 +220,25 @@ def derived_seed(*parts: object) -> int:
 
 def cache_folder() -> Path:
     """$SSL_AUG_CACHE, else the user's cache folder."""
+    settle_home()
     chosen = os.environ.get("SSL_AUG_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssl_aug"
+    return user_path(chosen or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/ssl_aug")
+
+
+def settle_home() -> None:
+    """An account without a home folder gets one below the temporary folder, for our cache and other libraries'."""
+    try:
+        Path.home()
+    except RuntimeError:
+        folder = Path(tempfile.gettempdir()) / f"ssl_aug-home-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise ValueError(f"this account has no home folder, and {folder} is another's: set HOME") from None
+        os.environ["HOME"] = str(folder)
+        os.environ.setdefault("USER", str(os.getuid()))  # libraries ask for a name, and there is none either
+        print(
+            f"this account has no home folder: caches lie in {folder}, or in $SSL_AUG_CACHE, $HF_HOME", file=sys.stderr
+        )
 
 
 def versions() -> dict[str, str]:

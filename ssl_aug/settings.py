@@ -9,11 +9,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from generators.allowed import AnyWhole, AtLeast1, FreeText, OneOf, PathText, check
 from generators.settings import (
     AUGMENTATION,
+    CLASS_MEANS,
     CLASS_PROMPT,
+    CONDITIONS,
     FOLLOWS_IMAGE,
     MEASURES,
     PICTURES,
@@ -22,6 +25,8 @@ from generators.settings import (
     TUNING,
     VARIANT,
     GeneratorSettings,
+    Guidance,
+    MaskRate,
     SamplingSettings,
     SolverSettings,
     decides,
@@ -35,14 +40,19 @@ EMBEDDED_DATA = ("toycars", "digits")  # the images that come with it; all other
 EMBEDDED_GUIDANCE = 2.0
 DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+Device = Annotated[str, OneOf(DEVICES)]
+Precision = Annotated[str, OneOf(PRECISIONS)]
 
 
 @dataclass(frozen=True)
 class SyntheticSettings:
     """Where the synthetic set lies, and what becomes of drawings that were thrown out."""
 
-    root: str | None = None  # its folder; null: derived from the other settings, under outputs/synthetic
+    root: PathText | None = None  # its folder; null: derived from the other settings, under outputs/synthetic
     refill: bool = False  # generate: draw again, as they were, images that were deleted from a finished set or altered
+
+    def __post_init__(self) -> None:
+        check(self, "synthetic.")
 
 
 @dataclass(frozen=True)
@@ -57,38 +67,34 @@ class Settings(SolverSettings):
     tune: TuneSettings = field(default_factory=TuneSettings, metadata=decides(PICTURES, TUNING))
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings, metadata=decides())
     # synthetic images per labeled image; paper: 10
-    per_sample: int = field(default=10, metadata=decides(AUGMENTATION, MEASURES))
-    guidance: float | None = None  # scale; 1: off (paper); null: embedded 2, others 1
+    per_sample: AtLeast1 = field(default=10, metadata=decides(AUGMENTATION, MEASURES))
+    guidance: Guidance | None = None  # scale; 1: off (paper); null: embedded 2, others 1
     # image (paper); borrowed: its class, with all else of another labeled image; class: the class's name in a prompt
     # (text pipelines); image+class: both; none: the null token; null: borrowed for the embedded weights where it has
     # an effect and no mask_rate, mask_fill or strength is given, else image
-    condition: str | None = None
+    condition: Annotated[str, OneOf(CONDITIONS)] | None = None
     # of condition=class and image+class: the prompt, {class} in the name's place; null: a photo of a {class}
-    class_prompt: str | None = None
+    class_prompt: FreeText | None = None
     # of condition=borrowed: each class's mean is of its labeled images, or of train: of those and the tuning images
     # without label that are as near to it; null: as tune.images
-    class_means: str | None = None
+    class_means: Annotated[str, OneOf(CLASS_MEANS)] | None = None
     # delta: side of the erased rectangle over the image's side, 0 to below 1; null: 0 where borrowed or where the
     # condition has no image, else 0.5 (paper)
-    mask_rate: float | None = None
+    mask_rate: MaskRate | None = None
     # images drawn together: the unit of work and of resume; moves results by rounding alone
-    batch_size: int = field(default=32, metadata=decides())
+    batch_size: AtLeast1 = field(default=32, metadata=decides())
     # of the drawings, and of a training's batches and new layers
-    seed: int = field(default=0, metadata=decides(TRAINING, MEASURES))
-    device: str = field(default="auto", metadata=decides())  # auto, cpu or cuda
-    precision: str = field(default="auto", metadata=decides(TRAINING, VARIANT))  # auto, fp32, bf16 or fp16
+    seed: AnyWhole = field(default=0, metadata=decides(TRAINING, MEASURES))
+    device: Device = field(default="auto", metadata=decides())  # auto, cpu or cuda
+    precision: Precision = field(default="auto", metadata=decides(TRAINING, VARIANT))  # auto, fp32, bf16 or fp16
+    # slurm: the tasks of a Slurm array share the drawing; null: each draws the whole set (torchrun's always share it)
+    shard: Annotated[str, OneOf(("slurm",))] | None = field(default=None, metadata=decides())
     dry_run: bool = field(default=False, metadata=decides())  # print what would be done, and stop
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.per_sample < 1:
-            raise ValueError(f"per_sample={self.per_sample}: give 1 or more")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size={self.batch_size}: give 1 or more")
-        if self.device not in DEVICES:
-            raise ValueError(f"device={self.device!r}: choose one of {', '.join(DEVICES)}")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision={self.precision!r}: choose one of {', '.join(PRECISIONS)}")
+        if self.shard is not None and type(self) is not Settings:  # those of the other commands
+            raise ValueError(f"shard={self.shard} has no effect here: only generate shares its work, leave it out")
         sampling = self.sampling()
         self._refuse_without_effect(sampling)
         self._refuse_untrained_null_token(sampling)

@@ -9,6 +9,8 @@ import sys
 
 from ssl_aug.callable_commands import TuneCommand
 from ssl_aug.command_line import compose, refuse_accidental_toy
+from ssl_aug.data import hf_library
+from ssl_aug.endings import MEMORY_OF_TUNING
 from ssl_aug.help import generation_help, without_help
 from ssl_aug.runtime import command
 from ssl_aug.settings import Settings
@@ -26,9 +28,10 @@ def main(arguments: list[str]) -> None:
     words = overrides_of(arguments, FLAGS, SWITCHES)
     settings = compose("tune", words, Settings)
     refuse_accidental_toy(settings.data.name, settings.generator.name, words)
+    hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 
-    refuse_at_once(settings.generator)  # before torch and all else is loaded, which takes seconds
+    refuse_at_once(settings.generator)
     from ssl_aug.tuning.adapter import tune_as_asked
 
     print(tune_as_asked(settings))
@@ -37,4 +40,4 @@ def main(arguments: list[str]) -> None:
 sys.modules[__name__].__class__ = TuneCommand  # `ssl_aug.tune(data, settings)` in Python
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory=MEMORY_OF_TUNING)

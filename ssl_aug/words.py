@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-# Settings that are texts and paths: what stands behind the = is taken as it is, commas, spaces and = included.
-AS_WRITTEN = (
-    "prompt", "class_prompt", "data.root", "synthetic.root", "tune.root", "generator.checkpoint",
-    "generator.clip_checkpoint", "model.checkpoint", "runs", "resume", "out", "start_from", "folder", "made_by",
-)  # fmt: skip
+from generators.allowed import Place, Words, leaves, shown
+
+HYDRAS_LISTS = re.compile(r"(choice|glob|range|shuffle|sort)\(.*\)")  # of values in a grid, beside a,b
+OF_LAUNCHER = re.compile(r"hydra/launcher=|hydra\.launcher\.(?!_)[\w.]+=")  # all that a grid may say to hydra
+
+
+def texts_of(schema: type) -> frozenset[str]:
+    """The settings that are paths or a person's words: they are taken as they are written."""
+    return frozenset(name for name, field in leaves(schema) if isinstance(field.rule, Place | Words))
+
+
+def open_names_of(schema: type) -> tuple[str, ...]:
+    """The settings that take names of the user's own below them, such as `model.arguments`."""
+    return tuple(name for name, field in leaves(schema) if field.kind is dict)
 
 
 def overrides_of(words: Sequence[str], flags: Mapping[str, str], switches: Mapping[str, str]) -> list[str]:
@@ -55,26 +65,86 @@ def way_out_of_flag(word: str, following: Sequence[str], flags: Sequence[str]) -
     return f"{', '.join(flags)} or name=value" if flags else "settings are written name=value, see --help"
 
 
-def settled(words: Sequence[str]) -> list[str]:
-    """The words as hydra's grammar takes them.
+def settled(words: Sequence[str], schema: type, of_grid: bool = False) -> list[str]:
+    """The words as hydra's grammar takes them. What is settled already stays as it is.
+
+    Args:
+        schema: whose settings they are.
+        of_grid: a comma stands between values, also of texts that are not in quotes.
 
     Raises:
-        ValueError: a setting that was torn apart, as in `data.root = photos`.
+        ValueError: a setting that was torn apart, as in `data.root = photos`, or a form of hydra's that has no effect
+            or another one than it seems to have.
     """
+    texts, opened = texts_of(schema), tuple(f"{name}{end}" for name in open_names_of(schema) for end in ".=")
     for number, word in enumerate(words):
-        if "=" in word or word.startswith("~"):
+        refuse_hydras_forms(word, opened, of_grid)
+        if "=" in word:
             continue
         before = words[number - 1] if number else ""
         after = [one.strip("=") for one in words[number + 1 : number + 3] if one.strip("=")]
         name, value = (before, word) if before.endswith("=") else (word, after[0] if after else "VALUE")
         raise ValueError(f"{word}: settings are written without spaces, {name.rstrip('=')}={value}")
-    return [_as_written(word) for word in words]
+    plain = [word.lstrip("+") for word in words]
+    return [f"++{word}" if word.startswith(opened) else _as_written(word, texts, of_grid) for word in plain]
 
 
-def _as_written(word: str) -> str:
+def refuse_hydras_forms(word: str, opened: Sequence[str], of_grid: bool) -> None:
+    """Hydra adds, takes away and configures itself by words that look like settings: ours are all there already.
+
+    Args:
+        opened: how a word begins that adds a name, as in `model.arguments.`.
+
+    Raises:
+        ValueError: such a word.
+    """
+    plain = word.lstrip("+~")
+    if word.startswith("~"):
+        raise ValueError(f"{word}: no setting is taken away; {plain.partition('=')[0]}=null or another value sets one")
+    if word.startswith("+") and not plain.startswith(tuple(opened)):
+        raise ValueError(f"{word}: no setting is added to those that there are; to set one, {plain}")
+    if re.match(r"hydra[./=]", word) and not (of_grid and OF_LAUNCHER.match(word)):
+        what = "of hydra's own settings only hydra/launcher= and hydra.launcher.NAME= are taken, beside --multirun"
+        raise ValueError(f"{word} has no effect here: {what}")
+
+
+def _as_written(word: str, texts: Collection[str], of_grid: bool) -> str:
     name, _, value = word.partition("=")
+    if name not in texts or (of_grid and HYDRAS_LISTS.fullmatch(value)):
+        return word
+    values = re.findall(r"""(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^,])+""", value) if of_grid else [value]
+    return f"{name}={','.join(_as_text(one) for one in values)}"
+
+
+def _as_text(value: str) -> str:
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""
-    return word if name not in AS_WRITTEN or value in ("", "null") or is_quoted else f"{name}={quoted(value)}"
+    return value if value in ("", "null") or is_quoted else quoted(value)
+
+
+def values_of(word: str) -> list[Any]:
+    """What a word's setting is given: one value, or those of a comma list; none where hydra would refuse the word."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
+    from hydra.errors import HydraException
+
+    try:
+        value = OverridesParser.create().parse_override(word).value()
+    except HydraException:
+        return []
+    values = value.list if isinstance(value, ChoiceSweep) else [value]
+    return [one.text if isinstance(one, QuotedString) else one for one in values]
+
+
+def refuse_unreadable(word: str) -> None:
+    """Raises ValueError where hydra's grammar does not take a word, naming it: hydra names a place in it alone."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        OverridesParser.create().parse_override(word)
+    except (HydraException, ValueError) as error:  # ValueError: a number of thousands of digits
+        told = " ".join(str(error).partition("\n")[0].split())
+        raise ValueError(f"{shown(word)}: this cannot be read ({told}); put a text in quotes") from error
 
 
 def quoted(value: str) -> str:

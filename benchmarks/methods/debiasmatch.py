@@ -8,6 +8,7 @@ anew every 500 steps: `protocol=benchmark`. **Deviations:** none.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,37 +16,26 @@ from torch import Tensor
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
-from benchmarks.methods.passes import refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import (
-    refuse_negative,
-    refuse_unless_above_0,
-    refuse_unless_below_1,
-    refuse_unless_confidence,
-)
+from benchmarks.methods.passes import Passes, step_logits
+from benchmarks.methods.ranges import Below1, Confidence, Range, Weight, WeightOrFixMatch, check
 
 
 @dataclass(frozen=True)
 class DebiasMatchSettings:
     """Defaults are the paper's."""
 
-    threshold: float = 0.95  # least debiased confidence of a pseudo-label, 0 to 1; paper: 0.95
-    debias: float = 0.5  # lambda of the debiasing, above 0; paper: 0.5; benchmark: 1
-    decay: float = 0.999  # m of the moving average of predictions, 0 to below 1; paper: 0.999
-    reset_steps: int = 0  # steps after which that average starts anew; 0: never (paper); benchmark: 500
-    unlabeled_weight: float = 1.0  # above 0; paper: 1
+    threshold: Confidence = 0.95  # least debiased confidence of a pseudo-label, 0 to 1; paper: 0.95
+    debias: WeightOrFixMatch = 0.5  # lambda of the debiasing, above 0; paper: 0.5; benchmark: 1
+    decay: Below1 = 0.999  # m of the moving average of predictions, 0 to below 1; paper: 0.999
+    # steps after which that average starts anew; 0: never (paper); benchmark: 500
+    reset_steps: Annotated[int, Range(0, low_means="never")] = 0
+    unlabeled_weight: WeightOrFixMatch = 1.0  # above 0; paper: 1
     strict: bool = False  # confidence > threshold; false: >=; benchmark: true
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unless_below_1("decay", self.decay)
-        if self.reset_steps < 0:
-            raise ValueError(f"method.reset_steps={self.reset_steps}: give 0 (never) or more")
-        refuse_unless_above_0("debias", self.debias, instead="method=fixmatch")
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=fixmatch")
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def moving_average(average: Tensor, logits_weak: Tensor, decay: float) -> Tensor:

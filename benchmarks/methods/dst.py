@@ -19,12 +19,7 @@ from torch.nn import functional as F
 from benchmarks.classifier import in_full_precision
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, supervised_cross_entropy
 from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
-from benchmarks.methods.ranges import (
-    refuse_negative,
-    refuse_unless_above_0,
-    refuse_unless_below_1,
-    refuse_unless_confidence,
-)
+from benchmarks.methods.ranges import Above0, AtLeast1, Below1, Confidence, Weight, check
 
 HIGHEST_REVERSAL = 0.1  # the coefficient's limit
 REVERSAL_STEPS = 1000.0  # after which it is about half of it
@@ -34,23 +29,17 @@ REVERSAL_STEPS = 1000.0  # after which it is about half of it
 class DSTSettings:
     """Defaults are the paper's, on FixMatch."""
 
-    threshold: float = 0.7  # least confidence of a pseudo-label, 0 to 1; paper and benchmark: 0.7
-    worst_weight: float = 1.0  # eta, of the worst-case estimation, above 0; paper: 1
-    worst_labeled_weight: float = 1.0  # eta', of its labeled part, 0 or more; paper: 1; benchmark on Cars: 2
-    unlabeled_weight: float = 1.0  # lambda, of the pseudo head's loss, above 0; paper: 1
-    width: int = 2048  # of the two heads' hidden layer; benchmark: 2048
-    dropout: float = 0.5  # in them, 0 to below 1; benchmark: 0.5
+    threshold: Confidence = 0.7  # least confidence of a pseudo-label, 0 to 1; paper and benchmark: 0.7
+    worst_weight: Above0 = 1.0  # eta, of the worst-case estimation, above 0; paper: 1
+    worst_labeled_weight: Weight = 1.0  # eta', of its labeled part, 0 or more; paper: 1; benchmark on Cars: 2
+    unlabeled_weight: Above0 = 1.0  # lambda, of the pseudo head's loss, above 0; paper: 1
+    width: AtLeast1 = 2048  # of the two heads' hidden layer; benchmark: 2048
+    dropout: Below1 = 0.5  # in them, 0 to below 1; benchmark: 0.5
     strict: bool = True  # confidence > threshold (benchmark); false: >=
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unless_above_0("worst_weight", self.worst_weight)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
-        refuse_unless_above_0("width", self.width)
-        refuse_negative("worst_labeled_weight", self.worst_labeled_weight)
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unless_below_1("dropout", self.dropout)
+        check(self, "method.")
 
 
 def worst_case_loss(

@@ -15,17 +15,17 @@ from torch import Tensor
 from benchmarks.classifier import Classifier
 from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
 from benchmarks.methods.passes import StepLogits
-from benchmarks.methods.ranges import refuse_negative
+from benchmarks.methods.ranges import Weight, check
 
 
 @dataclass(frozen=True)
 class ERMSettings:
     """Plain empirical risk minimization has no setting; the benchmark adds one."""
 
-    strong_weight: float = 0.0  # weight of the strong view's cross-entropy, 0 or more; benchmark: 0.1
+    strong_weight: Weight = 0.0  # weight of the strong view's cross-entropy, 0 or more; benchmark: 0.1
 
     def __post_init__(self) -> None:
-        refuse_negative("strong_weight", self.strong_weight)
+        check(self, "method.")
 
 
 def supervised_loss(

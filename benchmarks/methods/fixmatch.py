@@ -17,25 +17,22 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
 from benchmarks.methods.erm import supervised_term
-from benchmarks.methods.passes import refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_confidence
+from benchmarks.methods.passes import Passes, step_logits
+from benchmarks.methods.ranges import Confidence, Weight, WeightOrERM, check
 
 
 @dataclass(frozen=True)
 class FixMatchSettings:
     """Defaults are the paper's."""
 
-    threshold: float = 0.95  # tau, least confidence of a pseudo-label, 0 to 1; paper: 0.95 (0.7 on ImageNet)
-    unlabeled_weight: float = 1.0  # lambda_u, above 0; paper: 1
+    threshold: Confidence = 0.95  # tau, least confidence of a pseudo-label, 0 to 1; paper: 0.95 (0.7 on ImageNet)
+    unlabeled_weight: WeightOrERM = 1.0  # lambda_u, above 0; paper: 1
     strict: bool = False  # confidence > tau; false: >= tau, as the paper; benchmark: true
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def reaches(confidence: Tensor, threshold: Tensor | float, strict: bool = False) -> Tensor:

@@ -8,6 +8,7 @@ start at 0. **Deviations:** counts are kept up to date image by image instead of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,8 +16,8 @@ from torch import Tensor
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
-from benchmarks.methods.passes import refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
+from benchmarks.methods.passes import Passes, step_logits
+from benchmarks.methods.ranges import Confidence, OneOf, Weight, WeightOrERM, check
 
 MAPPINGS = ("convex", "linear", "concave")
 UNUSED = -1  # pseudo-label of an image that has not been predicted with confidence
@@ -26,20 +27,16 @@ UNUSED = -1  # pseudo-label of an image that has not been predicted with confide
 class FlexMatchSettings:
     """Defaults are the paper's."""
 
-    threshold: float = 0.95  # tau, of the best learned class, 0 to 1; paper: 0.95
+    threshold: Confidence = 0.95  # tau, of the best learned class, 0 to 1; paper: 0.95
     warmup: bool = True  # compare with the number of unused images while most are unused; benchmark: false
-    mapping: str = "convex"  # M: convex x/(2-x) (paper), linear x, concave ln(x+1)/ln 2
-    unlabeled_weight: float = 1.0  # lambda, above 0; paper: 1
+    mapping: Annotated[str, OneOf(MAPPINGS)] = "convex"  # M: convex x/(2-x) (paper), linear x, concave ln(x+1)/ln 2
+    unlabeled_weight: WeightOrERM = 1.0  # lambda, above 0; paper: 1
     strict: bool = True  # confidence > threshold (paper, Eq. 9; benchmark); false: >=
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unknown("mapping", self.mapping, MAPPINGS)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def flexible_thresholds(

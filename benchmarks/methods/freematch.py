@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, masked_pseudo_label_loss, reaches
-from benchmarks.methods.passes import refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
+from benchmarks.methods.passes import Passes, step_logits
+from benchmarks.methods.ranges import Below1, Weight, WeightOrERM, check
 
 _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
 
@@ -25,19 +25,15 @@ _TINY = 1e-12  # keeps logarithms of classes that nothing was given to finite
 class FreeMatchSettings:
     """Defaults are the paper's."""
 
-    decay: float = 0.999  # lambda of the moving averages, 0 to below 1; paper: 0.999
-    unlabeled_weight: float = 1.0  # w_u, above 0; paper: 1
-    fairness_weight: float = 0.01  # w_f, 0 or more; paper: 0.01 (0.001 to 0.05)
+    decay: Below1 = 0.999  # lambda of the moving averages, 0 to below 1; paper: 0.999
+    unlabeled_weight: WeightOrERM = 1.0  # w_u, above 0; paper: 1
+    fairness_weight: Weight = 0.01  # w_f, 0 or more; paper: 0.01 (0.001 to 0.05)
     strict: bool = True  # confidence > threshold (paper, Eq. 8); false: >=
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_below_1("decay", self.decay)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
-        refuse_negative("fairness_weight", self.fairness_weight)
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def self_adaptive_thresholds(confidence: Tensor, expectation: Tensor) -> Tensor:

@@ -10,20 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.classifier import Classifier
 from benchmarks.methods.base import Labeled, Unlabeled
-from benchmarks.methods.ranges import refuse_unknown
+from benchmarks.methods.ranges import OneOf
 
 PASSES = ("joint", "separate", "grouped")
 
 
-def refuse_unknown_passes(passes: str) -> None:
-    """Raises ValueError where `method.passes` is none of PASSES."""
-    refuse_unknown("passes", passes, PASSES)
+Passes = Annotated[str, OneOf(PASSES)]
 
 
 @dataclass(frozen=True)

@@ -14,31 +14,28 @@ from torch import Tensor
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_loss
 from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
-from benchmarks.methods.passes import forward_views, refuse_unknown_passes
-from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_confidence
+from benchmarks.methods.passes import Passes, forward_views
+from benchmarks.methods.ranges import Confidence, Weight, WeightOrERM, check
 
 
 @dataclass(frozen=True)
 class PseudoLabelSettings:
     """Defaults are the paper's."""
 
-    threshold: float = 0.0  # least confidence of a pseudo-label, 0 to 1; paper: none; benchmark: 0.95
-    unlabeled_weight: float = 3.0  # alpha_f, above 0; paper: 3; benchmark: 1
-    ramp_start: float = 0.1  # T1, share of the training before which the weight is 0; benchmark: 0
-    ramp_end: float = 0.6  # T2, share from which it is full; benchmark: 0
+    threshold: Confidence = 0.0  # least confidence of a pseudo-label, 0 to 1; paper: none; benchmark: 0.95
+    unlabeled_weight: WeightOrERM = 3.0  # alpha_f, above 0; paper: 3; benchmark: 1
+    ramp_start: Confidence = 0.1  # T1, share of the training before which the weight is 0; benchmark: 0
+    ramp_end: Confidence = 0.6  # T2, share from which it is full; benchmark: 0
     strict: bool = False  # confidence > threshold; false: >=; benchmark: true
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight, instead="method=erm")
-        if not 0 <= self.ramp_start <= self.ramp_end <= 1:
+        check(self, "method.")
+        if self.ramp_start > self.ramp_end:
             raise ValueError(
-                f"method.ramp_start={self.ramp_start}, method.ramp_end={self.ramp_end}: give 0 <= start <= end <= 1"
+                f"method.ramp_start={self.ramp_start}, method.ramp_end={self.ramp_end}: give an end of start or more"
             )
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
 
 
 def ramp(progress: float, start: float, end: float) -> float:

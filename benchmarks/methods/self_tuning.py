@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,27 +19,22 @@ from torch.nn import functional as F
 
 from benchmarks.classifier import Classifier, in_full_precision
 from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
-from benchmarks.methods.ranges import refuse_unless_above_0, refuse_unless_below_1
+from benchmarks.methods.ranges import Above0, AtLeast1, Below1, Range, check
 
 
 @dataclass(frozen=True)
 class SelfTuningSettings:
     """Defaults are the paper's."""
 
-    queue_size: int = 32  # D, keys kept of each class, 1 or more; paper: 32
-    temperature: float = 0.07  # tau, above 0; paper: 0.07
-    momentum: float = 0.999  # of the key encoder, 0 to below 1; paper: 0.999
-    projection_width: int = 1024  # L, of the compared vectors; paper: 1024
-    updates: int = 1  # of the key encoder in a step, 1 or 2; benchmark: 2, with the labeled and the unlabeled half
+    queue_size: AtLeast1 = 32  # D, keys kept of each class, 1 or more; paper: 32
+    temperature: Above0 = 0.07  # tau, above 0; paper: 0.07
+    momentum: Below1 = 0.999  # of the key encoder, 0 to below 1; paper: 0.999
+    projection_width: AtLeast1 = 1024  # L, of the compared vectors; paper: 1024
+    # of the key encoder in a step, 1 or 2; benchmark: 2, with the labeled and the unlabeled half
+    updates: Annotated[int, Range(1, 2)] = 1
 
     def __post_init__(self) -> None:
-        for name in ("queue_size", "projection_width"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"method.{name}={getattr(self, name)}: give 1 or more")
-        refuse_unless_above_0("temperature", self.temperature)
-        refuse_unless_below_1("momentum", self.momentum)
-        if self.updates not in (1, 2):
-            raise ValueError(f"method.updates={self.updates}: give 1 or 2")
+        check(self, "method.")
 
 
 def group_contrast(query: Tensor, key: Tensor, label: Tensor, queue: Tensor, temperature: float) -> Tensor:

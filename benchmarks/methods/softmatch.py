@@ -15,27 +15,23 @@ from torch import Tensor
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import masked_pseudo_label_loss
-from benchmarks.methods.passes import refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import refuse_negative, refuse_unless_above_0, refuse_unless_below_1
+from benchmarks.methods.passes import Passes, step_logits
+from benchmarks.methods.ranges import Above0, Below1, Weight, check
 
 
 @dataclass(frozen=True)
 class SoftMatchSettings:
     """Defaults are the paper's."""
 
-    num_sigmas: float = 2.0  # n: the weight falls with deviation sigma / n below the mean, above 0; paper: 2
-    decay: float = 0.999  # m of the moving mean and variance, 0 to below 1; paper: 0.999
+    num_sigmas: Above0 = 2.0  # n: the weight falls with deviation sigma / n below the mean, above 0; paper: 2
+    decay: Below1 = 0.999  # m of the moving mean and variance, 0 to below 1; paper: 0.999
     uniform_alignment: bool = True  # weigh by probabilities that were aligned to equally likely classes; paper: true
-    unlabeled_weight: float = 1.0  # above 0; paper: 1
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    unlabeled_weight: Above0 = 1.0  # above 0; paper: 1
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_above_0("num_sigmas", self.num_sigmas)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
-        refuse_unless_below_1("decay", self.decay)
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def truncated_gaussian(confidence: Tensor, mean: Tensor, variance: Tensor, num_sigmas: float = 2.0) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Annotated
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -17,8 +18,8 @@ from torch.nn import functional as F
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import confidence_report, confident
-from benchmarks.methods.passes import StepLogits, refuse_unknown_passes, step_logits
-from benchmarks.methods.ranges import refuse_negative, refuse_unknown, refuse_unless_above_0, refuse_unless_confidence
+from benchmarks.methods.passes import Passes, StepLogits, step_logits
+from benchmarks.methods.ranges import Above0, Confidence, OneOf, Weight, check
 
 TEMPERATURES = ("target", "student")
 MEANS = ("all", "kept")
@@ -29,25 +30,20 @@ ANNEALINGS = ("none", "linear", "log", "exp")
 class UDASettings:
     """Defaults are the paper's (its ImageNet setting)."""
 
-    threshold: float = 0.5  # beta, least confidence of a weak view, 0 to 1; paper: 0.5 (ImageNet), 0.8 (CIFAR-10)
-    temperature: float = 0.4  # tau, above 0; paper: 0.4
-    temperature_on: str = "target"  # target: sharpened (paper); benchmark: student
-    mean_over: str = "all"  # all images, an image that is not confident counts 0 (paper); benchmark: kept
-    annealing: str = "linear"  # of the training signal: none, linear, log or exp; benchmark: none
-    unlabeled_weight: float = 1.0  # lambda, above 0; paper: 1
+    threshold: Confidence = 0.5  # beta, least confidence of a weak view, 0 to 1; paper: 0.5 (ImageNet), 0.8 (CIFAR-10)
+    temperature: Above0 = 0.4  # tau, above 0; paper: 0.4
+    temperature_on: Annotated[str, OneOf(TEMPERATURES)] = "target"  # target: sharpened (paper); benchmark: student
+    # all images, an image that is not confident counts 0 (paper); benchmark: kept
+    mean_over: Annotated[str, OneOf(MEANS)] = "all"
+    # of the training signal: none, linear, log or exp; benchmark: none
+    annealing: Annotated[str, OneOf(ANNEALINGS)] = "linear"
+    unlabeled_weight: Above0 = 1.0  # lambda, above 0; paper: 1
     strict: bool = True  # confidence > beta (paper's code, benchmark); false: >=
-    strong_weight: float = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
-    passes: str = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
+    passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
     def __post_init__(self) -> None:
-        refuse_unless_confidence("threshold", self.threshold)
-        refuse_unless_above_0("temperature", self.temperature)
-        refuse_unless_above_0("unlabeled_weight", self.unlabeled_weight)
-        refuse_negative("strong_weight", self.strong_weight)
-        refuse_unknown("temperature_on", self.temperature_on, TEMPERATURES)
-        refuse_unknown("mean_over", self.mean_over, MEANS)
-        refuse_unknown("annealing", self.annealing, ANNEALINGS)
-        refuse_unknown_passes(self.passes)
+        check(self, "method.")
 
 
 def consistency_loss(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
+
+from ssl_aug.data.contents import contents_of, short_id
 
 
 @dataclass(frozen=True)
@@ -18,8 +21,11 @@ class Example:
 
     @property
     def key(self) -> str:
-        """The name that identifies an image of its class on every machine: its folder's and its own name."""
-        return f"{self.path.parent.name}/{self.path.name}"
+        """The name that identifies an image of its class on every machine: its folder's and its own name.
+
+        Letters are composed (NFC), as a Mac's copy need not have them.
+        """
+        return _name(self.path)
 
 
 class DrawnSet(Protocol):
@@ -34,6 +40,11 @@ class DrawnSet(Protocol):
     @property
     def examples(self) -> tuple[Example, ...]: ...
 
+    @property
+    def sources(self) -> Collection[tuple[str, str]]: ...
+
+    def require_sources(self, labeled: LabeledSet, /) -> None: ...
+
 
 @dataclass(frozen=True)
 class LabeledSet:
@@ -42,11 +53,16 @@ class LabeledSet:
     examples: tuple[Example, ...]
     class_names: tuple[str, ...]
 
-    @property
+    @cached_property
     def id(self) -> str:
-        """12 hex digits of file names and labels, whatever their order: says which labeled set this is."""
-        rows = sorted(f"{example.label} {example.key}" for example in self.examples)
-        return hashlib.sha256("\n".join([*self.class_names, *rows]).encode()).hexdigest()[:12]
+        """12 hex digits of names, labels and contents, whatever their order: says which labeled set this is.
+
+        Raises:
+            FileNotFoundError: an image is not there.
+        """
+        contents = zip(self.examples, contents_of(self.paths), strict=True)
+        rows = sorted(f"{example.label} {example.key} {content}" for example, content in contents)
+        return short_id([*(unicodedata.normalize("NFC", name) for name in self.class_names), *rows])
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -64,16 +80,32 @@ class LabeledSet:
 
         Raises:
             ValueError: the images were drawn from another labeled set, so that they could carry
-                knowledge about images which this split calls unlabeled or test.
+                knowledge about images which this split calls unlabeled or test; or one has another class than its
+                labeled image.
         """
         if synthetic.labeled_set_id != self.id:
             raise ValueError(
-                f"{synthetic.folder} was drawn from labeled set {synthetic.labeled_set_id}, "
-                f"this split's is {self.id}: "
-                "draw a set for this split (python -m ssl_aug.generate with the same data settings) "
-                "or name another folder with synthetic.root"
+                f"{synthetic.folder} was drawn from labeled set {synthetic.labeled_set_id}, this split's is {self.id} "
+                f"({self._differences(synthetic.sources)}): draw a set for it (python -m ssl_aug.generate with these "
+                "data settings), bring back the labeled images, or name another folder with synthetic.root"
             )
+        synthetic.require_sources(self)
         return LabeledSet(self.examples + synthetic.examples, self.class_names)
+
+    def _differences(self, sources: Collection[tuple[str, str]]) -> str:
+        """What tells this set from the one that images were drawn from, as far as names and classes do.
+
+        Args:
+            sources: the class's name and the key of each labeled image, where a set says them.
+        """
+        own = {(unicodedata.normalize("NFC", self.class_names[each.label]), each.key) for each in self.examples}
+        there = {(unicodedata.normalize("NFC", name), unicodedata.normalize("NFC", key)) for name, key in sources}
+        found = []
+        for what, pairs in (("new", own - there), ("gone", there - own)):
+            if pairs and there:
+                name, key = min(pairs)
+                found.append(f"{len(pairs)} {what}, such as {key} of the class {name!r}")
+        return "; ".join(found) or "of the same names, so that contents or labels differ"
 
 
 @dataclass(frozen=True)
@@ -108,6 +140,14 @@ class Dataset:
 
 
 def file_list_id(paths: Iterable[Path]) -> str:
-    """12 hex digits of names and sizes of files, in their order: the key of everything cached about them."""
-    rows = [f"{path.parent.name}/{path.name} {path.stat().st_size}" for path in paths]
-    return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+    """12 hex digits of names and contents of images, in their order: the key of everything cached about them.
+
+    Raises:
+        FileNotFoundError: an image is not there.
+    """
+    listed = list(paths)
+    return short_id(f"{_name(path)} {content}" for path, content in zip(listed, contents_of(listed), strict=True))
+
+
+def _name(path: Path) -> str:
+    return unicodedata.normalize("NFC", f"{path.parent.name}/{path.name}")

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.runtime import FULL, cache_folder
+from ssl_aug.data.contents import made_content
+from ssl_aug.endings import FULL
+from ssl_aug.runtime import cache_folder
 
 DAY = 24 * 60 * 60.0  # seconds
+
+
+def images_made_once(kind: str, version: str, make: Callable[[Path], None], together: str = "") -> Path:
+    """As `made_once`, for images.
+
+    Args:
+        kind: one of `contents.MADE`.
+        version: with an image's place in the folder all that decides its pixels, in hex digits.
+        together: which images are in it, in hex digits.
+    """
+    name = "-".join(part for part in (kind, version, together) if part)
+    assert made_content(Path(name), Path()) is not None, name
+    return made_once(name, make)
 
 
 def made_once(name: str, make: Callable[[Path], None]) -> Path:
@@ -57,6 +72,13 @@ def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
     except FileExistsError:
         if not folder.is_dir():  # it is no other process's work
             raise
+
+
+def require_made(folder: Path, files: Iterable[Path]) -> None:
+    """Raises FileNotFoundError where one of a made folder's files was taken away."""
+    missing = next((path for path in files if not path.is_file()), None)
+    if missing is not None:
+        raise FileNotFoundError(f"{missing} was taken away: remove {folder} and run again, it is made anew")
 
 
 def remove_old_parts(cache: Path) -> None:

@@ -18,9 +18,11 @@ def told(dataset: Dataset, split: Split, labels_per_class: int | None) -> str:
     )
     if labels_per_class is None:
         return line
-    aside = len(split.unlabeled) - len(dataset.extra_unlabeled)
-    line += f" (data.labels_per_class={labels_per_class} sets aside the labels of {aside} images; null uses all"
     counts = Counter(split.labeled.labels)
+    aside = len(split.unlabeled) - len(dataset.extra_unlabeled)
+    if not aside and min(counts.values()) >= labels_per_class:
+        return line
+    line += f" (data.labels_per_class={labels_per_class} sets aside the labels of {aside} images; null uses all"
     fewer = [name for label, name in enumerate(dataset.class_names) if counts[label] < labels_per_class]
     return f"{line}; classes with fewer images: {len(fewer)}, among them {fewer[0]!r})" if fewer else f"{line})"
 

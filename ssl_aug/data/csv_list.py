@@ -6,7 +6,6 @@ where it is empty or no column, it is train. An image without label is unlabeled
 
 from __future__ import annotations
 
-import csv
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.finding import Found, notes_on, require_own_keys
 from ssl_aug.data.formats import told_unreadable, unreadable_suffixes
 from ssl_aug.settings import DataSettings
+from ssl_aug.tables import read_table
 
 COLUMNS = ("path", "label", "split")
 LAYOUT = "a CSV file with the columns path,label and, if you like, split"
@@ -75,7 +75,7 @@ def load(settings: DataSettings) -> Dataset:
 def _list_path(settings: DataSettings) -> Path:
     if not settings.root:
         raise ValueError(f"data.root is not set: csv reads {LAYOUT}; {WAY_OUT} or SSL_AUG_DATA")
-    path = Path(settings.root).expanduser()
+    path = Path(settings.root)
     if path.is_dir():
         raise ValueError(
             f"data.root={settings.root} is a folder: csv reads {LAYOUT}; {WAY_OUT}, or use data=image_folder"
@@ -86,17 +86,7 @@ def _list_path(settings: DataSettings) -> Path:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: save it as CSV in UTF-8") from error
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
-    try:
-        table = list(reader)
-    except csv.Error as error:
-        raise ValueError(f"{path}, line {reader.line_num}: {error}: save it as CSV in UTF-8 again") from error
+    table = read_table(path, "save it as CSV in UTF-8")
     columns = [name.strip().lower() for name in table[0]] if table else []
     for needed in COLUMNS[:2]:
         if columns.count(needed) != 1:
@@ -146,8 +136,9 @@ def _require_files(path: Path, rows: list[Row]) -> None:
     missing = [row for row in rows if not row.path.is_file()]
     if missing:
         raise FileNotFoundError(
-            f"{path}, row {missing[0].number}: {missing[0].path} is not there ({len(missing)} of {len(rows)} images "
-            "are not): paths are absolute or relative to the list's folder; correct them, or remove the rows"
+            f"{path}, row {missing[0].number}: {missing[0].path} is not there, or no file ({len(missing)} of "
+            f"{len(rows)} images are not): paths are absolute or relative to the list's folder; correct them, or "
+            "remove the rows"
         )
 
 

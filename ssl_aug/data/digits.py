@@ -12,7 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ssl_aug.data.base import Dataset
-from ssl_aug.data.cached import listed, made_once
+from ssl_aug.data.cached import images_made_once, listed
 from ssl_aug.data.layout import refuse_root
 from ssl_aug.settings import DataSettings
 
@@ -29,7 +29,8 @@ def load(settings: DataSettings) -> Dataset:
         ValueError: `data.root` is set, or the cache cannot be written to.
     """
     refuse_root(settings)
-    return listed("digits", made_once(f"digits-{VERSION}", materialize), CLASS_NAMES, NUM_TRAIN, NUM_TEST)
+    folder = images_made_once("digits", str(VERSION), materialize)
+    return listed("digits", folder, CLASS_NAMES, NUM_TRAIN, NUM_TEST)
 
 
 def materialize(folder: Path) -> None:

@@ -26,12 +26,16 @@ class Found:
     images: tuple[Path, ...] = ()
     unreadable: tuple[Path, ...] = ()  # pictures by their suffix
     foreign: tuple[Path, ...] = ()  # folders that were passed over
+    no_files: tuple[Path, ...] = ()  # named like images, but broken links, pipes, sockets or devices
 
     def with_(self, other: Found) -> Found:
         """Both together."""
         return Found(
-            self.images + other.images, self.unreadable + other.unreadable, self.foreign + other.foreign
-        )  # fmt: skip
+            self.images + other.images,
+            self.unreadable + other.unreadable,
+            self.foreign + other.foreign,
+            self.no_files + other.no_files,
+        )
 
 
 def look_below(folder: Path) -> Found:
@@ -42,6 +46,25 @@ def look_below(folder: Path) -> Found:
         PermissionError: a folder that may not be read.
     """
     readable, unreadable = readable_suffixes(), unreadable_suffixes()
+    paths, foreign = files_below(folder)
+    named = [path for path in paths if path.name.lower().endswith(readable)]
+    for path in named:
+        require_utf8(path)
+    images = tuple(path for path in named if path.is_file())  # whoever opened a pipe would wait for ever
+    return Found(
+        images,
+        tuple(path for path in paths if path.name.lower().endswith(unreadable)),
+        foreign,
+        tuple(sorted(set(named) - set(images))) if len(images) < len(named) else (),
+    )
+
+
+def files_below(folder: Path) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """All files of a folder and of the folders in it, as `look_below` takes them, and the folders passed over.
+
+    Raises:
+        PermissionError: a folder that may not be read.
+    """
     visited: set[str] = set()  # a link to a folder above it would lead round for ever
     of_folder: list[tuple[str, list[str]]] = []
     foreign: list[Path] = []
@@ -54,11 +77,7 @@ def look_below(folder: Path) -> Found:
         foreign += [Path(parent, name) for name in sorted(inner) if is_foreign(name)]
         inner[:] = sorted(name for name in inner if not is_foreign(name))
         of_folder.append((parent, sorted(name for name in names if not name.startswith("."))))
-    paths = [Path(parent, name) for parent, names in sorted(of_folder) for name in names]
-    images = tuple(path for path in paths if path.name.lower().endswith(readable))
-    for path in images:
-        require_utf8(path)
-    return Found(images, tuple(path for path in paths if path.name.lower().endswith(unreadable)), tuple(foreign))
+    return tuple(Path(parent, name) for parent, names in sorted(of_folder) for name in names), tuple(foreign)
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -92,11 +111,21 @@ def notes_on(found: Found) -> list[str]:
     notes = []
     if found.unreadable:
         notes.append(f"warning: left out {told_unreadable(found.unreadable)}")
+    if found.no_files:
+        notes.append(f"warning: left out {told_no_files(found.no_files)}")
     if found.foreign:
         counts = Counter(path.name for path in found.foreign)
         told = ", ".join(name if count == 1 else f"{name} ({count} times)" for name, count in sorted(counts.items()))
         notes.append(f"passed over {len(found.foreign)} folders that programs make for themselves: {told}")
     return notes
+
+
+def told_no_files(paths: Sequence[Path]) -> str:
+    """How many names of images are no files, and the way out: the end of a warning or an error."""
+    return (
+        f"{len(paths)} names of images that are no files but broken links, pipes, sockets or devices (the first is "
+        f"{paths[0]}): put the images there, or remove them"
+    )
 
 
 def require_own_keys(train: LabeledSet) -> None:

@@ -40,6 +40,12 @@ def unreadable_suffixes() -> tuple[str, ...]:
     return tuple(suffix for suffix in (*_WITH_PILLOW, *_HEIF, *_NEVER) if suffix not in readable)
 
 
+def suffix_of(image_format: str) -> str:
+    """What a file of this format (Pillow's word for it) is called behind its name."""
+    known = Image.registered_extensions()
+    return next((suffix for suffix in (*readable_suffixes(), *known) if known[suffix] == image_format), ".img")
+
+
 def told_unreadable(paths: Sequence[Path]) -> str:
     """How many pictures cannot be read, of which kinds, and the way out: the end of a warning or an error."""
     kinds = Counter(path.suffix.lower() for path in paths)

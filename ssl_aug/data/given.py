@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
-from ssl_aug.data.cached import made_once
+from ssl_aug.data.cached import images_made_once, require_made
+from ssl_aug.data.finding import some
 from ssl_aug.data.reading import to_rgb
 from ssl_aug.runtime import progress_bar
 from ssl_aug.synthetic.requests import class_folder
@@ -94,16 +95,16 @@ def dataset_of(
     text = "\n".join([*names, *(f"{part} {digits} {label}" for part, rows in found.items() for digits, label in rows)])
     content = hashlib.sha256(text.encode()).hexdigest()
     files = {
-        part: [Path(part, _folder(label, names), f"{i:06d}-{digits}.png") for i, (digits, label) in enumerate(rows)]
+        part: [Path(part, part_folder(label, names), f"{i:06d}-{digits}.png") for i, (digits, label) in enumerate(rows)]
         for part, rows in found.items()
     }
-    root = made_once(f"given-{VERSION}-{content[:16]}", lambda folder: _write(folder, parts, files))
+    root = images_made_once("given", str(VERSION), lambda folder: _write(folder, parts, files), together=content[:16])
 
     def labeled(part: str) -> LabeledSet:
         rows = zip(files.get(part, ()), found.get(part, ()), strict=True)
         return LabeledSet(tuple(Example(root / path, label) for path, (_, label) in rows), names)
 
-    _require_files(root, files)
+    require_made(root, [root / path for paths in files.values() for path in paths])
     extra = tuple(root / path for path in files["unlabeled"])
     return Dataset(f"{name}-{content[:8]}", labeled("train"), labeled("test"), extra)
 
@@ -154,6 +155,11 @@ def _length(name: str, images: MapDataset) -> int:
 
 
 def _pair(name: str, position: int, item: Any) -> tuple[Any, Any]:
+    if isinstance(item, dict):
+        raise ValueError(
+            f"{name}: item {position} is a dict with {some(list(map(str, item)))}, no pair (image, label): give the "
+            "columns, load(data['image'], data['label'])"
+        )
     if not (isinstance(item, tuple | list) and len(item) == 2):
         raise ValueError(
             f"{name}: item {position} is a {type(item).__name__}, no pair (image, label): give a dataset of pairs, or "
@@ -192,7 +198,8 @@ def _check_labels(found: dict[str, list[tuple[str, int]]], names: tuple[str, ...
                 )
 
 
-def _folder(label: int, names: tuple[str, ...]) -> str:
+def part_folder(label: int, names: Sequence[str]) -> str:
+    """The folder of a class's images in that of their part."""
     return "all" if label == NOT_LABELED else class_folder(label, names)
 
 
@@ -208,9 +215,3 @@ def _write(folder: Path, parts: Sequence[Part], files: dict[str, list[Path]]) ->
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(folder / path, "PNG")
                 bar.update()
-
-
-def _require_files(root: Path, files: dict[str, list[Path]]) -> None:
-    missing = next((path for paths in files.values() for path in paths if not (root / path).is_file()), None)
-    if missing is not None:
-        raise FileNotFoundError(f"{root / missing} was taken away: remove {root} and run again, it is made anew")

@@ -7,6 +7,7 @@ Class indices and file order are those of `torchvision.datasets.ImageFolder`.
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet
@@ -19,8 +20,10 @@ from ssl_aug.data.finding import (
     require_own_keys,
     require_utf8,
     some,
+    told_no_files,
 )
 from ssl_aug.data.formats import told_unreadable
+from ssl_aug.data.hf_splits import SAVED_BY_DATASETS
 from ssl_aug.data.layout import WAY_OUT, data_root
 from ssl_aug.settings import DataSettings
 
@@ -45,7 +48,9 @@ def load(settings: DataSettings) -> Dataset:
     class_names, found = _class_names(folder)
     if len(class_names) == 1:
         raise ValueError(_why_one_class(folder, class_names[0]))
-    train, of_train = _labeled(folder, class_names)
+    of_folders, of_train = _labeled(folder, class_names)
+    class_names = tuple(_composed(name) for name in class_names)  # as a Mac's copy need not be
+    train = LabeledSet(of_folders.examples, class_names)
     require_own_keys(train)
     parts, found = {}, found.with_(of_train)
     for part in ("test", *VALIDATION):
@@ -74,6 +79,8 @@ def load(settings: DataSettings) -> Dataset:
 
 def _training_folder(root: Path) -> Path:
     """`train/`, or the root itself where its folders are the classes."""
+    if any((root / name).is_file() for name in SAVED_BY_DATASETS):
+        raise ValueError(f"data.root={root} was saved by Hugging Face datasets: use data=hf")
     if (root / "train").is_dir():
         return root / "train"
     for name, marks in OTHER_DATASETS.items():
@@ -174,12 +181,14 @@ def _labeled(folder: Path, folder_names: tuple[str, ...]) -> tuple[LabeledSet, F
         found = look_below(folder / name)
         if not found.images and found.unreadable:
             raise ValueError(f"class folder {folder / name} holds nothing but {told_unreadable(found.unreadable)}")
+        if not found.images and found.no_files:
+            raise FileNotFoundError(f"class folder {folder / name} holds nothing but {told_no_files(found.no_files)}")
         if not found.images:
             raise FileNotFoundError(
                 f"class folder {folder / name} holds no images: add some, or remove the class from all parts"
             )
         examples += [Example(path, label) for path in found.images]
-        left_out = left_out.with_(Found((), found.unreadable, found.foreign))
+        left_out = left_out.with_(replace(found, images=()))
     return LabeledSet(tuple(examples), folder_names), left_out
 
 

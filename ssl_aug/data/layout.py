@@ -23,7 +23,7 @@ def data_root(settings: DataSettings, expected: str) -> Path:
     """
     if not settings.root:
         raise ValueError(f"data.root is not set: {settings.name} is read from a folder with {expected}; {WAY_OUT}")
-    root = Path(settings.root).expanduser()
+    root = Path(settings.root)
     if not root.is_dir():
         found = "is a file, not a folder" if root.exists() else "there is no such folder"
         raise FileNotFoundError(f"data.root={settings.root}: {found}; expected {expected}; {WAY_OUT}")
@@ -65,7 +65,7 @@ def require_images(folder: Path, names: Iterable[str], listed_in: Path) -> list[
     names = list(names)
     required(folder, f"a folder with the {len(names)} images that {listed_in.name} lists")
     with os.scandir(folder) as entries:
-        here = {entry.name for entry in entries}
+        here = {entry.name for entry in entries if entry.is_file()}  # whoever opened a pipe would wait for ever
     missing = [name for name in names if name not in here]
     if missing:
         raise FileNotFoundError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -19,18 +20,42 @@ def read_rgb(path: Path) -> Image.Image:
         ValueError: it is no image, or a damaged or truncated one.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+        return _decoded(path)[0]
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: there is no such image file; put it back, or start from new lists") from error
     except (PermissionError, MemoryError):
         raise
     except Exception as error:  # Pillow raises what its decoders stumble on: OSError, SyntaxError, struct.error, ...
-        reason = " ".join(str(error).replace(repr(str(path)), "").replace(str(path), "").split())
         raise ValueError(
-            f"{path} cannot be read as an image ({reason or type(error).__name__}): remove it or replace it"
+            f"{path} cannot be read as an image ({_reason(error, str(path))}): remove it or replace it"
         ) from error
+
+
+def format_of(content: bytes) -> str:
+    """Pillow's word for the format of a file's bytes, which `read_rgb` can read.
+
+    Raises:
+        ValueError: it cannot; what the reason stands behind is the caller's to say.
+    """
+    file = BytesIO(content)
+    try:
+        return _decoded(file)[1]
+    except MemoryError:
+        raise
+    except Exception as error:  # as above
+        raise ValueError(f"cannot be read as an image ({_reason(error, file)})") from error
+
+
+def _decoded(file: Path | BytesIO) -> tuple[Image.Image, str]:
+    """The picture and its format."""
+    with Image.open(file) as image:
+        image.load()
+        return to_rgb(ImageOps.exif_transpose(image)), image.format or ""
+
+
+def _reason(error: Exception, name: object) -> str:
+    """What went wrong, without the name that Pillow says with it."""
+    return " ".join(str(error).replace(repr(name), "").replace(str(name), "").split()) or type(error).__name__
 
 
 def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:

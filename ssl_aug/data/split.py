@@ -99,7 +99,8 @@ def _checked_sizes(
         more = f" and data.validation_per_class={validation_per_class}" if validation_per_class else ""
         raise ValueError(
             f"class {dataset.class_names[smallest]!r} has {sizes[smallest]} training images, "
-            f"data.labels_per_class={labels}{more} asks for more: use at most {sizes.min()} or add images"
+            f"data.labels_per_class={labels}{more} asks for more: use at most {sizes.min()}, "
+            "null for all labels, or add images"
         )
     return sizes
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet, file_list_id
-from ssl_aug.data.cached import made_once
+from ssl_aug.data.cached import images_made_once
 from ssl_aug.data.layout import data_root, require_images
 from ssl_aug.data.matlab import read_mat
 from ssl_aug.data.reading import read_rgb
@@ -68,7 +68,7 @@ def crop_box(box: tuple[int, int, int, int], width: int, height: int) -> tuple[i
 
 
 def cropped(train: list[Photo], test: list[Photo]) -> tuple[list[Photo], list[Photo]]:
-    """The photos cut to their boxes, under the same names, so that the labeled set's id stays the same."""
+    """The photos cut to their boxes, under the same names."""
     photos = train + test
     boxes = [photo.box for photo in photos]
     key = hashlib.sha256(f"{file_list_id(p.path for p in photos)} {boxes}".encode()).hexdigest()
@@ -81,7 +81,7 @@ def cropped(train: list[Photo], test: list[Photo]) -> tuple[list[Photo], list[Ph
                 _crop(photo, folder / photo.path.parent.name / photo.path.name)
                 bar.update()
 
-    folder = made_once(f"stanford_cars-boxes-{key[:12]}", make)
+    folder = images_made_once("stanford_cars-boxes", key[:12], make)
 
     def moved(photo: Photo) -> Photo:
         return Photo(folder / photo.path.parent.name / photo.path.name, photo.label, photo.box)

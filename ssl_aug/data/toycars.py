@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset
-from ssl_aug.data.cached import listed, made_once
+from ssl_aug.data.cached import images_made_once, listed
 from ssl_aug.data.layout import refuse_root
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
@@ -26,5 +26,5 @@ def load(settings: DataSettings) -> Dataset:
         with progress_bar(num_train + num_test, "rendering toycars") as bar:
             toycars.materialize(folder, lambda written, total: bar.update(1))
 
-    folder = made_once(f"toycars-{toycars.VERSION}", make)
+    folder = images_made_once("toycars", str(toycars.VERSION), make)
     return listed("toycars", folder, toycars.CLASS_NAMES, num_train, num_test)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
+from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.lock import locked
-from ssl_aug.runtime import Placement, placement, progress_bar, shard, versions
+from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
@@ -57,7 +59,9 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     if settings.dry_run:
         print(foretell(settings, plan, folder, split.labeled, chunks, place))
         return None
-    rank, world_size = shard()
+    rank, world_size = shard(settings.shard)
+    if is_task_of_array() and world_size == 1:
+        print(f"{folder}: this task of a Slurm array draws the whole set; shard=slurm shares it", file=sys.stderr)
     with locked(folder, "drawing into", part=f"{rank}-of-{world_size}" if world_size > 1 else ""):
         writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
         draw_missing(writer, chunks[rank::world_size], settings, plan, split.labeled, place)
@@ -66,8 +70,11 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     if synthetic is None:
         print(f"{folder}: this shard is done, others are not")
         return None
-    more = f"; {synthetic.left_out}, synthetic.refill=true draws deleted ones again" if synthetic.left_out else ""
+    again = ", synthetic.refill=true draws deleted ones again" if synthetic.deleted else ""
+    more = f"; {synthetic.left_out}{again}" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
+    if len(synthetic):
+        print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
 
 

@@ -19,6 +19,7 @@ from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request, SyntheticSet, images_done, is_finished, refuse_folder
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import read_batch
+from ssl_aug.tuning.loop import steps_done
 from ssl_aug.tuning.plan import TuningPlan
 
 NUM_PROBES = 3
@@ -98,8 +99,10 @@ def estimate(
         lines.append("untuned: tune.steps=0")
     elif plan is not None and not plan.adapter.is_file():
         # forward and backward cost about three evaluations
-        passes = 3 * settings.tune.steps * settings.tune.batch_size
-        lines.append(f"before that, tuning on {len(plan.images)} images: about {_range(evaluations, passes)}")
+        done = steps_done(plan.folder / "checkpoint.pt")
+        passes = 3 * max(0, settings.tune.steps - done) * settings.tune.batch_size
+        of_rest = f", from step {done}" if 0 < done < settings.tune.steps else ""
+        lines.append(f"before that, tuning on {len(plan.images)} images{of_rest}: about {_range(evaluations, passes)}")
     elif plan is not None:
         lines.append(f"tuned weights are there: {plan.adapter}")
     if isinstance(generator, ANLLatentDiffusion):

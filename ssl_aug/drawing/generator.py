@@ -19,7 +19,7 @@ from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.drawing.lenders import lenders_of, tell_of_labeled
 from ssl_aug.drawing.scores import Scorer
-from ssl_aug.runtime import Placement, keep_frozen_weights_low, shard
+from ssl_aug.runtime import Placement, keep_frozen_weights_low
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import Request
 from ssl_aug.tuning.adapter import read_adapter, tune
@@ -29,15 +29,10 @@ from ssl_aug.tuning.plan import TuningPlan
 
 
 def make_generator(settings: Settings, plan: TuningPlan | None, labeled: LabeledSet, place: Placement) -> Generator:
-    """The generator, tuned first where it has not been."""
+    """The generator, tuned first where it has not been: by one of several processes, which the others wait for."""
     adapter, is_checked = None, False
     if plan is not None and plan.steps > 0:
         is_checked = not plan.adapter.is_file()  # then the tuning says what CLIP tells
-        if shard()[1] > 1 and not plan.adapter.is_file():
-            raise ValueError(
-                "there are no tuned weights yet, and several processes would each make their own: "
-                "run python -m ssl_aug.tune with the same settings first (torchrun shares it among GPUs)"
-            )
         adapter = read_adapter(tune(settings, plan, place))
     sampling = settings.sampling()
     generator = build_generator(
@@ -76,12 +71,23 @@ def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> 
 
 
 def draw(generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement) -> Tensor:
-    """(b, 3, s, s) images in [-1, 1] on the CPU, one per request."""
+    """(b, 3, s, s) images in [-1, 1] on the CPU, one per request.
+
+    Raises:
+        ValueError: an image that is not finite, named.
+    """
     reference = read_batch([request.source.path for request in chunk], generator.image_size).to(place.device)
     names = [labeled.class_names[request.source.label] for request in chunk]
     with torch.no_grad(), place.autocast():
         images: Tensor = generator(reference, names, [request.seed for request in chunk])
-    return images.float().cpu()
+    images = images.float().cpu()
+    for image, request in zip(images, chunk, strict=True):
+        if not torch.isfinite(image).all():  # a PNG file would hold black in its place
+            raise ValueError(
+                f"{request.path}: the generator drew numbers that are not finite (nan or inf): use precision=fp32, or "
+                "less guidance"
+            )
+    return images
 
 
 def encode_png(image: Tensor) -> bytes:

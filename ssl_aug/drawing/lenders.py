@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import torch
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.settings import SamplingSettings
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.files import file_hash
+from ssl_aug.data.contents import contents_of
 from ssl_aug.runtime import Placement
 from ssl_aug.tuning.adapter import encodings_of
 from ssl_aug.tuning.encodings import read_batch
@@ -39,11 +39,8 @@ def refuse_nothing_to_borrow(sampling: SamplingSettings, labeled: LabeledSet) ->
 
 def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:
     """Which files are one of the known ones, or have its content."""
-    by_size = defaultdict(set)
-    for path in known:
-        by_size[path.stat().st_size].add(file_hash(path))
-    sizes = [path.stat().st_size for path in paths]
-    return [size in by_size and file_hash(path) in by_size[size] for path, size in zip(paths, sizes, strict=True)]
+    contents = set(contents_of(known))
+    return [content in contents for content in contents_of(paths)]
 
 
 def tell_of_labeled(

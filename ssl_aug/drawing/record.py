@@ -8,7 +8,7 @@ from typing import Any
 
 from generators.settings import ENTRY_POINTS, TUNED
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.files import file_hash
+from ssl_aug.data.contents import content_hash
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.tuning.plan import TuningPlan
 
@@ -24,7 +24,7 @@ def identity(settings: Settings, plan: TuningPlan | None) -> dict[str, Any]:
             kept["model_id"] = f"{package.name} {package.version}" if package else None
             if settings.generator.checkpoint is not None:  # a file, or whatever name the package knows
                 path = Path(settings.generator.checkpoint)
-                kept["checkpoint_id"] = file_hash(path)[:12] if path.is_file() else str(path)
+                kept["checkpoint_id"] = content_hash(path)[:12] if path.is_file() else str(path)
         return kept
     # before the hash of its weights: where a repository has moved on, the first difference says which commit to give
     pinned = {} if plan.hub_id is None else {"generator.checkpoint": plan.hub_id}

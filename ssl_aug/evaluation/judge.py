@@ -16,8 +16,9 @@ from generators.kept_weights import write_weights
 from generators.weights import read_weights
 from ssl_aug.data.base import Dataset, LabeledSet, file_list_id
 from ssl_aug.data.cached import made_once
+from ssl_aug.data.contents import content_hash
 from ssl_aug.data.reading import read_square
-from ssl_aug.files import file_hash, write_json
+from ssl_aug.files import write_json
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, load_backbone, normalized, random_views
 from ssl_aug.pretrain.training import LoopSettings, train
 from ssl_aug.runtime import Placement, derived_seed
@@ -59,14 +60,14 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     Args:
         backbone_folder: `backbone.json` and `backbone.safetensors` that it starts from.
     """
-    start = file_hash(backbone_folder / "backbone.safetensors")
+    start = content_hash(backbone_folder / "backbone.safetensors")
     key = short_hash([file_list_id(dataset.train.paths), list(dataset.train.labels), start, asdict(settings)])
     network = _network(backbone_folder, len(dataset.train.class_names))
 
     def make(folder: Path) -> None:
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
-        write_weights(network.state_dict(), folder / "judge.safetensors")
+        write_weights(network.state_dict(), folder / "judge.safetensors", "use precision=fp32")
 
     folder = made_once(f"judge-{dataset.name}-{key}", make)
     network.load_state_dict(read_weights(folder / "judge.safetensors"))

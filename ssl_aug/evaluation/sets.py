@@ -16,9 +16,17 @@ from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.lock import locked
 from ssl_aug.runtime import placement, versions
-from ssl_aug.settings import MEASURES, deciding, deciding_pictures, short_hash
-from ssl_aug.synthetic import SyntheticSet, is_finished, is_imported, refuse_set_of_others
+from ssl_aug.settings import EMBEDDED_DATA, MEASURES, deciding, deciding_pictures, short_hash
+from ssl_aug.synthetic import SyntheticSet, is_finished, is_imported
 
+UNJUDGED = (
+    "warning: without test images nothing tells how often the judge is right: its class shares compare sets with each "
+    "other at most"
+)
+OF_CARS = (
+    "warning: judge and backbone were trained on rendered cars: on other images the figures compare sets of the same "
+    "data, and are no one else's"
+)
 COLUMNS = {
     "class_share": "class %",
     "frechet_distance": "FD",
@@ -65,6 +73,10 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
         table = [*ruler.floor(max(row["num_images"] for row in found)), *found]
         _write(folder, settings, ruler, table)
     print(render(table, ruler.title))
+    if ruler.judge_accuracy is None:
+        print(UNJUDGED, file=sys.stderr)
+    if settings.data.name not in EMBEDDED_DATA:
+        print(OF_CARS, file=sys.stderr)
     print(f"written to {folder}")
     return table
 
@@ -74,12 +86,12 @@ def finished_set(settings: EvaluateSettings, labeled: LabeledSet) -> SyntheticSe
     none, so that one is to be drawn.
 
     Raises:
-        ValueError: it was drawn from another labeled set, or an image was altered.
+        ValueError: it was drawn from another labeled set, or is not as it was drawn.
     """
     if settings.synthetic.root is None or not is_finished(Path(settings.synthetic.root)):
         return None
     synthetic = SyntheticSet.open(settings.synthetic.root)
-    refuse_set_of_others(labeled, synthetic.folder)
+    labeled.with_synthetic(synthetic)
     asked = synthetic.first(settings.per_sample)
     if settings.synthetic.refill or (
         asked.num_drawn < settings.per_sample * len(labeled) and not is_imported(synthetic.folder)

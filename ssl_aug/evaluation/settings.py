@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
+from generators.allowed import AtLeast1, OneOf, PathText, shown
+from generators.settings import APPROACHES, MaskRate
 from ssl_aug.settings import MEASURES, Settings, decides
 
 SWEEPS = ("mask_rate", "approach", "tune_steps")
@@ -20,27 +22,25 @@ class EvaluateSettings(Settings):
     # mask_rate, approach or tune_steps, or several joined by +; null: one set
     sweep: str | None = field(default=None, metadata=decides(MEASURES))
     # of sweep=mask_rate
-    mask_rates: list[float] = field(default_factory=lambda: [0.0, 0.3, 0.5, 0.7], metadata=decides(MEASURES))
+    mask_rates: list[MaskRate] = field(default_factory=lambda: [0.0, 0.3, 0.5, 0.7], metadata=decides(MEASURES))
     # of sweep=approach
-    approaches: list[str] = field(default_factory=lambda: ["anl", "all", "scratch"], metadata=decides(MEASURES))
+    approaches: list[Annotated[str, OneOf(APPROACHES)]] = field(
+        default_factory=lambda: ["anl", "all", "scratch"], metadata=decides(MEASURES)
+    )
     # of sweep=tune_steps
-    tune_steps: list[int] = field(default_factory=lambda: [500, 1000, 2000], metadata=decides(MEASURES))
+    tune_steps: list[AtLeast1] = field(default_factory=lambda: [500, 1000, 2000], metadata=decides(MEASURES))
     # what distances are measured in: the embedded classifier backbone, or clip
-    features: str = field(default="backbone", metadata=decides(MEASURES))
+    features: Annotated[str, OneOf(FEATURES)] = field(default="backbone", metadata=decides(MEASURES))
     # of training the classifier that names the classes, on all labels of real images
-    judge_steps: int = field(default=1500, metadata=decides(MEASURES))
+    judge_steps: AtLeast1 = field(default=1500, metadata=decides(MEASURES))
     # folder for evaluation.json and .csv; null: derived, under outputs/evaluation
-    out: str | None = field(default=None, metadata=decides())
+    out: PathText | None = field(default=None, metadata=decides())
 
     def __post_init__(self) -> None:
         super().__post_init__()
         unknown = [name for name in self.swept if name not in SWEEPS]
         if unknown:
-            raise ValueError(f"sweep={self.sweep}: choose of {', '.join(SWEEPS)}, joined by +")
-        if self.features not in FEATURES:
-            raise ValueError(f"features={self.features!r}: choose one of {', '.join(FEATURES)}")
-        if self.judge_steps < 1:
-            raise ValueError(f"judge_steps={self.judge_steps}: give 1 or more")
+            raise ValueError(f"sweep={shown(self.sweep)}: choose of {', '.join(SWEEPS)}, joined by +")
         if self.synthetic.root is not None and self.sweep is not None:
             raise ValueError("sweep draws several sets: leave synthetic.root out")
         if self.per_sample < 2:

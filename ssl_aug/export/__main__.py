@@ -19,6 +19,7 @@ all: synthetic.root=DIR.
 from __future__ import annotations
 
 from ssl_aug.command_line import compose
+from ssl_aug.data import hf_library
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.help import generation_help
 from ssl_aug.runtime import command
@@ -34,11 +35,13 @@ def main(words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         print(generation_help(__doc__ or ""))
         return
-    settings = compose("export", with_words_of_set(overrides_of(words, FLAGS, SWITCHES)), ExportSettings)
+    said = with_words_of_set(overrides_of(words, FLAGS, SWITCHES), ExportSettings)
+    settings = compose("export", said, ExportSettings)
+    hf_library.refuse_at_once(settings.data)
     from ssl_aug.export.writing import export
 
     export(settings)
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory="give a lower --size, or --to folder, which holds no images in memory")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.synthetic import SCORES, SyntheticSet
+from ssl_aug.tables import csv_line
 
 PARTS = ("real", "synthetic", "unlabeled", "test", "validation")  # the last where there are any
 COLUMNS = (
@@ -129,12 +129,12 @@ def listing(path: Path, class_names: tuple[str, ...], advance: Callable[[], Any]
         advance: called for each image.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n", restval="")
-        writer.writeheader()
+        file.write(csv_line(COLUMNS))
 
         def placed(picture: Picture, name: str, sha256: str) -> None:
             label = {} if picture.label is None else {"label": picture.label, "class_name": class_names[picture.label]}
-            writer.writerow({**picture.facts, "path": name, "part": picture.part, "sha256": sha256, **label})
+            row = {**picture.facts, "path": name, "part": picture.part, "sha256": sha256, **label}
+            file.write(csv_line(row.get(column, "") for column in COLUMNS))
             advance()
 
         yield placed

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from generators.files import written_whole
+from generators.hashes import file_hash
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.reading import read_rgb, read_square
@@ -18,10 +19,10 @@ from ssl_aug.export import hf, lists, usb, webdataset
 from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
-from ssl_aug.files import file_hash, read_json, write_json
+from ssl_aug.files import read_json, write_json
 from ssl_aug.lock import locked_beside
 from ssl_aug.runtime import progress_bar, versions
-from ssl_aug.synthetic import SyntheticSet, open_for
+from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of
 
 SMALL = 32  # labeled images, the other codebases' usual batch
 MODULES: dict[str, ModuleType] = {  # each with `write` and `read`
@@ -103,7 +104,9 @@ def check(content: Content, folder: Path, settings: ExportSettings) -> None:
 def _facts(content: Content, settings: ExportSettings, counts: dict[str, int], folder: Path) -> dict[str, Any]:
     identity: dict[str, Any] = {}
     if isinstance(content.synthetic, SyntheticSet):
-        identity = read_json(content.synthetic.folder / "generator.json")
+        record = record_of(content.synthetic.folder)
+        # a published dataset tells nobody where things lay
+        identity = {name: value for name, value in record.items() if name != PLACES}
     return {
         "to": settings.to,
         "class_names": list(content.class_names),

@@ -8,7 +8,7 @@ from generators import compvis, model_folder
 from generators.files import written_whole
 from generators.hub import is_hub_id
 from ssl_aug.command_line import refuse_existing
-from ssl_aug.files import file_hash
+from ssl_aug.data.contents import content_hash
 from ssl_aug.lock import locked_beside
 
 
@@ -32,7 +32,7 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
     refuse_existing(out)
     with locked_beside(out, "converting to"), written_whole(out) as part:
         model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)
-        model.facts.source_sha256 = file_hash(checkpoint)
+        model.facts.source_sha256 = content_hash(checkpoint)
         model_folder.save(model, part, with_clip=clip is not None)
     count = sum(parameter.numel() for parameter in model.unet.parameters()) / 1e6
     print(f"{out}: UNet of {count:.2f} M parameters, autoencoder, null token{', CLIP' if clip else ''}")

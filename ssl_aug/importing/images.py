@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from unicodedata import normalize
 
 from generators.files import written_whole
 from ssl_aug.command_line import refuse_existing
@@ -22,6 +22,7 @@ from ssl_aug.lock import locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
+from ssl_aug.tables import read_table
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy
 LEAK = (
@@ -44,6 +45,7 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
     unknown = sorted(sources.keys() - {str(path.relative_to(folder)) for path, _ in images})
     if unknown:
         raise ValueError(f"{folder / 'sources.csv'} names {unknown[0]}, which is not in {folder}")
+    _require_own_class(folder, images, sources, split.labeled)
     if settings.dry_run:
         print(f"would take {len(images)} images of {len({label for _, label in images})} classes into {out}")
         return None
@@ -71,7 +73,8 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
         write_manifest(part / "manifest.csv", rows)
         write_json(part / "generator.json", {
             "labeled_set_id": split.labeled.id, "imported": True, "made_by": settings.made_by,
-            "num_images": len(rows), "data": deciding(settings, PICTURES)["data"], "versions": versions(),
+            "num_images": len(rows), "class_names": list(split.labeled.class_names),
+            "data": deciding(settings, PICTURES)["data"], "versions": versions(),
             PLACES: places_of(settings),
         })  # fmt: skip
         (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")
@@ -95,16 +98,17 @@ def labeled_images(folder: Path, labeled: LabeledSet) -> list[tuple[Path, int]]:
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder; give one with a folder of images for each class")
-    names = {name: label for label, name in enumerate(labeled.class_names)}
+    names = {normalize("NFC", name): label for label, name in enumerate(labeled.class_names)}
     names |= {class_folder(label, labeled.class_names): label for label in names.values()}
     found = []
     for inner in sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         paths = images_below(inner)
-        if inner.name not in names and paths:
+        name = normalize("NFC", inner.name)
+        if name not in names and paths:
             raise ValueError(
                 f"{inner}: the data have no class of this name; theirs are {_some(labeled.class_names)}: rename it"
             )
-        found += [(path, names[inner.name]) for path in paths]
+        found += [(path, names[name]) for path in paths]
     if not found:
         raise FileNotFoundError(f"{folder} holds no images in class folders")
     return sorted(found, key=lambda item: (item[1], str(item[0])))
@@ -118,11 +122,17 @@ def read_sources(path: Path, labeled: LabeledSet) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if not {"path", "source"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{path} has the columns {reader.fieldnames}: it needs path and source")
-        rows = {row["path"]: row["source"] for row in reader}
+    table = read_table(path, "save it as CSV in UTF-8")
+    header = [name.strip() for name in table[0]] if table else []
+    if not {"path", "source"} <= set(header):
+        raise ValueError(f"{path} has the columns {', '.join(header) or 'none'}: it needs path and source")
+    rows = {}
+    for number, cells in enumerate(table[1:], start=2):
+        if len(cells) != len(header) and any(cells):
+            raise ValueError(f"{path}, row {number}: {len(cells)} cells of {len(header)}: correct it")
+        if any(cells):
+            row = dict(zip(header, cells, strict=True))
+            rows[row["path"]] = normalize("NFC", row["source"])
     keys = {example.key for example in labeled.examples}
     wrong = next((source for source in rows.values() if source not in keys), None)
     if wrong is not None:
@@ -131,6 +141,20 @@ def read_sources(path: Path, labeled: LabeledSet) -> dict[str, str]:
             f"(they are written {next(iter(sorted(keys)))!r})"
         )
     return rows
+
+
+def _require_own_class(
+    folder: Path, images: Iterable[tuple[Path, int]], sources: dict[str, str], labeled: LabeledSet
+) -> None:
+    """Raises ValueError where an image lies in another class's folder than its source is of."""
+    known = {(example.key, example.label) for example in labeled.examples}
+    for path, label in images:
+        source = sources.get(str(path.relative_to(folder)))
+        if source is not None and (source, label) not in known:
+            raise ValueError(
+                f"{folder / 'sources.csv'}: {path} is of class {labeled.class_names[label]!r}, its source {source!r} "
+                "of another: move the image, or correct its row or take it out"
+            )
 
 
 def _refuse_copies(paths: Iterable[Path], split: Split) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from generators.allowed import FreeText, OneOf, PathText
 from ssl_aug.data.copying import LINKS
 from ssl_aug.settings import Settings
 
@@ -12,10 +14,10 @@ from ssl_aug.settings import Settings
 class ImportSettings(Settings):
     """Where images come from and go to, beside all that names the split."""
 
-    folder: str | None = None  # of the images
-    out: str | None = None  # folder of the set; must not exist
-    made_by: str | None = None  # which generator, in words
-    link: str = "copy"  # copy, hard or symbolic
+    folder: PathText | None = None  # of the images
+    out: PathText | None = None  # folder of the set; must not exist
+    made_by: FreeText | None = None  # which generator, in words
+    link: Annotated[str, OneOf(LINKS)] = "copy"  # copy, hard or symbolic
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -23,5 +25,3 @@ class ImportSettings(Settings):
             raise ValueError("name the folder of the images, and with --out a new one for the set; see --help")
         if self.made_by is None:
             raise ValueError("--made-by is missing: say in words which generator made the images, it is kept with them")
-        if self.link not in LINKS:
-            raise ValueError(f"--link {self.link}: choose one of {', '.join(LINKS)}")

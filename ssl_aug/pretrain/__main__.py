@@ -13,6 +13,7 @@ from ssl_aug.command_line import compose
 from ssl_aug.help import fields_of, rows
 from ssl_aug.pretrain.settings import PretrainSettings
 from ssl_aug.runtime import command
+from ssl_aug.words import overrides_of
 
 SETTINGS = Path(__file__).parent / "settings.py"
 
@@ -22,11 +23,11 @@ def main(arguments: list[str]) -> None:
     if "--help" in arguments or "-h" in arguments:
         print("\n".join([(__doc__ or "").strip(), "", *rows("", fields_of(SETTINGS, "PretrainSettings"))]))
         return
-    settings = compose("pretrain", arguments, PretrainSettings)
+    settings = compose("pretrain", overrides_of(arguments, {}, {}), PretrainSettings)
     from ssl_aug.pretrain.stages import pretrain
 
     pretrain(settings)
 
 
 if __name__ == "__main__":
-    command(main)
+    command(main, memory="lower autoencoder_batch_size, clip_batch_size, unet_batch_size or num_images")

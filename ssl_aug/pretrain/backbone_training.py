@@ -16,10 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from generators.kept_weights import read_state, write_state, write_weights
+from generators.hashes import file_hash
+from generators.kept_weights import read_state, refuse_non_finite, write_state, write_weights
 from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import INPUT_SIZE_PX, MEAN, STD, build_backbone, normalized, random_views
-from ssl_aug.pretrain.training import LoopSettings, learning_rate_at
+from ssl_aug.pretrain.training import TRY_INSTEAD, LoopSettings, learning_rate_at
 from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.world.carmodel import GRILLE_SHAPES, LAMP_SHAPES, TAIL_SHAPES
 from ssl_aug.world.scene import PAINTS, TIMES, VIEWS
@@ -157,6 +158,7 @@ def pretrain_backbone(
             losses[task] = 0.98 * losses.get(task, part.item()) + 0.02 * part.item()
         if (step + 1) % settings.checkpoint_steps == 0:
             state = {"step": step + 1, "seconds": clock() - began, "settings": asdict(settings)}
+            refuse_non_finite(network.state_dict(), f"weights after {step + 1} steps", TRY_INSTEAD)
             state |= {"network": network.state_dict(), "optimizer": optimizer.state_dict()}
             with files.written_atomically(checkpoint) as part_path:
                 write_state(state, part_path)
@@ -218,14 +220,10 @@ def _write(
 ) -> dict[str, Any]:
     backbone = network.backbone
     assert isinstance(backbone, nn.Module)
-    state = {
-        name: value.detach().cpu().half().contiguous()
-        for name, value in backbone.state_dict().items()
-        if value.is_floating_point()
-    }
+    state = {name: value.half() for name, value in backbone.state_dict().items() if value.is_floating_point()}
     weights = out / "backbone.safetensors"
     with files.written_atomically(weights) as part:
-        write_weights(state, part)
+        write_weights(state, part, TRY_INSTEAD)
     facts = {
         "name": settings.timm_name,
         "arguments": settings.timm_args,
@@ -239,7 +237,7 @@ def _write(
         "losses": {task: round(value, 4) for task, value in losses.items()},
         "held_out_accuracy": accuracy,
         "seconds": round(seconds, 1),
-        "sha256": files.file_hash(weights),
+        "sha256": file_hash(weights),
     }
     files.write_json(out / "backbone.json", facts)
     return facts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.files import file_hash, read_json, write_json
+from generators.hashes import file_hash
+from ssl_aug.files import read_json, write_json
 
 NAME = "pretraining.json"
 WEIGHTS = {"decoder": "autoencoder.safetensors"}  # files that are not named after their stage

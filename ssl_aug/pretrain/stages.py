@@ -15,9 +15,10 @@ from torch.nn import functional as F
 
 from generators import model_folder
 from generators.conditioning import ClipEncoder
+from generators.hashes import file_hash
 from generators.kept_weights import write_weights
 from generators.weights import load_weights, read_weights
-from ssl_aug.files import file_hash, written_atomically
+from ssl_aug.files import written_atomically
 from ssl_aug.lock import locked
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
@@ -25,6 +26,7 @@ from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbo
 from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_half, pretrain_clip
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
+from ssl_aug.pretrain.training import TRY_INSTEAD
 from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
 from ssl_aug.world.carbodies import VARIATION, deviations_of
@@ -176,7 +178,7 @@ def _start(settings: PretrainSettings, part: str, module: nn.Module) -> None:
 
 def _save(weights: dict[str, Tensor], path: Path) -> None:
     with written_atomically(path) as part:
-        write_weights(weights, part)
+        write_weights(weights, part, TRY_INSTEAD)
 
 
 def _tail(losses: list[float]) -> float:

@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from generators.kept_weights import read_state, write_state
+from generators.kept_weights import read_state, refuse_non_finite, write_state
 from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import interrupts_deferred
 from ssl_aug.runtime import derived_seed, progress_bar
+
+TRY_INSTEAD = "use precision=fp32, or lower the learning rate"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def train(
             loss = loss_of_step(step)
             value = loss.item()
             if not math.isfinite(value):
-                raise ValueError(f"{label}: the loss is {value} at step {step}: lower the learning rate")
+                raise ValueError(f"{label}: the loss is {value} at step {step}: {TRY_INSTEAD}")
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             if settings.gradient_clip:
@@ -102,6 +104,9 @@ def _save(
     checkpoint: Path,
     losses: list[float],
 ) -> None:
+    refuse_non_finite(
+        {f"tensor {i}": one for i, one in enumerate(tensors)}, f"weights after {len(losses)} steps", TRY_INSTEAD
+    )
     state: dict[str, Any] = {
         "settings": asdict(settings),
         "losses": torch.tensor(losses, dtype=torch.float64),

@@ -1,21 +1,19 @@
 """The synthetic set: what is asked for, what lies on disk, and how one becomes the other."""
 
 from ssl_aug.synthetic.folder import (
-    COLUMNS,
-    SCORES,
     SyntheticSet,
     default_folder,
     is_finished,
     is_imported,
     open_for,
-    read_rows,
     refuse_set_of_others,
     why_unlabeled,
-    write_manifest,
 )
+from ssl_aug.synthetic.manifest import COLUMNS, SCORES, read_rows, write_manifest
 from ssl_aug.synthetic.requests import Request, class_folder, make_chunks, make_requests
 from ssl_aug.synthetic.selection import best_of_each_class, weights_of
-from ssl_aug.synthetic.words import PLACES, places_of, with_words_of_set, word_of
+from ssl_aug.synthetic.set_record import PLACES, record_of
+from ssl_aug.synthetic.words import places_of, with_words_of_set, word_of
 from ssl_aug.synthetic.writer import SetWriter, images_done, refuse_folder
 
 __all__ = [
@@ -36,6 +34,7 @@ __all__ = [
     "open_for",
     "places_of",
     "read_rows",
+    "record_of",
     "refuse_folder",
     "refuse_set_of_others",
     "weights_of",

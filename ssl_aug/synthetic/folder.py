@@ -6,27 +6,25 @@ A set is a folder: `images/<class index>_<slug>/<source stem>_<k>.png`, `manifes
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.files import read_json, written_atomically
+from ssl_aug.files import read_json
 from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
-from ssl_aug.synthetic.kept import REJECTED, Row, divided
+from ssl_aug.synthetic.kept import REJECTED, divided
+from ssl_aug.synthetic.manifest import WAY_OUT as RESTORE
+from ssl_aug.synthetic.manifest import Row, read_rows, require_classes
+from ssl_aug.synthetic.set_record import record_of
 
-SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 SETS = Path("outputs/synthetic")  # where they lie by default
 NUM_NAMED = 3  # other sets that an error lists
-COLUMNS = (
-    "path", "label", "class_name", "source", "k", "seed",
-    "mask_rate", "mask_box", "lender", "sampler", "steps", "guidance", "sha256", *SCORES,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,12 @@ class SyntheticSet:
 
     @classmethod
     def open(cls, folder: Path | str) -> SyntheticSet:
-        """Reads a set's manifest, and sees to it that its images are as they were drawn.
+        """Reads a set's manifest and record, and sees to it that its images are as they were drawn.
 
         Raises:
             FileNotFoundError: no set in this folder, an unfinished one, or one without its images.
-            ValueError: an image was altered, or rejected.txt names something else.
+            ValueError: an image was altered; a row of the manifest or a field of the record is none of a set's, or they
+                contradict each other; a path leads out of the folder; or rejected.txt names something else.
         """
         folder = Path(folder)
         if not (folder / "generator.json").is_file():
@@ -56,8 +55,18 @@ class SyntheticSet:
             raise FileNotFoundError(
                 f"{folder} is not finished: run the same python -m ssl_aug.generate again, it goes on where it stopped"
             )
-        rows = read_rows(folder / "manifest.csv")
-        return cls(folder, read_json(folder / "generator.json")["labeled_set_id"], *divided(folder, rows))
+        manifest, record = folder / "manifest.csv", record_of(folder)
+        rows = read_rows(manifest)
+        if len(rows) < record.get("num_images", 0):
+            raise ValueError(
+                f"{manifest} lists {len(rows)} of the set's {record['num_images']} images: {RESTORE}; to leave some "
+                f"out delete their files or list them in {REJECTED}"
+            )
+        names = record.get("class_names")
+        require_classes(manifest, rows, None if names is None else tuple(names))
+        if not record.get("imported"):  # those may be links
+            _require_inside(folder, rows)
+        return cls(folder, record["labeled_set_id"], *divided(folder, rows))
 
     def first(self, per_sample: int) -> SyntheticSet:
         """The images with k below `per_sample`."""
@@ -83,6 +92,12 @@ class SyntheticSet:
     def examples(self) -> tuple[Example, ...]:
         return tuple(Example(self.folder / row["path"], int(row["label"])) for row in self.rows)
 
+    @property
+    def sources(self) -> set[tuple[str, str]]:
+        """The class's name and the key of each labeled image that something was drawn from."""
+        drawn = (*self.rows, *self.deleted, *self.rejected)
+        return {(row["class_name"], row["source"]) for row in drawn if row["source"]}
+
     @cached_property
     def id(self) -> str:
         """12 hex digits of the images' names and contents."""
@@ -92,10 +107,40 @@ class SyntheticSet:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def require_sources(self, labeled: LabeledSet) -> None:
+        """Sees to it that each image has the class of the labeled one that it was drawn from.
 
-def read_rows(path: Path) -> list[Row]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        Raises:
+            ValueError: it has not, or the labeled set has no such image or class.
+        """
+        manifest = self.folder / "manifest.csv"
+        require_classes(manifest, self.rows, labeled.class_names)
+        known = {(example.key, example.label) for example in labeled.examples}
+        keys = {key for key, _ in known}
+        for row in self.rows:
+            source = normalize("NFC", row["source"])
+            if source and (source, int(row["label"])) not in known:
+                why = "which has another label" if source in keys else "which is no labeled image of this split"
+                raise ValueError(
+                    f"{manifest}: {row['path']} has the label {row['label']} and the source {source!r}, {why}: "
+                    f"{RESTORE}"
+                )
+
+
+def _require_inside(folder: Path, rows: Sequence[Row]) -> None:
+    """Raises ValueError where an image of the set lies, by a link, outside its folder."""
+    root = folder.resolve()
+    of_parent: dict[str, Path] = {}
+    for row in rows:
+        path, parent = folder / row["path"], row["path"].rpartition("/")[0]
+        if parent not in of_parent:
+            of_parent[parent] = path.parent.resolve()
+        target = path.resolve() if path.is_symlink() else of_parent[parent]
+        if not target.is_relative_to(root):
+            raise ValueError(
+                f"{folder / 'manifest.csv'}: {row['path']} leads out of the set's folder to {target}: put the image "
+                "itself there, or the whole set into another folder and a link to that"
+            )
 
 
 def is_finished(folder: Path) -> bool:
@@ -105,15 +150,14 @@ def is_finished(folder: Path) -> bool:
 
 def is_imported(folder: Path) -> bool:
     """Whether another program made a set's images."""
-    return bool(read_json(folder / "generator.json").get("imported"))
+    return bool(record_of(folder).get("imported"))
 
 
 def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     """Where the set of these settings and labeled images lies unless `synthetic.root` says otherwise.
 
     The readable part names the split and its labeled images; the hash stands for everything else that decides the
-    pictures, save the seed and the number of images, so that a longer set replaces a shorter one. A set that lies
-    under its name of before there were labeled images in names is gone on with.
+    pictures, save the seed and the number of images, so that a longer set replaces a shorter one.
     """
     data = settings.data
     labels = "all" if data.labels_per_class is None else data.labels_per_class
@@ -121,17 +165,13 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
         kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
-    old = SETS / f"{name}-{short_hash(kept)}"
-    record = old / "generator.json"
-    if record.is_file() and read_json(record).get("labeled_set_id") == labeled_set_id:
-        return old
     return SETS / f"{name}-{labeled_set_id}-{short_hash(kept)}"
 
 
 def finished_sets(labeled_set_id: str) -> list[Path]:
     """The finished sets of these labeled images that lie where sets lie by default, newest first."""
     found = [path.parent for path in SETS.glob("*/manifest.csv") if is_finished(path.parent)]
-    own = [path for path in found if read_json(path / "generator.json").get("labeled_set_id") == labeled_set_id]
+    own = [path for path in found if record_of(path).get("labeled_set_id") == labeled_set_id]
     return sorted(own, key=lambda path: (path / "manifest.csv").stat().st_mtime_ns, reverse=True)
 
 
@@ -154,7 +194,7 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
         hint = f"; finished ones of the same labeled images, newest first: {named}" if fitting else ""
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
-    identity = read_json(folder / "generator.json")
+    identity = record_of(folder)
     why = why_unlabeled(identity)
     if why:
         raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
@@ -177,7 +217,10 @@ def refuse_set_of_others(labeled: LabeledSet, folder: Path) -> None:
     """Raises ValueError where a folder holds a set that was drawn from another labeled set, finished or not."""
     record = folder / "generator.json"
     if record.is_file():
-        labeled.with_synthetic(SyntheticSet(folder, read_json(record).get("labeled_set_id", ""), ()))
+        listed = tuple(read_rows(folder / "manifest.csv")) if is_finished(folder) else ()
+        drawn = SyntheticSet(folder, record_of(folder)["labeled_set_id"], listed)
+        if drawn.labeled_set_id != labeled.id:
+            labeled.with_synthetic(drawn)
 
 
 def why_unlabeled(identity: dict[str, Any]) -> str | None:
@@ -190,11 +233,3 @@ def why_unlabeled(identity: dict[str, Any]) -> str | None:
         return "condition=none"
     approach = identity.get("tune", {}).get("approach")
     return f"tune.approach={approach}" if approach == "anl_unconditional" else None
-
-
-def write_manifest(path: Path, rows: Iterable[Row]) -> None:
-    """A manifest; columns that a row lacks stay empty."""
-    with written_atomically(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="raise", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import normalize
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.runtime import derived_seed
+
+LONGEST_STEM = 180  # bytes; a file's name may have 255, and what is half written has a longer one
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,21 @@ def make_chunks(requests: Sequence[Request], size: int) -> list[list[Request]]:
 
 def class_folder(label: int, class_names: Sequence[str]) -> str:
     """`007_audi-tt`: the index padded so that string order is index order, and an ASCII slug of the name."""
-    ascii_name = unicodedata.normalize("NFKD", class_names[label]).encode("ascii", "ignore").decode()
+    ascii_name = normalize("NFKD", class_names[label]).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:60]
     width = max(2, len(str(len(class_names) - 1)))
     return f"{label:0{width}d}_{slug or 'class'}"
 
 
 def _unique_stems(labeled: LabeledSet) -> list[str]:
-    """File stems of the labeled images; with some digits more where two of a class share one (a/1.jpg, b/1.jpg)."""
-    stems = [re.sub(r"\s+", "-", example.path.stem) for example in labeled.examples]
+    """File stems of the labeled images; shortened where they are long, and with some digits more then and where two
+    of a class share one (a/1.jpg, b/1.jpg).
+    """
+    stems = [re.sub(r"\s+", "-", normalize("NFC", example.path.stem)) for example in labeled.examples]
     count = Counter((example.label, stem) for example, stem in zip(labeled.examples, stems, strict=True))
-    return [
-        stem if count[example.label, stem] == 1 else f"{stem}-{hashlib.sha256(example.key.encode()).hexdigest()[:6]}"
-        for example, stem in zip(labeled.examples, stems, strict=True)
-    ]
+    found = []
+    for example, stem in zip(labeled.examples, stems, strict=True):
+        short = stem if len(stem.encode()) <= LONGEST_STEM else stem.encode()[:LONGEST_STEM].decode(errors="ignore")
+        is_own = short == stem and count[example.label, stem] == 1
+        found.append(short if is_own else f"{short}-{hashlib.sha256(example.key.encode()).hexdigest()[:6]}")
+    return found

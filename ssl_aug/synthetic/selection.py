@@ -6,7 +6,8 @@ import math
 from collections import defaultdict
 from dataclasses import replace
 
-from ssl_aug.synthetic.folder import SCORES, SyntheticSet
+from ssl_aug.synthetic.folder import SyntheticSet
+from ssl_aug.synthetic.manifest import SCORES
 
 
 def score_of(row: dict[str, str], name: str) -> float:

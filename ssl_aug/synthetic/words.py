@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from generators.allowed import user_path
 from generators.settings import TUNED
 from ssl_aug.command_line import config_folder, registered_generators, setting_names
-from ssl_aug.files import read_json
 from ssl_aug.settings import Settings, flat
-from ssl_aug.synthetic.folder import is_finished, read_rows
-from ssl_aug.words import quoted
+from ssl_aug.synthetic.folder import NUM_NAMED, is_finished
+from ssl_aug.synthetic.manifest import read_rows
+from ssl_aug.synthetic.set_record import PLACES, record_of
+from ssl_aug.words import quoted, settled, values_of
 
-PLACES = "places"  # in generator.json: where data and weights lay, which decides nothing and may change
 # of the drawings; a command that trains has other ones of these names
 OF_DRAWING = ("seed", "batch_size")
 # may differ from what the set says: where things lie now, and fewer images than there are
@@ -30,25 +31,31 @@ PLAIN = re.compile(r"(?:[A-Za-z_/]|\./|\.\./)[\w./-]*", re.ASCII)  # what hydra 
 NO_TEXT = ("true", "false", "null", "nan", "inf")
 
 
-def with_words_of_set(words: Sequence[str], draws: bool = False) -> list[str]:
+def with_words_of_set(
+    words: Sequence[str], schema: type = Settings, draws: bool = False, of_grid: bool = False
+) -> list[str]:
     """A command line's words, with those before them that the finished set of synthetic.root says of itself.
 
-    Words without a finished set, or that go on with a run, stay as they are. Of several sets (synthetic.root=A,B)
-    what they have in common is said.
+    Words without a finished set, or that go on with a run, stay as they are. Of several sets (a grid's
+    synthetic.root=A,B) what they have in common is said.
 
     Args:
+        schema, of_grid: as in `ssl_aug.words.settled`.
         draws: whether seed and batch_size are those of the drawings.
 
     Raises:
         ValueError: a word that says something else than the set.
         FileNotFoundError: the set's data are no longer where they were, and no other place is named.
     """
+    given, words = list(words), settled(words, schema, of_grid)
     said = {word.partition("=")[0]: word for word in words if "=" in word}
     if "synthetic.root" not in said or said.get("resume", "resume=null") not in ("resume=null", "resume="):
-        return list(words)
-    folders = [Path(str(root)) for root in values_of(said["synthetic.root"])]
+        return given
+    folders = [user_path(str(root)) for root in values_of(said["synthetic.root"])]
+    for folder in folders:
+        _refuse_place_of_sets(folder)
     if not folders or not all(is_finished(folder) for folder in folders):
-        return list(words)
+        return given
     of_each = [settings_of_set(folder, draws) for folder in folders]
     own = {
         name: value
@@ -71,13 +78,27 @@ def with_words_of_set(words: Sequence[str], draws: bool = False) -> list[str]:
     return [*(word_of(name, own[name]) for name in own if name in unsaid), *kept]
 
 
+def _refuse_place_of_sets(folder: Path) -> None:
+    """Raises ValueError where a folder holds sets, or is within one: the set itself is to be named."""
+    if is_finished(folder):
+        return
+    inside = next((parent for parent in folder.absolute().parents if is_finished(parent)), None)
+    if inside is not None and folder.exists():
+        raise ValueError(f"synthetic.root={folder} is within a set: did you mean synthetic.root={inside}?")
+    sets = sorted(path.parent for path in folder.glob("*/manifest.csv") if is_finished(path.parent))
+    if sets:
+        named = " or ".join(f"synthetic.root={path}" for path in sets[:NUM_NAMED])
+        more = f", {len(sets)} in all" if len(sets) > NUM_NAMED else ""
+        raise ValueError(f"synthetic.root={folder} is no set, but holds some: name one, {named}{more}")
+
+
 def settings_of_set(folder: Path, draws: bool) -> dict[str, Any]:
     """The settings by their names on the command line that a finished set was drawn with; of an old one, what it says.
 
     Raises:
         ValueError: its record is not readable.
     """
-    record = read_json(folder / "generator.json")
+    record = record_of(folder)
     said = flat({name: value for name, value in record.items() if name != PLACES})
     known = setting_names(Settings)
     found = {name: said[name] for name in known if name in said and (draws or name not in OF_DRAWING)}
@@ -105,9 +126,7 @@ def places_of(settings: Settings) -> dict[str, str]:
         "generator.clip_checkpoint": settings.generator.clip_checkpoint,
     }
     return {
-        name: str(Path(place).expanduser().resolve())
-        for name, place in named.items()
-        if place is not None and Path(place).expanduser().exists()
+        name: str(Path(place).resolve()) for name, place in named.items() if place is not None and Path(place).exists()
     }
 
 
@@ -120,33 +139,19 @@ def word_of(name: str, value: Any) -> str:
     return f"{name}={value}"
 
 
-def values_of(word: str) -> list[Any]:
-    """What a word's setting is given: one value, or those of a comma list; none where hydra would refuse the word."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import ChoiceSweep, QuotedString
-    from hydra.errors import HydraException
-
-    try:
-        value = OverridesParser.create().parse_override(word).value()
-    except HydraException:
-        return []
-    values = value.list if isinstance(value, ChoiceSweep) else [value]
-    return [one.text if isinstance(one, QuotedString) else one for one in values]
-
-
 def _root_of_data(folder: Path, data: str | None) -> dict[str, Any]:
     """data.root as a set knows it, where the data are still there; empty where the default is to be taken.
 
     Raises:
         FileNotFoundError: they are neither there nor at the default place.
     """
-    root = read_json(folder / "generator.json").get(PLACES, {}).get("data.root")
-    if root is None or Path(root).is_dir():
+    root = record_of(folder).get(PLACES, {}).get("data.root")
+    if root is None or Path(root).exists():
         return {} if root is None else {"data.root": root}
     from omegaconf import OmegaConf
 
     default = OmegaConf.select(OmegaConf.load(config_folder() / "data" / f"{data}.yaml"), "root")
-    if default is None or not Path(default).is_dir():  # SSL_AUG_DATA, or data
+    if default is None or not user_path(default).exists():  # SSL_AUG_DATA, or data
         raise FileNotFoundError(
             f"{folder} was drawn from data in {root}, which is not there: say data.root=FOLDER, where they lie now"
         )

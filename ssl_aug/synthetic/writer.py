@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.base import LabeledSet
-from ssl_aug.files import read_json, write_json, written_atomically
+from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import LOCK, locked, remove_leftovers
-from ssl_aug.synthetic.folder import SyntheticSet, read_rows, write_manifest
-from ssl_aug.synthetic.kept import Row, altered_paths
+from ssl_aug.synthetic.folder import SyntheticSet, is_finished
+from ssl_aug.synthetic.kept import altered_paths, refuse_altered
+from ssl_aug.synthetic.manifest import Row, read_rows, write_manifest
 from ssl_aug.synthetic.requests import Request
+from ssl_aug.synthetic.set_record import record_of
 
 
 class SetWriter:
@@ -35,7 +37,7 @@ class SetWriter:
         self.identity = {"labeled_set_id": labeled.id, **identity}
         refuse_folder(folder, self.identity)
         if not _has_begun(folder):  # the claim of a run that failed before its first image binds nobody
-            write_json(folder / "generator.json", self.identity)
+            write_json(folder / "generator.json", self._record())
         (folder / "images").mkdir(exist_ok=True)
 
     def done(self) -> set[str]:
@@ -49,7 +51,7 @@ class SetWriter:
             pngs: encoded images, one per request.
             facts: the manifest's columns that only the generator knows (mask_box and so on), one dict per request.
         """
-        _refuse_other_identity(self.folder, read_json(self.folder / "generator.json"), self.identity)
+        _refuse_other_identity(self.folder, record_of(self.folder), self.identity)
         for request, png in zip(chunk, pngs, strict=True):
             with written_atomically(self.folder / request.path) as part:
                 part.write_bytes(png)
@@ -70,7 +72,7 @@ class SetWriter:
             ordered = [rows[request.path] for request in requests]
             ordered += [row for path, row in rows.items() if path not in wanted]
             write_manifest(self.folder / "manifest.csv", ordered)
-            write_json(self.folder / "generator.json", {**self.identity, **facts, "num_images": len(ordered)})
+            write_json(self.folder / "generator.json", self._record() | facts | {"num_images": len(ordered)})
             with written_atomically(self.folder / "README.md") as part:
                 part.write_text(dataset_card, encoding="utf-8")
             for path in lists:  # those of chunks that others wrote meanwhile stay
@@ -80,6 +82,9 @@ class SetWriter:
                 with suppress(OSError):  # it is not empty, or not there
                     self.work.rmdir()
         return SyntheticSet.open(self.folder)
+
+    def _record(self) -> dict[str, Any]:
+        return {**self.identity, "class_names": list(self.class_names)}
 
     def _row(self, request: Request, png: bytes, facts: dict[str, str]) -> Row:
         return {
@@ -101,10 +106,17 @@ def images_done(folder: Path, refill: bool) -> set[str]:
 
     Args:
         refill: what was deleted from a finished set, or altered, needs drawing too.
+
+    Raises:
+        ValueError: without `refill`, what is there is not as it was drawn (`SyntheticSet.open`).
     """
     there = {path: row for path, row in _all_rows(folder)[0].items() if (folder / path).is_file()}
     if refill:
         return there.keys() - altered_paths(folder, list(there.values()))
+    if is_finished(folder):
+        SyntheticSet.open(folder)
+    else:
+        refuse_altered(folder, list(there.values()))
     manifest = folder / "manifest.csv"
     return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
 
@@ -114,7 +126,7 @@ def refuse_folder(folder: Path, identity: dict[str, Any]) -> None:
     record = folder / "generator.json"
     if record.is_file():
         if _has_begun(folder):
-            _refuse_other_identity(folder, read_json(record), identity)
+            _refuse_other_identity(folder, record_of(folder), identity)
     elif folder.is_dir() and not all(_is_left_behind(path.name) for path in folder.iterdir()):
         raise FileExistsError(f"{folder} holds other files: name an empty or new folder with --out")
 

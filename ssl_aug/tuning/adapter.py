@@ -22,11 +22,11 @@ from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import read_json, write_json, written_atomically
 from ssl_aug.lock import locked
-from ssl_aug.runtime import Placement, accelerator_of, placement, shard, versions
+from ssl_aug.runtime import Placement, accelerator_of, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
-from ssl_aug.tuning.loop import steps_done, tune_unet
+from ssl_aug.tuning.loop import TRY_INSTEAD, steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 from ssl_aug.tuning.reports import report, without_labels
 
@@ -75,8 +75,6 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
     if place.dtype == torch.float16 and place.device.type == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
     accelerator = accelerator_of(place)
-    if shard()[1] > 1 and accelerator.num_processes == 1:
-        raise ValueError("a Slurm array would tune in every task: run python -m ssl_aug.tune once, or under torchrun")
     is_alone = accelerator.num_processes == 1  # of several, the others would wait for the first one till they give up
     held = locked(plan.folder, "tuning", wait=is_alone) if accelerator.is_main_process else nullcontext()
     with held:
@@ -125,7 +123,7 @@ def _tune(settings: Settings, plan: TuningPlan, place: Placement, accelerator: A
     if accelerator.is_main_process:
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
-            write_weights(adapter, part)
+            write_weights(adapter, part, TRY_INSTEAD)
         if checkpoint.name != "checkpoint.pt":
             checkpoint.unlink(missing_ok=True)
 

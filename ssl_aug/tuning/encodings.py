@@ -168,6 +168,11 @@ def _write(
                 latents[first : first + len(view)] = model.encode(view).cpu().numpy()
                 seen = seen_by_clip(view, range(start, start + len(view)))
                 tokens[first : first + len(view)] = model.clip.embed_images(seen).cpu().numpy()
+                if not (np.isfinite(latents[first : first + len(view)]).all() and np.isfinite(tokens[first]).all()):
+                    raise ValueError(
+                        f"image {start} or one behind it is encoded as numbers that are not finite (nan or inf): the "
+                        "weights of the autoencoder or of CLIP do not fit, or are damaged"
+                    )
                 bar.update(len(view))
     latents.flush()
     tokens.flush()

@@ -21,7 +21,7 @@ from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
 from generators import anl, lora
-from generators.kept_weights import read_state, write_state
+from generators.kept_weights import read_state, refuse_non_finite, write_state
 from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
 from generators.sampling import alphas_cumprod
@@ -33,6 +33,8 @@ from ssl_aug.tuning.batches import pass_after_pass
 from ssl_aug.tuning.encodings import Encodings
 from ssl_aug.tuning.reports import write_rows
 from ssl_aug.tuning.settings import TuneSettings
+
+TRY_INSTEAD = "lower tune.base_learning_rate, or use precision=fp32"
 
 
 @dataclass
@@ -64,8 +66,8 @@ def tune_unet(
         The tuned weights by name (averaged ones with tune.ema_decay), and losses and reports.
 
     Raises:
-        ValueError: a batch that cannot be cut into equal parts, a checkpoint of other settings, a loss that is not
-            finite.
+        ValueError: a batch that cannot be cut into equal parts, a checkpoint of other settings, a loss or weights that
+            are not finite; what was saved before stays.
         KeyboardInterrupt: Ctrl-C or SIGTERM, after saving the last finished step; with several processes at the end
             of the step.
     """
@@ -116,7 +118,7 @@ def tune_unet(
                 raise
             value = accelerator.reduce(value, "mean")
             if not math.isfinite(value):
-                raise ValueError(f"{label}: the loss is {value} at step {step}: lower tune.base_learning_rate")
+                raise ValueError(f"{label}: the loss is {value} at step {step}: {TRY_INSTEAD}")
             if options.gradient_clip:
                 accelerator.clip_grad_norm_(parameters, options.gradient_clip)
             prepared.step()
@@ -218,6 +220,11 @@ def _save(
     checkpoint: Path,
     state: State,
 ) -> None:
+    refuse_non_finite(
+        {f"tensor {i}": one for i, one in enumerate(parameters)},
+        f"weights after {len(state.losses)} steps",
+        TRY_INSTEAD,
+    )
     content: dict[str, Any] = {
         "settings": _identity(options),
         "losses": torch.tensor(state.losses, dtype=torch.float64),

@@ -13,6 +13,7 @@ from generators.network import may_fetch
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
 from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
+from ssl_aug.data.contents import hash_memory
 from ssl_aug.data.split import draw_subset
 from ssl_aug.settings import EMBEDDED, Settings, short_hash
 
@@ -63,7 +64,7 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
     images = split.labeled.paths if settings.tune.images == "labeled" else dataset.training_images
     if settings.data.subset is not None:
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
-    model_id = weights_hash(checkpoint, settings.generator.clip_checkpoint, sampling.names_class)
+    model_id = weights_hash(checkpoint, settings.generator.clip_checkpoint, sampling.names_class, hash_memory())
     images_id = file_list_id(images)
     tune = deciding(settings.tune, TUNING, unless_said=[TUNING])
     decided: list[Any] = [model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens]

@@ -216,3 +216,32 @@ def test_the_workers_of_a_grid_that_is_stopped_are_stopped_too() -> None:
     begun = time.monotonic()
     sweep_module.stop_workers()
     assert not worker.is_alive() and time.monotonic() - begun < sweep_module.PATIENCE_WITH_WORKERS
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("--config-dir", "--config-dir: there is no such option"),
+        ("hydra.sweep.dir=there", "hydra.sweep.dir=there has no effect here"),
+        ("hydra/launcher=moon", "hydra/launcher=moon: there is no such launcher; basic, joblib"),
+        ("seed=0,a(", "seed=0,a\\(: this cannot be read"),
+        ("+zzz=1", "\\+zzz=1: no setting is added"),
+    ],
+)
+def test_a_grid_refuses_what_has_no_effect(word: str, said: str, words: list[str]) -> None:
+    with pytest.raises(ValueError, match=said):
+        main([*words, "--multirun", word])
+
+
+def test_a_bug_in_one_run_does_not_stop_the_others(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(settings: BenchmarkSettings, anew: bool) -> None:
+        raise KeyError(settings.seed) if settings.seed < 2 else MemoryError
+
+    monkeypatch.setattr(sweep_module, "run", fails)
+    with pytest.raises(ValueError, match=r"^3 of 3 runs failed, the first with: "):
+        main([*words, "--multirun", "seed=0,1,2"])
+    told = capsys.readouterr().err
+    assert told.count("this is a bug of ssl_aug") == 2 and told.count("out of memory: lower train.batch_size") == 1
+    assert "Traceback" not in told

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from benchmarks import model as model_module
 from benchmarks.model import Inputs, build_bottleneck, build_classifier, load_weights, normalized
 from benchmarks.settings import ModelSettings
-from ssl_aug.files import file_hash
+from generators.hashes import file_hash
 
 TINY = "test_resnet"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 
@@ -18,7 +19,7 @@ from benchmarks.evaluation import Accuracy
 from benchmarks.methods import METHODS
 from benchmarks.result import RunResult
 from benchmarks.run import settings_from
-from benchmarks.state import TrainState
+from benchmarks.state import TrainState, save_state
 from ssl_aug.files import read_json
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after
@@ -146,3 +147,33 @@ def test_an_evaluation_that_was_interrupted_is_made_up_for(
         for each in (whole, folder)
     ]
     assert without_times[0] == without_times[1]
+
+
+def test_a_training_that_leaves_the_numbers_stops_and_keeps_the_state_before(words: list[str]) -> None:
+    with stop_after(3, trainer):
+        trained(words)
+    folder = max(Path(settings_from(words).runs).iterdir())
+    config = OmegaConf.load(folder / "config.yaml")
+    config.train.learning_rate, config.train.eval_every = 1e30, 7
+    OmegaConf.save(config, folder / "config.yaml")
+    before = (folder / "last.safetensors").read_bytes()
+    with pytest.raises(ValueError, match=r"^(loss .* at step 4|weights after .*): lower train.learning_rate, or use"):
+        trained([f"resume={folder}"])
+    assert (folder / "last.safetensors").read_bytes() == before
+    assert RunResult.read(folder / "result.json").status.startswith("failed")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    state = TrainState(
+        model, model, torch.optim.SGD(model.parameters(), 0.1), torch.amp.GradScaler(enabled=False), None
+    )
+    save_state(tmp_path, state)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    model.weight.data[0, 0] = torch.inf
+    state.step = 7
+    with pytest.raises(
+        ValueError, match=r"weights after 7 steps are not saved, model/weight is not finite \(nan or inf\)"
+    ):
+        save_state(tmp_path, state)
+    assert (tmp_path / "last.safetensors").read_bytes() == before

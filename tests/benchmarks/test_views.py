@@ -106,9 +106,9 @@ def test_a_string_that_timm_would_pass_over_is_named(wrong: str) -> None:
         ViewSettings(randaugment=wrong)
 
 
-@pytest.mark.parametrize(("least", "most"), [(0.0, 1.0), (0.2, 1.5), (0.2, 0.1)])
-def test_crop_scales_are_shares_in_order(least: float, most: float) -> None:
-    with pytest.raises(ValueError, match=r"view\.crop_scale_min="):
+@pytest.mark.parametrize(("least", "most", "named"), [(0.0, 1.0, "min"), (0.2, 1.5, "max"), (0.2, 0.1, "min")])
+def test_crop_scales_are_shares_in_order(least: float, most: float, named: str) -> None:
+    with pytest.raises(ValueError, match=rf"view\.crop_scale_{named}="):
         ViewSettings(crop_scale_min=least, crop_scale_max=most)
 
 

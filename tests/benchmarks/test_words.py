@@ -31,7 +31,7 @@ from ssl_aug.runtime import command
         ("mix.keep_share=0", "mix.keep_share=0.0: give above 0 to 1, or null"),
         ("train.ema_decay=1", "train.ema_decay=1.0: give 0 to below 1"),
         ("train.schedule=step", "choose one of exp, cosine, multistep, constant"),
-        ("train.learning_rate=-1", "train.learning_rate=-1.0: give a positive number"),
+        ("train.learning_rate=-1", "train.learning_rate=-1.0: give above 0"),
         ("train.num_workers=-1", "train.num_workers=-1: give 0 or more"),
         ("protocol=mine", "protocol=mine: there is no such protocol; choose one of benchmark, paper"),
         ("method.threshold=0.9", "method.threshold: there is no such setting"),
@@ -144,7 +144,7 @@ def test_a_dry_run_from_files_shows_what_the_classes_would(
 
 
 def test_a_dry_run_checks_what_is_said_of_a_method(words: list[str]) -> None:
-    with pytest.raises(ValueError, match=r"method\.threshold=2\.0: a confidence, give 0 to 1"):
+    with pytest.raises(ValueError, match=r"method\.threshold=2\.0: give 0 to 1"):
         main([*words, "method=fixmatch", "method.threshold=2", "--dry-run"])
     with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of debiasmatch, dst"):
         main([*words, "method=fixmach", "--dry-run"])

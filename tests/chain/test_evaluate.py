@@ -68,7 +68,7 @@ def test_a_sweep_is_every_combination_of_its_values() -> None:
         ("features=pixels", "choose one of backbone, clip"),
         ("judge_steps=0", "judge_steps=0: give 1 or more"),
         ("per_sample=1", "needs 2 or more"),
-        ("mask_rates=[1.5] sweep=mask_rate", "mask_rate=1.5: give 0"),
+        ("mask_rates=[1.5] sweep=mask_rate", r"mask_rates=\[1.5\]: give 0"),
         ("sweep=mask_rate synthetic.root=x", "leave synthetic.root out"),
     ],
 )

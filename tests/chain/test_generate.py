@@ -191,20 +191,39 @@ def test_batch_sizes_agree_within_rounding_and_in_order(words: list[str], tmp_pa
     assert max(np.abs(pixels[0] - other).max() for other in pixels[1:]) <= most
 
 
+def test_a_task_of_a_slurm_array_draws_the_whole_set_unless_it_is_told_to_share_it(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*(word for word in words if not word.startswith(("generator.", "tune."))), "generator=noise"]
+    words += ["generator.image_size=16", "per_sample=2", "batch_size=2"]
+    for name, value in {"ID": "0", "COUNT": "2"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    command_module.main([*words, "--out", "whole"])
+    assert "this task of a Slurm array draws the whole set; shard=slurm shares it" in capsys.readouterr().err
+    for task in ("0", "1"):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+        command_module.main([*words, "--out", "shared", "shard=slurm"])
+        assert "draws the whole set" not in capsys.readouterr().err
+        assert (tmp_path / "shared/manifest.csv").is_file() == (task == "1")
+    assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
+
+
 @IN_BOTH_PRECISIONS
 @EITHER
 def test_two_shards_make_the_set_of_one_process(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of an array's tasks the first tunes; the other, had it been there, would have waited for the weights."""
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ValueError, match=r"python -m ssl_aug\.tune"):  # each would tune for itself
+    with pytest.raises(ValueError, match=r"run python -m ssl_aug\.tune"):  # nobody started them together
         command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
-    monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "2")
+    for task in ("0", "1"):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", task)
+        command_module.main([*words, "--per-sample", "2", "--out", "sharded", "shard=slurm"])
+    monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
     command_module.main([*words, "--per-sample", "2", "--out", "plain"])
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank in ("0", "1"):
-        monkeypatch.setenv("RANK", rank)
-        command_module.main([*words, "--per-sample", "2", "--out", "sharded"])
     assert contents(tmp_path / "sharded") == contents(tmp_path / "plain")
 
 

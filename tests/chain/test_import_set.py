@@ -60,14 +60,17 @@ def test_sources_that_are_known_are_kept(tmp_path: Path, data: DataSettings) -> 
     folder = made(tmp_path / "made", 2)
     _, split = load_split(data)
     keys = [example.key for example in split.labeled.examples if example.label == 0]
-    (folder / "sources.csv").write_text(
-        f"path,source\ncat/any name 0.png,{keys[1]}\ncat/any name 1.png,{keys[1]}\n", encoding="utf-8"
+    (folder / "sources.csv").write_text(  # as a spreadsheet saves it
+        f"path;source\ncat/any name 0.png;{keys[1]}\ncat/any name 1.png;{keys[1]}\n", encoding="utf-8-sig"
     )
     synthetic = import_set(imported(folder, tmp_path / "set", data))
     assert synthetic is not None
     assert [(row["source"], row["k"]) for row in synthetic.rows[:3]] == [(keys[1], "0"), (keys[1], "1"), ("", "0")]
     (folder / "sources.csv").write_text("path,source\ncat/any name 0.png,cat/none.png\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"'cat/none.png', which is not one of the 6 labeled images"):
+        import_set(imported(folder, tmp_path / "other", data))
+    (folder / "sources.csv").write_text(f"path,source\n{NAMES[1]}/any name 0.png,{keys[0]}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"is of class '{NAMES[1]}', its source '{keys[0]}' of another"):
         import_set(imported(folder, tmp_path / "other", data))
     (folder / "sources.csv").write_text(f"path,source\ncat/gone.png,{keys[0]}\n", encoding="utf-8")
     with pytest.raises(ValueError, match=r"names cat/gone.png, which is not in"):
@@ -110,7 +113,7 @@ def test_an_export_of_ours_comes_back_in(tmp_path: Path, data: DataSettings) -> 
     [
         ([], "name the folder of the images"),
         (["nowhere", "--out", "x"], "--made-by is missing"),
-        (["nowhere", "--out", "x", "--made-by", "me", "--link", "soft"], "--link soft: choose one of"),
+        (["nowhere", "--out", "x", "--made-by", "me", "--link", "soft"], "link=soft: choose one of"),
         (["--into", "x"], "--into: there is no such flag"),
         (["nowhere", "--out", "x", "--made-by", "me", "nosuch=1"], "nosuch: there is no such setting"),
     ],

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,8 +63,9 @@ def test_generating_ends_with_the_commands_that_use_the_set(
     data = ["data=image_folder", "data.root=photos", "data.labels_per_class=4"]
     words = [*data, "generator=noise", "experiment=none", "precision=fp32"]
     generate([*words, "--per-sample", "2", "--out", "it's a set", "--device", "cpu"])
-    first, *lines = capsys.readouterr().out.splitlines()
+    first, second, *lines = capsys.readouterr().out.splitlines()
     assert first == "24 images in it's a set"
+    assert second == "to look at them: it's a set/contact_sheet.png" and Path("it's a set/contact_sheet.png").is_file()
     commands = [shlex.split(line) for line in lines]
     assert [command[:3] for command in commands] == [
         ["python", "-m", module]
@@ -82,7 +86,70 @@ def test_generating_ends_with_the_commands_that_use_the_set(
     ]  # fmt: skip
 
 
-def test_two_projects_with_the_same_settings_have_a_set_each_and_old_names_are_found(
+def test_photos_without_test_images_are_told_what_can_be_done_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.rmtree(write_image_folder(tmp_path / "photos", train=8, test=4) / "test")
+    words = ["data=image_folder", "data.root=photos", "generator=noise", "generator.image_size=16", "precision=fp32"]
+    generate([*words, "per_sample=2", "--out", "set"])
+    *_, measure, export_, why, plain, augmented = capsys.readouterr().out.splitlines()
+    assert "ssl_aug.evaluate" in measure and "ssl_aug.export" in export_ and "no test images" in why
+    assert plain.endswith("augment=false model=resnet50 precision=fp32")
+    assert augmented.endswith("augment=true model=resnet50 precision=fp32")
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        (
+            "outputs/sets",
+            "synthetic.root=outputs/sets is no set, but holds some: name one, synthetic.root=outputs/sets/",
+        ),
+        (
+            "outputs/sets/a/images",
+            "synthetic.root=outputs/sets/a/images is within a set: did you mean synthetic.root=/",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", [benchmark, evaluate, export])
+def test_a_folder_around_or_within_a_set_is_named(
+    command: Callable[[list[str]], None], root: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was taken for a set that is still to be drawn, of the default data."""
+    monkeypatch.chdir(tmp_path)
+    for name in "abcd":
+        (tmp_path / "outputs/sets" / name / "images").mkdir(parents=True)
+        for file in ("manifest.csv", "generator.json"):
+            (tmp_path / "outputs/sets" / name / file).touch()
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
+        command([f"synthetic.root={root}", *(["--to", "folder", "--out", "x"] if command is export else [])])
+
+
+def test_photos_that_changed_since_the_set_was_drawn_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    photos = write_image_folder(tmp_path / "photos", train=3, test=2)
+    words = ["data=image_folder", "data.root=photos", "generator=noise", "per_sample=1", "precision=fp32"]
+    generate([*words, "--out", "set"])
+    benchmark_words = ["synthetic.root=set", "augment=true", "model=tiny", "--dry-run"]
+    old = min((photos / "train").glob("*/*"))
+    shutil.copy(old, old.with_name("new.png"))
+    with pytest.raises(ValueError, match=rf"\(1 new, such as {old.parent.name}/new.png of the class"):
+        benchmark(benchmark_words)
+    old.with_name("new.png").rename(old)
+    moved = max((photos / "train").iterdir())
+    for part in ("train", "test"):
+        (photos / part / moved.name).rename(photos / part / "zebra")
+    with pytest.raises(ValueError, match=r"\(3 new, such as zebra/.* of the class 'zebra'; 3 gone, such as"):
+        benchmark(benchmark_words)
+    (photos / "train" / "zebra").rename(moved)
+    (photos / "test" / "zebra").rename(photos / "test" / moved.name)
+    old.write_bytes(max(old.parent.iterdir()).read_bytes())
+    with pytest.raises(ValueError, match=r"\(of the same names, so that contents or labels differ\)"):
+        benchmark(benchmark_words)
+
+
+def test_two_projects_with_the_same_settings_have_a_set_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -94,12 +161,10 @@ def test_two_projects_with_the_same_settings_have_a_set_each_and_old_names_are_f
         generate([*words, f"data.root={root}"])
     one, two = sorted(Path("outputs/synthetic").iterdir(), key=lambda path: (path / "manifest.csv").stat().st_mtime_ns)
     assert read_json(one / "generator.json")["labeled_set_id"] in one.name
-    old = one.rename(one.with_name(one.name.replace(read_json(one / "generator.json")["labeled_set_id"] + "-", "")))
     capsys.readouterr()
-    generate([*words, "data.root=photos"])
-    assert capsys.readouterr().out.startswith(f"12 images in {old}\n")
-    generate([*words, "data.root=others"])  # the old name is the other project's
-    assert capsys.readouterr().out.startswith(f"8 images in {two}\n")
+    for root, count, folder in (("photos", 12, one), ("others", 8, two)):
+        generate([*words, f"data.root={root}"])
+        assert capsys.readouterr().out.startswith(f"{count} images in {folder}\n")
     assert len(load(*words, "data.root=photos").labeled) == 24
 
 

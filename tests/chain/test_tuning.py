@@ -186,7 +186,7 @@ def test_small_adapters_tune_and_draw(words: list[str], tmp_path: Path, tiny_che
     drawn = []
     for root, more in (("small", small), ("barely", [*small, "tune.base_learning_rate=1e-12"])):
         generate_module.main([*more, f"tune.root={root}", "--per-sample", "1", "--out", f"{root} set"])
-        drawn.append(read_batch(sorted((tmp_path / f"{root} set").rglob("*.png")), 16))
+        drawn.append(read_batch(sorted((tmp_path / f"{root} set").rglob("images/*/*.png")), 16))
     assert len(drawn[0]) == 9 and (drawn[0] - drawn[1]).abs().max() > 4 / 127.5  # of 255 levels: no rounding
 
 
@@ -270,3 +270,10 @@ def test_a_damaged_checkpoint_is_named(words: list[str], tmp_path: Path) -> None
 def test_settings_without_effect_or_sense_are_named(words: list[str], word: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         tune_module.main([*words, *word.split()])
+
+
+def test_a_tuning_that_leaves_the_numbers_stops_and_saves_nothing(words: list[str], tmp_path: Path) -> None:
+    said = r"the loss is (nan|inf) at step \d: lower tune.base_learning_rate, or use precision=fp32"
+    with pytest.raises(ValueError, match=said):
+        tune_module.main([*words, "tune.base_learning_rate=1e30", "tune.root=lost"])
+    assert not [path for path in (tmp_path / "lost").rglob("*") if path.suffix in (".pt", ".safetensors")]

@@ -28,7 +28,7 @@ def flipped(path: Path, place: int) -> None:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    write_weights(WEIGHTS, path, {"step": 3, "scale": 0.1})
+    write_weights(WEIGHTS, path, "lower", {"step": 3, "scale": 0.1})
     weights, facts = read_own(path, "")
     assert facts["step"] == 3 and facts["scale"] == 0.1
     for found in (weights, read_weights(path)):
@@ -36,14 +36,14 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
         for name, tensor in WEIGHTS.items():
             assert torch.equal(found[name], tensor) and found[name].dtype == tensor.dtype
     before = path.read_bytes()
-    write_weights(dict(reversed(WEIGHTS.items())), path, {"step": 3, "scale": 0.1})
+    write_weights(dict(reversed(WEIGHTS.items())), path, "lower", {"step": 3, "scale": 0.1})
     assert path.read_bytes() == before and path.stat().st_mode & 0o777 == 0o644
 
 
 @pytest.mark.parametrize("place", [0, 7, 30, 41])
 def test_a_bit_that_was_flipped_is_seen(place: int, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    write_weights(WEIGHTS, path)
+    write_weights(WEIGHTS, path, "lower")
     flipped(path, place)
     with pytest.raises(ValueError, match=r"weights\.safetensors is damaged.*: begin again"):
         read_own(path, "begin again")
@@ -72,8 +72,10 @@ def test_every_bit_of_a_state_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spoiled", [float("nan"), float("inf"), -float("inf")])
 def test_weights_that_are_not_finite_are_not_saved(spoiled: float, tmp_path: Path) -> None:
     path = tmp_path / "weights.safetensors"
-    with pytest.raises(ValueError, match=re.escape("b.weight holds numbers that are not finite")):
-        write_weights({**WEIGHTS, "b.weight": torch.tensor([1.0, spoiled])}, path)
+    with pytest.raises(
+        ValueError, match=re.escape("the weights are not saved, b.weight is not finite (nan or inf): lower it")
+    ):
+        write_weights({**WEIGHTS, "b.weight": torch.tensor([1.0, spoiled])}, path, "lower it")
     assert not path.exists()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_aug import files, runtime
+from ssl_aug import endings, files
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_a_failed_write_says_where(tmp_path: Path) -> None:
     target = tmp_path / "file.txt"
     with pytest.raises(OSError, match="full") as caught, files.written_atomically(target):
         raise OSError(errno.ENOSPC, "full")  # as write() raises it, without a name
-    assert runtime.error_line(caught.value).startswith(f"no space left on the disk of {target}")
+    assert endings.error_line(caught.value).startswith(f"no space left on the disk of {target}")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,8 +18,8 @@ import torch
 from generators.kept_weights import write_state, write_weights
 from ssl_aug.arrays import new_array
 from ssl_aug.data.copying import put
+from ssl_aug.endings import error_line
 from ssl_aug.files import write_json, written_atomically
-from ssl_aug.runtime import error_line
 from tests.ssl_aug.export.world import save_picture
 
 ROOM = 2000  # bytes a file may have
@@ -39,7 +39,7 @@ def full_disk() -> Iterator[None]:
 @pytest.mark.parametrize(
     "write",
     [
-        lambda path: write_weights(WEIGHTS, path),
+        lambda path: write_weights(WEIGHTS, path, ""),
         lambda path: write_state(WEIGHTS, path),
         lambda path: new_array(path, np.float32, (ROOM, 3)),
         lambda path: path.write_bytes(bytes(2 * ROOM)),

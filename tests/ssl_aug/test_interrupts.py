@@ -7,14 +7,23 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ssl_aug.interrupts import interrupts_deferred
+from ssl_aug.interrupts import interrupts_deferred, raised_in_main
 
 ROOT = Path(__file__).resolve().parents[2]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Whatever started the tests may have had it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @BOTH
@@ -40,6 +49,21 @@ def test_work_that_changes_nothing_ends_at_once(number: signal.Signals) -> None:
     with interrupts_deferred() as interrupted, interrupted.at_once(False):
         os.kill(os.getpid(), number)
         assert interrupted()
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """A command behind nohup, or a shell's &, is not to end by a Ctrl-C that means another."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interrupts_deferred() as interrupted:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert not interrupted()
+        with raised_in_main("interrupted"):
+            os.kill(os.getpid(), signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def start(code: str) -> subprocess.Popen[str]:
@@ -100,6 +124,24 @@ def main(words):
         time.sleep(60)
     except BaseException:
         time.sleep(60)
+command(main)"""
+    process = start(code)
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, KEPT)
+
+
+@pytest.mark.parametrize(
+    "handled",
+    ["except BaseException: raise ImportError('torch')", "except BaseException: sys.exit(1)", "finally: exec('')"],
+)
+def test_whatever_a_library_makes_of_it_it_was_an_interrupt(handled: str) -> None:
+    """In its imports it may be another error; and Python remembers an interrupt that passed through exec()."""
+    code = f"""
+def main(words):
+    print("begun", flush=True)
+    try:
+        exec("time.sleep(60)")
+    {handled}
 command(main)"""
     process = start(code)
     process.send_signal(signal.SIGINT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -263,6 +264,7 @@ def test_who_has_lost_the_lock_says_so_and_stops(
 ) -> None:
     monkeypatch.setattr(lock_module, "BEAT_SECONDS", 0.01)
     folder = tmp_path / "run"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may ignore it
     with pytest.raises(KeyboardInterrupt), locked(folder, "training in"):
         if happens == "removed":
             folder.rename(tmp_path / "elsewhere")
@@ -271,6 +273,7 @@ def test_who_has_lost_the_lock_says_so_and_stops(
             fresh.write_text(ELSEWHERE.as_json)
             fresh.replace(folder / LOCK)
         time.sleep(10)
+    signal.signal(signal.SIGINT, before)
     said = f"{folder} was removed" if happens == "removed" else f"{folder} was taken over by process 123 on far"
     assert capsys.readouterr().err == f"{said}: this process stops\n"
     if happens == "taken over":

@@ -1,6 +1,12 @@
 """Seeds, shards, precision and exit codes."""
 
 import errno
+import os
+import pwd
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,7 +40,7 @@ def test_the_shard_comes_from_torchrun_or_slurm(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert runtime.shard() == expected
+    assert runtime.shard("slurm" if "SLURM_ARRAY_TASK_COUNT" in environment else None) == expected
 
 
 @pytest.mark.parametrize(("rank", "count"), [("2", "2"), ("0", "0"), ("0", "two"), ("-1", "2")])
@@ -42,14 +48,60 @@ def test_a_rank_that_is_none_of_the_processes_is_named(rank: str, count: str, mo
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", count)
     with pytest.raises(ValueError, match=f"RANK={rank}, WORLD_SIZE={count}: give ranks 0 to WORLD_SIZE - 1"):
-        runtime.shard()
+        runtime.shard(None)
 
 
 def test_a_slurm_array_with_gaps_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_ARRAY_TASK_COUNT", "3")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "9")
     with pytest.raises(ValueError, match="array with gaps"):
-        runtime.shard()
+        runtime.shard("slurm")
+
+
+def test_a_slurm_array_is_of_seeds_unless_it_is_said_to_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ID": "1", "COUNT": "3", "MIN": "0"}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", value)
+    assert runtime.is_task_of_array()
+    assert (runtime.shard(None), runtime.shard("slurm")) == ((0, 1), (1, 3))
+    monkeypatch.delenv("SLURM_ARRAY_TASK_COUNT")
+    with pytest.raises(ValueError, match="shard=slurm: this is no task of a Slurm array"):
+        runtime.shard("slurm")
+
+
+def test_an_account_without_a_home_caches_below_the_temporary_folder_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_entry(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", no_entry)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("HOME", "")  # so that it is put back afterwards
+    for name in ("HOME", "SSL_AUG_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path / f"ssl_aug-home-{os.getuid()}"
+    for _ in range(2):
+        assert runtime.cache_folder() == home / ".cache/ssl_aug"
+    assert capsys.readouterr().err.count("this account has no home folder") == 1
+    assert Path("~").expanduser() == home and home.is_dir()
+
+
+@pytest.mark.parametrize("name", ["SSL_AUG_CACHE", "XDG_CACHE_HOME"])
+def test_the_cache_knows_the_home_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_AUG_CACHE")
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv(name, "~/kept")
+    assert runtime.cache_folder() == Path("/home/me/kept" + ("/ssl_aug" if name == "XDG_CACHE_HOME" else ""))
+
+
+def test_a_closed_pipe_ends_in_silence() -> None:
+    code = "from ssl_aug.runtime import command\ncommand(lambda words: print('line\\n' * 99999))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert (process.stderr.read(), process.wait()) == (b"", 141)
+    process.stderr.close()
 
 
 @pytest.mark.parametrize(
@@ -60,6 +112,13 @@ def test_a_slurm_array_with_gaps_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         (PermissionError(errno.EACCES, "denied", "/a/b"), 2, "no permission to write or read /a/b"),
         (OSError(errno.ENOSPC, "full", "/a/b"), 2, "no space left on the disk of /a/b"),
         (KeyboardInterrupt(), 130, "the same command goes on"),
+        (TypeError("of ours\n\nin two lines"), 1, "error: TypeError: of ours in two lines; this is a bug of ssl_aug"),
+        (RuntimeError("x" * 9999), 1, "xxx...; this is a bug"),
+        (RecursionError(), 1, "error: RecursionError: RecursionError; this is a bug"),
+        (MemoryError(), 2, "error: out of memory: lower this"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "error: out of memory: lower this"),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to"), 2, "error: out of memory: lower this"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you"), 2, "error: out of memory: lower this"),
     ],
 )
 def test_exit_codes(error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -67,17 +126,18 @@ def test_exit_codes(error: BaseException, code: int, said: str, capsys: pytest.C
         raise error
 
     with pytest.raises(SystemExit) as caught:
-        runtime.command(fails)
+        runtime.command(fails, memory="lower this")
     line = capsys.readouterr().err
     assert caught.value.code == code
     assert said in line
     assert line.count("\n") == 1
 
 
-def test_a_programming_error_is_not_dressed_up() -> None:
+def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(arguments: list[str]) -> None:
         raise TypeError("a bug")
 
+    monkeypatch.setenv("SSL_AUG_DEBUG", "1")
     with pytest.raises(TypeError):
         runtime.command(fails)
 

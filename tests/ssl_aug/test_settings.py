@@ -49,7 +49,7 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("tune.stepz=3", "did you mean tune.steps"),
         ("per_samples=3", "did you mean per_sample"),
         ("tune.steps=many", "tune.steps=many"),
-        ("tune.steps=-1", "tune.steps=-1: give 1 or more, or 0 to draw untuned"),
+        ("tune.steps=-1", "tune.steps=-1: give 0 (untuned) or more"),
         ("mask_rate=1.5", "mask_rate=1.5: give 0"),
         ("mask_fill=pink", "choose one of mean, grey, black"),
         ("steps=0", "steps=0: give 1 or more"),
@@ -62,10 +62,10 @@ def test_the_command_line_wins_over_the_preset() -> None:
         ("tune.rank=16", "tune.rank has no effect on tune.approach=anl: leave it out"),
         ("tune.approach=all tune.rank=4", "tune.rank has no effect on tune.approach=all: leave it out"),
         ("tune.approach=anl_lora tune.rank=0", "tune.rank=0: give 1 or more"),
-        ("tune.images=test", "choose train or labeled"),
+        ("tune.images=test", "tune.images=test: choose one of train, labeled"),
         ("per_sample=0", "per_sample=0: give 1 or more"),
         ("batch_size=-1", "batch_size=-1"),
-        ("tune.base_learning_rate=-1", "positive"),
+        ("tune.base_learning_rate=-1", "tune.base_learning_rate=-1.0: give above 0"),
         ("data.root", "data.root"),
     ],
 )
@@ -128,7 +128,7 @@ def test_class_means_decide_the_pictures_where_they_are_borrowed() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["class_means=all"], "choose train or labeled"),
+        (["class_means=all"], "choose one of train, labeled"),
         (["class_means=train", "mask_rate=0.5"], "class_means has no effect on condition=image"),
         (["class_means=train", "tune.images=labeled"], "tune.images=labeled leaves out"),
     ],

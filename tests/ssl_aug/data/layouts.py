@@ -1,5 +1,7 @@
 """Every dataset's layout in a few tiny pictures, and what a refusal must say."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -35,10 +37,11 @@ def names(examples):
 
 
 def image_folder(root, class_names=("bee", "ant"), per_class=2):
+    color = iter(range(256**3))  # no image twice
     for part in ("train", "test"):
         for name in class_names:
             for number in range(per_class):
-                picture(root / part / name / f"{number}.png")
+                picture(root / part / name / f"{number}.png", color=tuple(next(color).to_bytes(3, "little")))
     return DataSettings(name="image_folder", root=str(root))
 
 
@@ -106,9 +109,23 @@ def csv_list(root, text=None, name="list.csv", encoding="utf-8"):
     return DataSettings(name="csv", root=str(root / name))
 
 
+def hf(root, labels=(1, 0, 0, 1), names=("bee", "ant"), facts=None):
+    """An export of this package, which is read without `datasets`; of a training image each label."""
+    for split, of_split in (("labeled", labels), ("test", (0, 1)), ("unlabeled", (-1,))):
+        rows = []
+        for number, label in enumerate(of_split):
+            picture(root / split / "images" / f"{number}.png", color=(number, 9, len(split)))
+            rows.append(json.dumps({"file_name": f"images/{number}.png", "label": label, "synthetic": False}) + "\n")
+        (root / split / "metadata.jsonl").write_text("".join(rows))
+    (root / "classes.json").write_text(json.dumps(names))
+    (root / "export.json").write_text(json.dumps(facts or {"to": "hf", "class_names": names}))
+    return DataSettings(name="hf", root=str(root), labels_per_class=None)
+
+
 LAYOUTS = {
     "image_folder": image_folder,
     "csv": csv_list,
+    "hf": hf,
     "stanford_cars": stanford_cars,
     "flowers102": flowers102,
     "celeba": celeba,

@@ -110,6 +110,7 @@ class Fleeting(Pairs):
         (make(6)[0] / 100, make(6)[1], "without normalization"),
         (make(6)[0][..., :2], make(6)[1], "of shape (6, 8, 2): give a PIL picture"),
         (make(6)[0], None, "train: item 0 is a ndarray, no pair (image, label)"),
+        ([{"image": 0, "label": 1}], None, "item 0 is a dict with 'image', 'label', no pair (image, label): give the"),
         (iter([]), None, "train: a list_iterator has no length: give a folder, images, or a map-style dataset"),
         (Pairs([]), None, "train: there are no images"),
         (make(6)[0], make(6)[1], "class '0' has 2 training images, data.labels_per_class=4 asks for more"),

@@ -3,11 +3,14 @@
 import importlib
 import os
 import shutil
+import socket
 import sys
 import unicodedata
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +20,7 @@ from PIL import Image
 from ssl_aug.command_line import compose
 from ssl_aug.data import formats
 from ssl_aug.data.build import load_and_tell, load_dataset, load_split
+from ssl_aug.data.finding import is_foreign
 from ssl_aug.data.formats import readable_suffixes, unreadable_suffixes
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.settings import DataSettings, Settings
@@ -41,6 +45,12 @@ HOSTILE = (
     "CON",
     "# hash",
 )
+
+
+def bound_socket(path):
+    with socket.socket(socket.AF_UNIX) as unbound, pytest.MonkeyPatch.context() as patch:
+        patch.chdir(path.parent)  # a socket's path may be 100 bytes long
+        unbound.bind(path.name)
 
 
 def test_classes_are_sorted_and_hidden_files_are_none(tmp_path):
@@ -69,7 +79,7 @@ def test_file_order_is_that_of_torchvision(tmp_path):
 @given(
     st.sets(
         st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\0"), min_size=1, max_size=12).filter(
-            lambda name: not name.startswith(".")
+            lambda name: not is_foreign(name)
         ),
         min_size=2,
         max_size=4,
@@ -77,7 +87,8 @@ def test_file_order_is_that_of_torchvision(tmp_path):
 )
 def test_any_name_may_be_a_class(tmp_path_factory, class_names):
     dataset = load_dataset(image_folder(tmp_path_factory.mktemp("any"), sorted(class_names), per_class=1))
-    assert dataset.class_names == dataset.test.class_names == tuple(sorted(class_names))
+    composed = tuple(unicodedata.normalize("NFC", name) for name in sorted(class_names))
+    assert dataset.class_names == dataset.test.class_names == composed
 
 
 def test_hostile_class_names_make_a_split(tmp_path):
@@ -307,3 +318,44 @@ def test_a_folder_that_may_not_be_read_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refusing)
     with pytest.raises(PermissionError, match="ant"):
         load_dataset(data)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("nowhere.png"), bound_socket, Path.mkdir])
+def test_what_is_no_file_is_left_out_counted_and_named(tmp_path, capsys, make):
+    data = image_folder(tmp_path)
+    odd = tmp_path / "train" / "ant" / "7.png"
+    make(odd)
+    load_and_tell(replace(data, labels_per_class=None))
+    err = capsys.readouterr().err
+    if not odd.is_dir():  # a folder may have any name
+        assert "warning: left out 1 names of images that are no files but broken links, pipes, " in err
+        assert f"(the first is {odd})" in err
+    for path in (tmp_path / "train" / "ant").glob("[01].png"):
+        path.unlink()
+    check_refused(data, tmp_path / "train" / "ant", "holds no images" if odd.is_dir() else "holds nothing but 1 names")
+
+
+def test_a_pipe_among_listed_images_is_not_waited_for(tmp_path):
+    data = stanford_cars(tmp_path)
+    photo = tmp_path / "stanford_cars" / "cars_train" / "00001.jpg"
+    photo.unlink()
+    os.mkfifo(photo)
+    check_refused(data, photo, "is missing")
+
+
+def test_a_copy_from_a_mac_is_the_same_data(tmp_path):
+    ids = []
+    forms: tuple[Literal["NFC"], Literal["NFD"]] = ("NFC", "NFD")
+    for form in forms:
+        root = tmp_path / form
+        data = image_folder(root, class_names=("Citroën", "Škoda"))
+        for part in ("train", "test"):
+            for folder in list((root / part).iterdir()):
+                for path in list(folder.iterdir()):
+                    path.rename(path.with_name(unicodedata.normalize(form, f"é{path.name}")))
+                of_part: Literal["NFC", "NFD"] = "NFD" if part == "test" else form  # of the first copy test alone
+                folder.rename(folder.with_name(unicodedata.normalize(of_part, folder.name)))
+        dataset = load_dataset(data)
+        assert dataset.class_names == ("Citroën", "Škoda")
+        ids.append((dataset.train.id, dataset.test.id))
+    assert ids[0] == ids[1]

@@ -9,7 +9,7 @@ from ssl_aug.data.build import DATASETS, load_dataset
 from ssl_aug.settings import DataSettings
 from tests.ssl_aug.data.layouts import LAYOUTS, check_refused, picture
 
-READ_FROM_DISK = ("image_folder", "csv", "stanford_cars", "flowers102", "celeba")
+READ_FROM_DISK = ("image_folder", "csv", "hf", "stanford_cars", "flowers102", "celeba")
 PARTS = {
     "image_folder": ("train",),
     "stanford_cars": (
@@ -67,8 +67,7 @@ def test_a_missing_root_is_named_with_the_way_out(name, tmp_path):
         "expected",
         "data.root=DIR",
     )
-    for unset in (None, ""):
-        check_refused(DataSettings(name=name, root=unset), "data.root is not set", "data.root=DIR", "SSL_AUG_DATA")
+    check_refused(DataSettings(name=name), "data.root is not set", "data.root=DIR", "SSL_AUG_DATA")
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name, parts in PARTS.items() for part in parts])
@@ -114,6 +113,9 @@ def test_a_setting_without_effect_is_an_error(name):
         check_refused(DataSettings(name=name, crop_to_box=True), "data.crop_to_box=true", name, "leave it out")
     if name != "celeba":
         check_refused(DataSettings(name=name, attribute="Male"), "data.attribute=Male", name, "leave it out")
+    if name != "hf":
+        for column in (DataSettings(name=name, image_column="x"), DataSettings(name=name, label_column="x")):
+            check_refused(column, f"_column=x has no effect on {name}", "leave it out")
 
 
 def test_readers_import_no_torch():

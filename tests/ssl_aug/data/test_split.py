@@ -69,7 +69,7 @@ def test_labeled_and_unlabeled_are_disjoint_and_cover_all_training_images(sizes,
 
 def test_another_seed_is_another_split():
     dataset = dataset_of(SIZES)
-    assert few_label_split(dataset, 4, 0).labeled.id != few_label_split(dataset, 4, 1).labeled.id
+    assert few_label_split(dataset, 4, 0).labeled != few_label_split(dataset, 4, 1).labeled
 
 
 def test_a_class_with_fewer_images_than_labels_is_named():

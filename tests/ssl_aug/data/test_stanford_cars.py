@@ -33,13 +33,15 @@ def test_a_single_photo_is_read_too(tmp_path):
     assert len(load_dataset(stanford_cars(tmp_path, train=one, test=one)).train) == 1
 
 
-def test_cropped_cars_are_cut_to_their_boxes_once_and_keep_the_labeled_set(tmp_path, cache):
+def test_cropped_cars_are_cut_to_their_boxes_once_and_keep_their_names(tmp_path, cache):
     data = stanford_cars(tmp_path / "data")
     cut = DataSettings(name=data.name, root=data.root, crop_to_box=True)
     whole, cropped = load_dataset(data), load_dataset(cut)
     assert [read_rgb(path).size for path in cropped.train.paths] == [(3, 2), (6, 4), (6, 4)]
-    assert cropped.train.id == whole.train.id
-    assert cropped.test.id == whole.test.id
+    assert [each.key for each in cropped.train.examples] == [each.key for each in whole.train.examples]
+    assert cropped.train.id != whole.train.id, "other pixels are another labeled set"
+    again = load_dataset(cut)
+    assert (again.train.id, again.test.id) == (cropped.train.id, cropped.test.id)
     assert all(path.is_relative_to(cache) for path in (*cropped.train.paths, *cropped.test.paths))
     made = [path.stat().st_mtime_ns for path in cropped.train.paths]
     assert [path.stat().st_mtime_ns for path in load_dataset(cut).train.paths] == made

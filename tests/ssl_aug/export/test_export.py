@@ -302,10 +302,10 @@ def test_the_command_exports_the_real_images_of_a_folder(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--out", "x"], "--to is missing; choose one of folder, lists"),
-        (["--to", "tfrecord", "--out", "x"], "--to tfrecord: there is no such target"),
+        (["--out", "x"], "--to is missing: choose one of folder, lists"),
+        (["--to", "tfrecord", "--out", "x"], "to=tfrecord: choose one of folder, lists"),
         (["--to", "lists"], "--out is missing"),
-        (["--to", "lists", "--out", "x", "--link", "soft"], "--link soft: choose one of copy, hard, symbolic"),
+        (["--to", "lists", "--out", "x", "--link", "soft"], "link=soft: choose one of copy, hard, symbolic"),
         (["--to", "numpy", "--out", "x", "--link", "hard"], "--link hard has no effect on --to numpy"),
         (["--to", "hf", "--out", "x", "--size", "32"], "--size 32 has no effect on --to hf"),
         (["--to", "hf", "--out", "x", "--tllib-seed", "3"], "--tllib-seed 3 has no effect on --to hf"),

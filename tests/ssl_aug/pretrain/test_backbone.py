@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from generators import hashes
 from ssl_aug import files, runtime
 from ssl_aug.pretrain.backbone import load_backbone, normalized, random_views
 from ssl_aug.pretrain.backbone_training import IGNORED, BackboneSettings, labels_of, pretrain_backbone
@@ -55,7 +56,7 @@ def test_what_is_written_loads_and_its_hash_is_written_beside(tmp_path: Path, ba
     facts = pretrain_backbone(TINY, bank, tmp_path, PLACE, count().__next__)
     network = load_backbone(tmp_path).eval()
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, facts["num_features"])
-    assert facts["sha256"] == files.file_hash(tmp_path / "backbone.safetensors")
+    assert facts["sha256"] == hashes.file_hash(tmp_path / "backbone.safetensors")
     assert {"kind", "paint", "time", "model"} <= set(facts["held_out_accuracy"]) <= set(TINY.tasks)
     written = files.read_json(tmp_path / "backbone.json")
     assert (written["sha256"], written["losses"]) == (facts["sha256"], facts["losses"])

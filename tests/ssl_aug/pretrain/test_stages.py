@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from generators import model_folder
-from ssl_aug.files import file_hash, read_json
+from generators.hashes import file_hash
+from ssl_aug.files import read_json
 from ssl_aug.pretrain import record, settings, stages
 from ssl_aug.pretrain.settings import STAGES, PretrainSettings
 

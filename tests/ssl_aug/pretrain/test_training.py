@@ -113,3 +113,13 @@ def test_running_statistics_go_on_where_the_run_was_stopped(tmp_path: Path) -> N
     with pytest.raises(StoppedError):
         statistics(tmp_path, stop_at=5)
     assert torch.equal(statistics(tmp_path), statistics(tmp_path / "plain"))
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path: Path) -> None:
+    weight = nn.Parameter(torch.zeros(2))
+    with pytest.raises(ValueError, match="weights after 1 steps are not saved, tensor 0 is not finite"):
+        # the loss is 0, its gradient nan
+        train(
+            [weight], lambda step: weight.sqrt().sum() * 0, LoopSettings(5, 0.1, save_every=1), tmp_path / "c.pt", "t"
+        )
+    assert not (tmp_path / "c.pt").exists()

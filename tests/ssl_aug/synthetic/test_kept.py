@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ssl_aug.files import file_hash
+from generators import hashes
 from ssl_aug.settings import Settings, SyntheticSettings
-from ssl_aug.synthetic import SetWriter, SyntheticSet, kept, open_for
+from ssl_aug.synthetic import SetWriter, SyntheticSet, open_for
 from tests.conftest import contents
 from tests.ssl_aug.synthetic.test_synthetic import labeled_set, write_all
 
@@ -113,9 +112,8 @@ def test_an_altered_drawing_is_refused_with_the_ways_out(folder: Path) -> None:
 
 
 def test_a_second_opening_reads_no_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hashes, "SETTLED_NS", 0)
     paths = [example.path for example in SyntheticSet.open(folder).examples]
-    for path in paths:
-        os.utime(path, (1, 1))  # long settled
     SyntheticSet.open(folder)
     read: list[Path] = []
 
@@ -123,12 +121,13 @@ def test_a_second_opening_reads_no_image(folder: Path, monkeypatch: pytest.Monke
         read.append(path)
         return file_hash(path)
 
-    monkeypatch.setattr(kept, "file_hash", reading)
+    file_hash = hashes.file_hash
+    monkeypatch.setattr(hashes, "file_hash", reading)
     SyntheticSet.open(folder)
     assert read == []
-    os.utime(paths[0], (2, 2))
+    paths[0].touch()
     SyntheticSet.open(folder)
-    assert [path.name for path in read] == [paths[0].name]
+    assert read == paths[:1]
 
 
 def test_refilling_is_said_to_the_command_that_draws(folder: Path) -> None:

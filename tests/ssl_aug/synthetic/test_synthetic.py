@@ -14,6 +14,7 @@ from torchvision.datasets import ImageFolder
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.files import read_json, write_json
 from ssl_aug.lock import locked
+from ssl_aug.runtime import cache_folder
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import (
     Request,
@@ -33,8 +34,10 @@ FACTS = {"mask_rate": "0.5", "mask_box": "0 0 1 1", "sampler": "ddim", "steps": 
 
 
 def labeled_set(num_classes: int = 3, per_class: int = 4) -> LabeledSet:
+    """Images that are known by their place in the cache, so that there need be no files."""
+    root = cache_folder() / "toycars-0" / "train"
     examples = [
-        Example(Path(f"root/c{label}/{index}.jpg"), label) for label in range(num_classes) for index in range(per_class)
+        Example(root / f"c{label}/{index}.jpg", label) for label in range(num_classes) for index in range(per_class)
     ]
     return LabeledSet(tuple(examples), tuple(f"c{label}" for label in range(num_classes)))
 
@@ -305,3 +308,25 @@ def test_class_names_with_commas_quotes_and_newlines_survive_the_manifest(tmp_pa
     assert [row["class_name"] for row in rows[::4]] == list(names)
     with (tmp_path / "set" / "manifest.csv").open(newline="") as file:
         assert len(list(csv.reader(file))) == 13
+
+
+def test_long_names_are_shortened_before_any_work(tmp_path: Path) -> None:
+    root = cache_folder() / "toycars-0"
+    for letter in ("a", "é", "猫", "🐈"):
+        longest = letter * (250 // len(letter.encode()))
+        examples = tuple(Example(root / f"{folder}/{longest}.jpg", 0) for folder in (longest, "b"))
+        requests = make_requests(LabeledSet(examples, (longest, "c")), 2, 0)
+        names = [Path(request.path).name for request in requests]
+        assert len(set(names)) == 4
+        assert max(len(f".{name}.1234567.part".encode()) for name in names) <= 255
+    usual = LabeledSet((Example(root / f"c/{'a' * 180}.jpg", 0),), ("c", "d"))
+    assert Path(make_requests(usual, 1, 0)[0].path).name == f"{'a' * 180}_0.png", "the names of before stay"
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\nb", "a\r\nb", 'a"b', "a,b", "a;b", " a ", "\u2028", "\x85x"])
+def test_any_class_name_reads_back(tmp_path: Path, name: str) -> None:
+    labeled = LabeledSet(labeled_set(num_classes=2).examples, (name, "c1"))
+    write_all(tmp_path / "set", labeled, 1)
+    rows = SyntheticSet.open(tmp_path / "set").rows
+    assert {row["class_name"] for row in rows} == {name, "c1"}
+    assert len(labeled.with_synthetic(SyntheticSet.open(tmp_path / "set"))) == 16

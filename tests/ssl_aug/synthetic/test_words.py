@@ -13,14 +13,16 @@ from ssl_aug.command_line import compose
 from ssl_aug.files import write_json
 from ssl_aug.settings import Settings, deciding_pictures
 from ssl_aug.synthetic import PLACES, places_of, with_words_of_set, word_of, write_manifest
-from ssl_aug.synthetic.words import values_of
+from ssl_aug.words import values_of
 
 
 def write_set(folder: Path, settings: Settings, **more: Any) -> Path:
     """What a set's folder says of these settings, two drawings of each labeled image."""
     record = {"labeled_set_id": "id", **deciding_pictures(settings), "batch_size": 3, "seed": 7}
     write_json(folder / "generator.json", {**record, PLACES: places_of(settings), **more})
-    write_manifest(folder / "manifest.csv", [{"path": f"{k}.png", "k": str(k)} for k in range(2)])
+    write_manifest(
+        folder / "manifest.csv", [{"path": f"{k}.png", "label": "0", "k": str(k), "sha256": 64 * "0"} for k in range(2)]
+    )
     return folder
 
 
@@ -117,7 +119,12 @@ def test_a_set_of_a_generator_that_is_not_installed_still_names_its_data(tmp_pat
 def test_words_without_a_finished_set_stay_as_they_are(tmp_path: Path) -> None:
     folder = write_set(tmp_path / "set", compose("generate", [], Settings))
     root = f"synthetic.root={folder}"
-    for words in (["mask_rate=0.1"], [f"synthetic.root={tmp_path}"], [root, "resume=runs/1"], ["synthetic.root='"]):
+    for words in (
+        ["mask_rate=0.1"],
+        [f"synthetic.root={tmp_path / 'new'}"],
+        [root, "resume=runs/1"],
+        ["synthetic.root='"],
+    ):
         assert with_words_of_set(words) == words
     (folder / "manifest.csv").unlink()
     assert with_words_of_set([root]) == [root]
@@ -128,7 +135,7 @@ def test_of_several_sets_what_they_have_in_common_is_said(tmp_path: Path) -> Non
     one = write_set(tmp_path / "one", settings)
     two = shutil.copytree(one, tmp_path / "two")
     write_set(two, replace(settings, mask_rate=0.1))
-    words = with_words_of_set([f"synthetic.root={one},{two}"])
+    words = with_words_of_set([f"synthetic.root={one},{two}"], of_grid=True)
     assert "data=digits" in words and "per_sample=2" in words
     assert not any(word.startswith("mask_rate") for word in words)
 
