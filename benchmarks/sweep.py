@@ -31,7 +31,7 @@ from ssl_aug.command_line import config_folder
 from ssl_aug.data.cached import DAY
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
 from ssl_aug.interrupts import EXIT_CODE, before_raising
-from ssl_aug.lock import LOCK, InOtherHandsError, locked
+from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
 from ssl_aug.runtime import is_debugging, let_hydra_raise
 from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import refuse_unreadable
@@ -75,10 +75,11 @@ def combinations_of(words: list[str]) -> list[list[str]]:
 
 
 def remove_old_scratch(folder: Path) -> None:
-    """Removes what grids that were killed have left: what has no lock that was touched in the last day."""
+    """Removes what grids that were killed have left: their process is gone, or has not touched its lock for a day."""
     for scratch in folder.glob(f"{SCRATCH}*"):
         with suppress(OSError):  # another grid removes it as well
-            if time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.glob(LOCK))) > DAY:
+            is_gone = (scratch / LOCK).is_file() and not is_held(scratch)
+            if is_gone or time.time() - max(path.stat().st_mtime for path in (scratch, *scratch.glob(LOCK))) > DAY:
                 shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -180,11 +180,12 @@ def test_a_failing_run_of_a_grid_is_counted_and_the_others_go_on(words: list[str
     assert not list((tmp_path / "runs").glob(".grid-*"))
 
 
-def test_what_killed_grids_left_is_removed_a_day_later(tmp_path: Path) -> None:
-    killed, new, at_work = (tmp_path / f".grid-{name}" for name in ("killed", "new", "at_work"))
+def test_what_killed_grids_left_is_removed_at_once_or_a_day_later(tmp_path: Path) -> None:
+    killed, new, at_work, gone = (tmp_path / f".grid-{name}" for name in ("killed", "new", "at_work", "gone"))
     for scratch in (killed, new, at_work):
         scratch.mkdir()
     (at_work / LOCK).touch()
+    leave_lock(gone, "running a grid in", is_alive=False)
     for scratch in (killed, at_work):
         os.utime(scratch, (0, 0))
     sweep_module.remove_old_scratch(tmp_path)
