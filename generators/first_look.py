@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 from safetensors import safe_open
@@ -26,6 +27,7 @@ from generators.pipeline_files import (
 )
 from generators.settings import GeneratorSettings
 
+_TEXT_ENCODER_OF_SD = "cond_stage_model.transformer."
 _CLIP_OUT = "visual.proj"  # (inner width, width of an embedding)
 
 
@@ -36,14 +38,26 @@ def refuse_at_once(generator: GeneratorSettings) -> None:
         FileNotFoundError, ValueError: as `generators.hub.in_cache` and `generators.needed_files`, or a file of weights
             that is none or not all there.
     """
-    if generator.name != "ldm" or generator.checkpoint is None:
+    if generator.name != "ldm":
         return
+    require_named(generator)
+    assert generator.checkpoint is not None
     if hub.is_hub_id(generator.checkpoint):
         if may_fetch():
             return
         folder = hub.in_cache(generator.checkpoint).folder
     else:
         folder = Path(generator.checkpoint)
+        if not folder.exists():
+            raise FileNotFoundError(
+                f"generator.checkpoint={folder}: there is no such file or folder; docs/weights.md says where each kind "
+                "of weights is fetched from"
+            )
+        if folder.is_file() and _is_stable_diffusion(folder):
+            raise ValueError(
+                f"generator.checkpoint={folder} is Stable Diffusion in one file, which is not read: give the folder of "
+                "its diffusers pipeline, or its name on the hub (docs/weights.md)"
+            )
     if not (folder / INDEX_FILE).is_file():
         return
     kind = kind_of(folder)
@@ -54,6 +68,31 @@ def refuse_at_once(generator: GeneratorSettings) -> None:
     read_schedule(folder / next(name for name in files if Path(name).name == Path(SCHEDULER).name))
     if kind in (TEXT, IMAGE):
         _check_widths(folder, kind, generator.clip_checkpoint)
+
+
+def require_named(generator: GeneratorSettings) -> None:
+    """Raises ValueError where no weights are named."""
+    if generator.checkpoint is None:
+        raise ValueError(
+            f"generator={generator.name} needs generator.checkpoint=PATH: a diffusers pipeline (Stable Diffusion 1.x "
+            "or 2.x, or without a condition), its folder or its name on the hub, the published model.ckpt "
+            "(cin256-v2), or a folder that python -m ssl_aug.convert made of it; docs/weights.md says where to fetch "
+            "them"
+        )
+
+
+def _is_stable_diffusion(path: Path) -> bool:
+    """Whether a single file names the text encoder of Stable Diffusion's original format."""
+    if path.suffix == ".safetensors":
+        check_head(path)
+        with safe_open(path, "np") as file:
+            return any(name.startswith(_TEXT_ENCODER_OF_SD) for name in file.keys())  # noqa: SIM118
+    try:
+        with zipfile.ZipFile(path) as archive:
+            pickled = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
+            return pickled is not None and _TEXT_ENCODER_OF_SD.encode() in archive.read(pickled)
+    except zipfile.BadZipFile:
+        return False
 
 
 def _check_widths(folder: Path, kind: str, clip_checkpoint: str | None) -> None:

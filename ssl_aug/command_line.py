@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -68,8 +69,15 @@ def _refuse_unknown_option(word: str, schema: type) -> None:
     if re.search("[/@]", group) or (is_group and group not in (*allowed(schema), "experiment")):
         raise ValueError(f"{group}: there is no such setting; see --help")
     if is_group and value.strip("'\"") not in _options(group):
-        options = ", ".join(_options(group))
-        raise ValueError(f"{group}={shown(value)}: there is no such {group}; choose one of {options}")
+        options, meant = _options(group), value.strip("'\"").lower()
+        if group == "generator" and re.search(r"[/\\]|\.(ckpt|safetensors)$", value):
+            raise ValueError(
+                f"{group}={shown(value)}: weights are named by generator.checkpoint, did you mean generator=ldm "
+                f"generator.checkpoint={shown(value)}?"
+            )
+        close = meant if meant in options else next(iter(get_close_matches(meant, options, n=1, cutoff=0.75)), None)
+        meant = f"; did you mean {group}={close}?" if close else ""
+        raise ValueError(f"{group}={shown(value)}: there is no such {group}; choose one of {', '.join(options)}{meant}")
 
 
 def writable(schema: type) -> Any:
@@ -172,6 +180,11 @@ def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     word = next((o for o in overrides if named and o.startswith(f"{named[1]}=")), named[1] if named else "")
     word = merged[1].rstrip(";") if merged else word
     message = re.sub(r"\s*full_key: [\w.]+", "", " ".join(kept)).strip()
+    message = re.sub(
+        r"Value '(.*)' of type '\w+' could not be converted to (Integer|Float)",
+        lambda found: f"give {'a whole number' if found[2] == 'Integer' else 'a number'} (or null)",
+        message,
+    )
     message = re.sub(r"\S{80,}", lambda found: f"{found[0][:77]}...", message)
     return f"{shown(word)}: {message}" if word else message
 
@@ -201,8 +214,6 @@ def _way_out(name: str, overrides: Sequence[str], schema: type) -> str:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
-    from difflib import get_close_matches
-
     close = get_close_matches(name, names, n=1) or get_close_matches(name.split(".")[-1], names, n=1)
     return f", did you mean {close[0]}?" if close else ""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from generators import hub
 from generators.checkpoints import Checkpoint, describe, locate, weights_hash
+from generators.first_look import require_named
 from generators.network import may_fetch
 from generators.sampling import check_steps
 from generators.settings import TUNING, GeneratorSettings, deciding
@@ -131,10 +132,6 @@ def checkpoint_and_hub_id(generator: GeneratorSettings) -> tuple[Path, str | Non
                 f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
             )
         return EMBEDDED, None
-    if generator.checkpoint is None:
-        raise ValueError(
-            f"generator={generator.name} needs generator.checkpoint=PATH: the published model.ckpt (cin256-v2), a "
-            "folder that python -m ssl_aug.convert made of it, or a diffusers pipeline (Stable Diffusion 1.x or 2.x, "
-            "or without a condition): its folder, or its name on the hub"
-        )
+    require_named(generator)
+    assert generator.checkpoint is not None
     return locate(generator.checkpoint)

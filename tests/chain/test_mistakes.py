@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import run as benchmark_module
 from benchmarks import table as table_module
@@ -36,6 +37,8 @@ MISTAKES = [
     ("generate", f"{PHOTOS} generator=ldm", "generator=ldm needs generator.checkpoint=PATH"),
     ("generate", f"{PHOTOS} generator=sdxl", "generator=sdxl: there is no such generator; choose one of"),
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=nowhere", "there is no such file or folder"),
+    ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=v1-5.ckpt", "is Stable Diffusion in one file"),
+    ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=v1-5.safetensors", "is Stable Diffusion in one file"),
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=owner/name", "snapshot_download('owner/name'"),
     (
         "generate",
@@ -90,6 +93,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "xl").mkdir()
     (tmp_path / "xl/model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionXLPipeline"}))
     write_head(tmp_path / "one.safetensors", {"model.diffusion_model.time_embed.0.weight": (1280, 320)})
+    of_text = "cond_stage_model.transformer.text_model.final_layer_norm.weight"
+    write_head(tmp_path / "v1-5.safetensors", {of_text: (768,)})
+    torch.save({"state_dict": {of_text: torch.ones(768)}}, tmp_path / "v1-5.ckpt")
     return tmp_path
 
 

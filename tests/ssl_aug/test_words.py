@@ -95,7 +95,7 @@ def test_the_benchmark_tells_the_same(words: list[str], said: str) -> None:
         ("data=", "data='': there is no such data; choose one of"),
         ("seed=1,2", "seed=1,2: give one value"),
         ("steps=a(b", "steps=a(b: this cannot be read"),
-        ("steps=x", "steps=x: Value 'x' of type 'str' could not be converted to Integer"),
+        ("steps=x", "steps=x: give a whole number (or null)"),
         ("shard=pbs", "shard=pbs: choose one of slurm, or null"),
     ],
 )
