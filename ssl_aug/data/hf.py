@@ -37,7 +37,7 @@ def load(settings: DataSettings) -> Dataset:
         ValueError: nothing that can be opened, columns or labels that do not fit, a single class, an image that
             cannot be read, or no `datasets` here.
     """
-    root = data_root(settings, LAYOUT)
+    root = data_root(settings, LAYOUT).absolute()  # a row may say its path from here, or from there
     folder = made_once(_name(root, settings), lambda new: _write(new, root, settings))
     kinds = {"parts": (dict,), "class_names": (list,), "notes": (list,)}
     index = read_record(folder / INDEX, kinds, f"remove {folder} and run again, it is made anew", kinds)

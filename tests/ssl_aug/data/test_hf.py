@@ -1,5 +1,6 @@
 """Hugging Face folders, as far as no `datasets` is needed: labels, columns, the cache, and exports of our own."""
 
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -220,6 +221,13 @@ def test_an_export_of_ours_comes_back_without_its_synthetic_images(content: Cont
     assert content.synthetic is not None and dataset.notes == (
         f"left out {len(content.synthetic)} synthetic images: synthetic.root=SET brings a set's into a training",
     )
+
+
+def test_the_folder_may_be_named_from_here(tmp_path, monkeypatch):
+    whole = load_dataset(hf(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SSL_AUG_CACHE", str(tmp_path / "another cache"))
+    assert load_dataset(replace(hf(tmp_path / "again"), root="again")).train.id == whole.train.id
 
 
 def test_an_export_for_others_is_named(tmp_path):
