@@ -13,12 +13,14 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from generators.files import read_json
 from generators.image_encoder import ImageTower
 from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
 
 _DEFAULT_TAGS = {"ViT-H-14": "laion2b_s32b_b79k"}  # Stable Diffusion 2.x was trained with it; of all others: openai
 _QUICK = "-quickgelu"  # open_clip's ending of names with OpenAI's activation
+CLIP_CONFIG = "open_clip_config.json"  # beside the weights in a folder of the hub
 CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -149,12 +151,25 @@ def check_clip(path: Path, name: str, config: dict[str, Any]) -> None:
     Raises:
         ValueError: weights of another model, or a damaged file.
     """
+    _check_activation(path, name, bool(config.get("quick_gelu", False)))
     if path.suffix != ".safetensors":
         return
     with torch.device("meta"):
         module = open_clip.CLIP(**config)
     shapes = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
     check_fit(_only_weights(read_shapes(path), module), shapes, _complaint(path, name))
+
+
+def _check_activation(path: Path, name: str, is_quick: bool) -> None:
+    """Compares with the config beside the weights: under another activation the same tensors are another function."""
+    beside = path.with_name(CLIP_CONFIG)
+    model = read_json(beside, "restore it").get("model_cfg") if beside.is_file() else None
+    if isinstance(model, dict) and bool(model.get("quick_gelu", False)) != is_quick:
+        theirs, wanted = ("GELU", "QuickGELU") if is_quick else ("QuickGELU", "GELU")
+        raise ValueError(
+            f"generator.clip_checkpoint={path} was trained with {theirs}, as {beside.name} beside it says, and {name} "
+            f"has {wanted}: give {name}'s own weights"
+        )
 
 
 def _complaint(path: Path, name: str) -> str:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet, file_list_id
 from ssl_aug.data.cached import images_made_once
 from ssl_aug.data.layout import data_root, require_images
 from ssl_aug.data.matlab import read_mat
-from ssl_aug.data.reading import read_rgb
+from ssl_aug.data.reading import read_cut
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
 
@@ -63,7 +64,7 @@ def crop_box(box: tuple[int, int, int, int], width: int, height: int) -> tuple[i
     x1, y1, x2, y2 = box
     left, top, right, bottom = max(x1 - 1, 0), max(y1 - 1, 0), min(x2, width), min(y2, height)
     if left >= right or top >= bottom:
-        raise ValueError(f"the box {box} lies outside the picture of {width}x{height} pixels")
+        raise ValueError(f"its box {box} lies outside of its {width}x{height} pixels, or its annotation is another's")
     return left, top, right, bottom
 
 
@@ -71,7 +72,7 @@ def cropped(train: list[Photo], test: list[Photo]) -> tuple[list[Photo], list[Ph
     """The photos cut to their boxes, under the same names."""
     photos = train + test
     boxes = [photo.box for photo in photos]
-    key = hashlib.sha256(f"{file_list_id(p.path for p in photos)} {boxes}".encode()).hexdigest()
+    key = hashlib.sha256(f"{file_list_id(p.path for p in photos)} in stored pixels {boxes}".encode()).hexdigest()
 
     def make(folder: Path) -> None:
         for part in {photo.path.parent.name for photo in photos}:
@@ -94,12 +95,7 @@ def _labeled(photos: list[Photo], class_names: tuple[str, ...]) -> LabeledSet:
 
 
 def _crop(photo: Photo, target: Path) -> None:
-    image = read_rgb(photo.path)
-    try:
-        box = crop_box(photo.box, image.width, image.height)
-    except ValueError as error:
-        raise ValueError(f"{photo.path}: {error}; replace the photo or its annotation file") from error
-    image.crop(box).save(target, quality=CROP_QUALITY)
+    read_cut(photo.path, partial(crop_box, photo.box)).save(target, quality=CROP_QUALITY)
 
 
 def _photos(annotations: Path, folder: Path, num_classes: int) -> list[Photo]:

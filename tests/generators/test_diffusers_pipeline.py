@@ -475,6 +475,21 @@ def test_a_clip_may_be_named_as_open_clip_names_it() -> None:
         conditioning.clip_file("ViT-L-14/laion", "ViT-L-14-quickgelu")
 
 
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_a_clip_of_a_near_twin_is_refused_by_the_config_beside_it(is_quick: bool, tmp_path: Path) -> None:
+    """The same names and shapes, and embeddings that are off by a percent: nothing else tells."""
+    wanted, weights = {**copy.deepcopy(CLIP), "quick_gelu": is_quick}, tmp_path / "open_clip_model.safetensors"
+    save_file(ClipEncoder(wanted, None).model.state_dict(), weights)
+    for told, is_refused in ((is_quick, False), (not is_quick, True), (None, is_quick)):
+        facts = {} if told is None else {"quick_gelu": told}
+        (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"embed_dim": 16, **facts}}))
+        if is_refused:
+            with pytest.raises(ValueError, match=r"open_clip_config\.json beside it says, and A has (Quick)?GELU"):
+                conditioning.check_clip(weights, "A", wanted)
+        else:
+            conditioning.check_clip(weights, "A", wanted)
+
+
 def test_a_clip_of_another_width_or_without_effect(
     folder: Path, clip: Path, tmp_path: Path, no_weights_are_read: None
 ) -> None:

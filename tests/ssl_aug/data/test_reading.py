@@ -5,15 +5,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ssl_aug.data.reading import read_rgb, read_square
+from ssl_aug.data.reading import read_cut, read_rgb, read_square
 from tests.ssl_aug.data.layouts import one_line, picture
 
 
 def test_every_kind_of_image_becomes_rgb(tmp_path):
     for mode, color, suffix in (
         ("L", 90, "png"), ("1", 1, "png"), ("P", 3, "png"), ("LA", (90, 255), "png"),
-        ("RGBA", (9, 9, 9, 255), "png"), ("I;16", 4, "png"), ("RGB", (1, 2, 3), "webp"),
+        ("RGBA", (9, 9, 9, 255), "png"), ("I;16", 40000, "png"), ("RGB", (1, 2, 3), "webp"),
         ("CMYK", (0, 0, 0, 0), "jpg"), ("L", 90, "jpg"), ("P", 3, "gif"),
     ):  # fmt: skip
         path = tmp_path / f"{mode.replace(';', '')}.{suffix}"
@@ -36,6 +37,37 @@ def test_transparency_lies_over_white(tmp_path):
 def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path):
     Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(tmp_path / "deep.png")
     assert [read_rgb(tmp_path / "deep.png").getpixel((x, 0))[0] for x in range(3)] == [0, 100, 255]
+
+
+@pytest.mark.parametrize("brightest", [255, 1023, 4095, 8190])
+def test_sixteen_bits_that_are_fewer_are_named_and_black_is_black(brightest, tmp_path):
+    pixels = np.array([[0, brightest // 2, brightest]], dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "few.png")
+    with pytest.raises(ValueError, match=rf"few\.png cannot be read .*no value above {brightest}, so that it would be"):
+        read_rgb(tmp_path / "few.png")
+    Image.fromarray(pixels * 0).save(tmp_path / "black.png")
+    assert read_rgb(tmp_path / "black.png").getextrema() == ((0, 0),) * 3
+
+
+def test_what_lies_beside_the_pixels_does_not_matter(tmp_path):
+    """Editing programs keep megabytes of history in a picture."""
+    facts = PngInfo()
+    facts.add_text("history", "x" * 3_000_000, zip=True)
+    Image.new("RGB", (2, 2), (9, 8, 7)).save(tmp_path / "edited.png", pnginfo=facts, icc_profile=bytes(2_000_000))
+    assert read_rgb(tmp_path / "edited.png").getpixel((0, 0)) == (9, 8, 7)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_box_is_in_the_pixels_that_are_stored(orientation, tmp_path):
+    """Whatever way the camera was held: the box's red stays whole, and alone."""
+    image = Image.new("RGB", (40, 20), "black")
+    image.paste((255, 0, 0), (5, 3, 17, 9))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "turned.png", exif=exif)
+    cut = read_cut(tmp_path / "turned.png", lambda width, height: (5, 3, width - 23, height - 11))
+    assert cut.size == ((12, 6) if orientation < 5 else (6, 12))
+    assert cut.getextrema() == ((255, 255), (0, 0), (0, 0))
 
 
 def test_a_photo_is_turned_upright(tmp_path):
