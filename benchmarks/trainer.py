@@ -18,6 +18,7 @@ from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
 from benchmarks.state import TRY_INSTEAD, TrainState, save_state
+from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
 
@@ -206,11 +207,11 @@ class Log:
     def _read(self) -> list[dict[str, str]]:
         if not self.path.is_file():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        return list(csv.DictReader(line for line in lines if line.endswith("\n")))  # the last one may be torn
 
     def _rewrite(self, columns: list[str]) -> None:
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        with written_atomically(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)
