@@ -11,9 +11,10 @@ from benchmarks.plan import Plan
 from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import CONFIG, STATE, earlier_run
 from ssl_aug.files import new_run_folder
-from ssl_aug.lock import locked
+from ssl_aug.lock import LOCK, forget_dead, is_held, locked, remove_leftovers
 
 DOING = "training in"
+LOOKING = "looking for a run in"
 
 
 @dataclass(frozen=True)
@@ -48,13 +49,13 @@ def claim(plan: Plan, anew: bool, held: ExitStack) -> Claim:
     if settings.resume is not None:
         held.enter_context(locked(Path(settings.resume), DOING))
         return Claim(Path(settings.resume))
-    if anew:
-        return _new(plan, held)
-    with locked(Path(settings.runs), "looking for a run in", wait=True):  # two grids at once make one folder for it
-        earlier = earlier_run(settings, plan.result)
+    with locked(Path(settings.runs), LOOKING, wait=True):  # two grids at once make one folder for it
+        earlier = None if anew else earlier_run(settings, plan.result)
         if earlier is None:
+            _remove_unbegun(Path(settings.runs))
             return _new(plan, held)
     if earlier.is_done:
+        forget_dead(earlier.folder)
         return Claim(earlier.folder, is_done=True)
     # outside of the block above: it takes a while to see whether a process on another machine lives
     held.enter_context(locked(earlier.folder, DOING))
@@ -70,6 +71,21 @@ def _new(plan: Plan, held: ExitStack) -> Claim:
     (folder / CONFIG).write_text(settings_text(plan.settings, plan.result.method), encoding="utf-8")
     plan.result.write(folder)
     return Claim(folder, is_new=True)
+
+
+def _remove_unbegun(runs: Path) -> None:
+    """Removes the folders of runs that were killed before anything but their settings was in them.
+
+    Nobody else makes a folder meanwhile: that is done where `runs` is locked, as here.
+    """
+    for folder in runs.glob("[0-9][0-9][0-9][0-9]-*"):
+        if not folder.is_dir() or is_held(folder):
+            continue
+        names = {path.name for path in folder.iterdir()}
+        if all(name == CONFIG or name.startswith(".") for name in names) and any(LOCK in name for name in names):
+            (folder / CONFIG).unlink(missing_ok=True)
+            remove_leftovers(folder)
+        _remove_empty(folder)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -18,6 +18,7 @@ from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
 from benchmarks.state import TRY_INSTEAD, TrainState, save_state
+from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
 
@@ -209,7 +210,7 @@ class Log:
             return []
         kept: list[dict[str, str]] = []
         with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
-            for row in csv.DictReader(line.replace("\0", "") for line in file):
+            for row in csv.DictReader(line.replace("\0", "") for line in file if line.endswith("\n")):
                 step, before = row.get("step") or "", int(kept[-1]["step"]) if kept else 0
                 is_whole = None not in row and None not in row.values() and step.isdecimal()
                 if is_whole and before < int(step) <= last:
@@ -217,7 +218,7 @@ class Log:
         return kept
 
     def _rewrite(self, columns: list[str]) -> None:
-        with self.path.open("w", newline="", encoding="utf-8") as file:
+        with written_atomically(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, columns, restval="")
             writer.writeheader()
             writer.writerows(self.rows)

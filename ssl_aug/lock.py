@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from generators.files import remove_parts
-from ssl_aug.lock_file import Found, lives, look, put, remove_dead, take_over, token_of
+from ssl_aug.lock_file import Found, lives, look, put, remove_dead, remove_traces, take_over, token_of
 from ssl_aug.owner import Owner, is_running, read_owner, this_process
 
 LOCK = ".lock"
@@ -76,7 +76,24 @@ def locked_beside(path: Path, doing: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _holding(path.parent.resolve() / f".{path.name}{LOCK}", path, doing, wait=False):
         remove_parts(path.parent.glob(".*.part"), of=path)
+        remove_traces(path.parent)
         yield
+
+
+def forget_dead(folder: Path) -> None:
+    """Removes what a process killed at its very end has left of a lock: with the work done, nobody takes it over.
+
+    Args:
+        folder: that is locked, by a lock in it or beside it; nothing is done where there is none.
+    """
+    if not folder.exists():
+        return
+    for lock in (folder.resolve() / LOCK, folder.parent.resolve() / f".{folder.name}{LOCK}"):
+        remove_traces(lock.parent)
+        with suppress(OSError):
+            found = look(lock)
+            if not _may_live(found.owner):
+                remove_dead(lock, found, this_process("at work in"))
 
 
 def is_held(folder: Path) -> bool:
@@ -96,6 +113,7 @@ def remove_leftovers(folder: Path, pattern: str = ".*.part") -> bool:
     Returns:
         Whether it is alone.
     """
+    remove_traces(folder)
     me, here = (os.getpid(), threading.get_ident()), folder.resolve()
     own = {lock for lock, process, thread in _held if (process, thread) == me}
     others: dict[Path, Found] = {}

@@ -6,7 +6,9 @@ All times are those of the file system's clock.
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ WATCHED_SECONDS = 20.0  # how long a lock is looked at before it is called dead:
 DEAD_SECONDS = 600.0  # without a touch: a server of files may be away for minutes
 DEAD_SECONDS_HERE = 120.0  # the same on one machine
 CLAIM_SECONDS = 60.0  # how long a claim to a dead lock holds
+TRACE_SECONDS = 3600.0  # after which a claim, or a lock on its way into place, is a killed process's: they last no time
+_TRACE = re.compile(r"\.(.+\.)?lock\.([0-9a-f]{16}|torn-\d+)(\.[0-9a-f]{16}\.new)?|\.(.+\.)?lock\.[0-9a-f]{16}\.new")
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,15 @@ def _written(lock: Path, mine: Owner) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             fresh.unlink()
+
+
+def remove_traces(folder: Path) -> None:
+    """Removes what processes that were killed as they took a lock have left: claims, and locks not yet in place."""
+    for path in folder.glob(".*"):
+        if _TRACE.fullmatch(path.name):
+            with suppress(OSError):  # another process removes it as well
+                if time.time() - path.stat().st_mtime > TRACE_SECONDS:
+                    path.unlink()
 
 
 def look(lock: Path) -> Found:

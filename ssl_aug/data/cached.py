@@ -6,9 +6,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from generators.files import remove_parts, written_whole
+from generators.files import part_beside, remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
 from ssl_aug.endings import FULL
@@ -92,8 +91,9 @@ def remove_old_parts(cache: Path) -> None:
 def _require_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder):
-            pass
+        probe = part_beside(folder / "probe")  # a name under which it is found, should this process be killed here
+        probe.mkdir()
+        probe.rmdir()
     except OSError as error:
         raise ValueError(
             f"the cache folder {folder} cannot be written to ({error.strerror}): set SSL_AUG_CACHE to a folder that can"

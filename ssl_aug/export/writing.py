@@ -20,7 +20,7 @@ from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.files import read_json, write_json
-from ssl_aug.lock import locked_beside
+from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of
 
@@ -56,6 +56,7 @@ def export_content(content: Content, settings: ExportSettings) -> Path:
         print(f"would write {told} images to {out}")
         return out
     target = MODULES[str(settings.to)]
+    forget_dead(out)
     refuse_existing(out)
     with (
         locked_beside(out, "exporting to"),

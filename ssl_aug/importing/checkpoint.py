@@ -9,7 +9,7 @@ from generators.files import written_whole
 from generators.hub import is_hub_id
 from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.contents import content_hash
-from ssl_aug.lock import locked_beside
+from ssl_aug.lock import forget_dead, locked_beside
 
 
 def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
@@ -29,6 +29,7 @@ def convert(checkpoint: Path, out: Path, clip: str | None) -> None:
             f"{checkpoint}: there is no such file; a diffusers pipeline's name on the hub is taken as it is, "
             f"generator.checkpoint={checkpoint}; convert takes model.ckpt"
         )
+    forget_dead(out)
     refuse_existing(out)
     with locked_beside(out, "converting to"), written_whole(out) as part:
         model = compvis.load(checkpoint, clip) if clip else compvis.load_without_clip(checkpoint)

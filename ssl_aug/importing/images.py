@@ -18,7 +18,7 @@ from ssl_aug.data.finding import images_below
 from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
-from ssl_aug.lock import locked_beside
+from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
@@ -51,6 +51,7 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
         return None
     _refuse_copies([path for path, _ in images], split)
     per_class = Counter(split.labeled.labels)
+    forget_dead(out)
     refuse_existing(out)
     with (
         locked_beside(out, "importing into"),

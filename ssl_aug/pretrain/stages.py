@@ -19,7 +19,7 @@ from generators.hashes import file_hash
 from generators.kept_weights import write_weights
 from generators.weights import load_weights, read_weights
 from ssl_aug.files import written_atomically
-from ssl_aug.lock import locked
+from ssl_aug.lock import locked, remove_leftovers
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
@@ -39,6 +39,7 @@ def pretrain(settings: PretrainSettings) -> None:
     out, work = Path(settings.out), Path(settings.work)
     place = placement(settings.device, settings.precision)
     with locked(out, "pretraining into"), locked(work, "pretraining in"):
+        remove_leftovers(work, "*/.*.part")
         with progress_bar(settings.num_images, "drawing the source world") as bar:
 
             def drawn(done: int, total: int) -> None:

@@ -21,7 +21,7 @@ from generators.settings import TUNED
 from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import write_json, written_atomically
-from ssl_aug.lock import locked
+from ssl_aug.lock import forget_dead, locked
 from ssl_aug.records import read_record
 from ssl_aug.runtime import Placement, accelerator_of, placement, versions
 from ssl_aug.settings import Settings
@@ -72,6 +72,7 @@ def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:
         ValueError: settings that do not fit together, or an image that cannot be read.
     """
     if plan.adapter.is_file():
+        forget_dead(plan.folder)
         return plan.adapter
     if place.dtype == torch.float16 and place.device.type == "cpu":
         raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ssl_aug.arrays import new_array
+from ssl_aug.files import written_atomically
 from ssl_aug.world.source_world import VERSION, source_image
 
 IMAGES, ROWS = "images.npy", "captions.jsonl"
@@ -55,13 +56,15 @@ def draw_bank(
     version = folder / "version.txt"
     if mark.exists() and (version.read_text().strip() if version.exists() else "1") != VERSION:
         raise ValueError(f"{folder} holds an older source world, this is version {VERSION}: choose another folder")
-    mark.write_text(f"{seed}\n")
-    version.write_text(f"{VERSION}\n")
-    lines = rows_path.read_text(encoding="utf-8").splitlines() if rows_path.exists() else []
+    for path, content in ((version, VERSION), (mark, seed)):  # in this order: there is no seed without a version
+        with written_atomically(path) as part:
+            part.write_text(f"{content}\n")
+    lines = rows_path.read_text(encoding="utf-8").splitlines(keepends=True) if rows_path.exists() else []
+    lines = [line for line in lines if line.endswith("\n")]  # the last one may be torn
     done = len(lines) // _CHUNK * _CHUNK if len(lines) < num_images else len(lines)
     images = _grown(folder / IMAGES, max(num_images, done), done)
     with rows_path.open("r+" if rows_path.exists() else "w", encoding="utf-8") as file:
-        file.truncate(len("".join(f"{line}\n" for line in lines[:done]).encode()))
+        file.truncate(len("".join(lines[:done]).encode()))
         file.seek(0, 2)
         with get_context("spawn").Pool(processes) as pool:
             for first in range(done, num_images, _CHUNK):
@@ -82,13 +85,13 @@ def _grown(path: Path, count: int, done: int) -> np.memmap:
         old = np.load(path, mmap_mode="r+")
         if len(old) >= count:
             return old
-        kept = np.array(old[:done])
-        path.unlink()
     else:
-        kept = np.empty((0, 64, 64, 3), np.uint8)
-    images = new_array(path, np.uint8, (count, 64, 64, 3))
-    images[: len(kept)] = kept
-    return images
+        old = np.empty((0, 64, 64, 3), np.uint8)
+    with written_atomically(path) as part:
+        images = new_array(part, np.uint8, (count, 64, 64, 3))
+        images[: min(done, len(old))] = old[:done]
+        images.flush()
+    return np.load(path, mmap_mode="r+")
 
 
 def _drawn(seed: int, number: int) -> tuple[np.ndarray, str]:
