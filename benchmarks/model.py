@@ -16,10 +16,10 @@ from torch import Tensor, nn
 
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
-from ssl_aug.data.contents import content_hash
 from ssl_aug.files import read_json
 from ssl_aug.runtime import why_nothing_is_fetched
 from ssl_aug.settings import EMBEDDED
+from ssl_aug.shipped import BACKBONE, refuse_altered_weights
 from ssl_aug.weights import read_weights
 
 RESNET50_V1 = "https://download.pytorch.org/models/resnet50-0676ba61.pth"
@@ -97,15 +97,10 @@ def _backbone(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
 
 
 def _embedded(settings: ModelSettings) -> tuple[nn.Module, Inputs]:
-    facts_path, weights_path = EMBEDDED / "backbone.json", EMBEDDED / "backbone.safetensors"
-    for path in (facts_path, weights_path):
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: python -m ssl_aug.pretrain makes it; or choose another model=")
-    facts = read_json(facts_path)
-    if content_hash(weights_path) != facts["sha256"]:
-        raise ValueError(f"{weights_path} is not the file that {facts_path.name} describes: restore it")
+    refuse_altered_weights(EMBEDDED, BACKBONE)
+    facts = read_json(EMBEDDED / "backbone.json")
     backbone = _created(ModelSettings(name=facts["name"], arguments=facts["arguments"]))
-    load_weights(backbone, weights_path)
+    load_weights(backbone, EMBEDDED / "backbone.safetensors")
     return backbone, Inputs(
         settings.image_size or facts["image_size"],
         tuple(settings.mean or facts["mean"]),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import select
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the account's share of it, or what a file may be
 CLOSED_PIPE = 141  # as the shell names a program that nobody listened to any more (128 + SIGPIPE)
@@ -50,6 +54,14 @@ def ending(error: Exception, memory: str = "") -> tuple[int, str]:
     return 1, (
         f"{type(error).__name__}: {said}; this is a bug of ssl_aug, please report it, SSL_AUG_DEBUG=1 shows more of it"
     )
+
+
+def tell_torchrun(line: str) -> None:
+    """Has torchrun end its own report with a command's line, which its traceback would bury."""
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if path:
+        with suppress(OSError):  # the line stands on stderr as well
+            Path(path).write_text(json.dumps({"message": line, "timestamp": int(time.time())}), encoding="utf-8")
 
 
 def is_out_of_memory(error: Exception) -> bool:

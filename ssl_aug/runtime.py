@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators.allowed import user_path
-from ssl_aug.endings import CLOSED_PIPE, ending, nobody_reads
+from ssl_aug.endings import CLOSED_PIPE, ending, nobody_reads, tell_torchrun
 from ssl_aug.interrupts import EXIT_CODE, GOES_ON, KEPT, raised_in_main
 from ssl_aug.progress import reporting
 
@@ -53,6 +53,7 @@ def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON, m
             raise
         code, line = ending(error, memory)
         print(f"error: {line}", file=sys.stderr)
+        tell_torchrun(f"error: {line}")
         sys.exit(code)
 
 

@@ -16,6 +16,7 @@ from ssl_aug.evaluation.judge import BATCH_SIZE, Judge, JudgeSettings, read_imag
 from ssl_aug.pretrain.backbone import load_backbone, normalized
 from ssl_aug.runtime import Placement
 from ssl_aug.settings import EMBEDDED
+from ssl_aug.shipped import BACKBONE, refuse_altered_weights
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning.encodings import images_to_tensor
 from ssl_aug.tuning.plan import checkpoint_path
@@ -45,6 +46,7 @@ class Ruler:
         """
         self.place = place
         self.paint = paint_in(prompt) if dataset.name == "toycars" else None
+        refuse_altered_weights(EMBEDDED, BACKBONE)
         self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
         self._embed = _extractor(generator, features, place)
         self.train = self._embed(read_images(dataset.train.paths))

@@ -7,9 +7,8 @@ from typing import Any
 
 from generators.hashes import file_hash
 from ssl_aug.files import read_json, write_json
-
-NAME = "pretraining.json"
-WEIGHTS = {"decoder": "autoencoder.safetensors"}  # files that are not named after their stage
+from ssl_aug.shipped import CONFIGS, WEIGHTS
+from ssl_aug.shipped import RECORD as NAME
 
 
 def done(out: Path) -> dict[str, Any]:
@@ -23,6 +22,8 @@ def note(out: Path, stage: str, facts: dict[str, Any]) -> None:
     for part, content in written.items():
         weights = out / WEIGHTS.get(part, f"{part}.safetensors")
         written[part] = content | ({"sha256": file_hash(weights)} if weights.is_file() else {})
+        there = [name for name in CONFIGS.get(part, ()) if (out / name).is_file()]
+        written[part] |= {"configs": {name: file_hash(out / name) for name in there}} if there else {}
     if "decoder" in written:
         written["autoencoder"].pop("sha256", None)  # its file holds the later decoder
     write_json(out / NAME, written)

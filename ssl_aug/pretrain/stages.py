@@ -28,6 +28,7 @@ from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
 from ssl_aug.pretrain.training import TRY_INSTEAD
 from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
+from ssl_aug.shipped import WEIGHTS
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
 from ssl_aug.world.carbodies import VARIATION, deviations_of
 from ssl_aug.world.source_bank import SourceBank, draw_bank
@@ -153,7 +154,7 @@ def _run_decoder(
     )  # fmt: skip
     _save(
         {name: tensor.half() for name, tensor in model.autoencoder.state_dict().items()},
-        out / record.WEIGHTS["decoder"],
+        out / WEIGHTS["decoder"],
     )
     images = images_to_tensor(bank.images[-HELD_OUT:][:512])
     return {"loss": _tail(losses), "psnr_held_out_db": round(psnr(model.decode(model.encode(images)), images), 2)}

@@ -17,6 +17,7 @@ from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
 from ssl_aug.data.contents import hash_memory
 from ssl_aug.data.split import draw_subset
 from ssl_aug.settings import EMBEDDED, Settings, short_hash
+from ssl_aug.shipped import GENERATOR, refuse_altered_weights
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,8 @@ def checkpoint_and_hub_id(generator: GeneratorSettings) -> tuple[Path, str | Non
     """The pretrained weights' folder or file, and owner/name@commit where they are of the hub: fetched if need be.
 
     Raises:
-        ValueError: no checkpoint is named, or one that has no effect; or a pipeline of the hub that is not read here.
+        ValueError: no checkpoint is named, or one that has no effect; a pipeline of the hub that is not read here; or
+            embedded weights that were altered.
         FileNotFoundError: the embedded weights or those of the hub are not there; what else is missing `describe` says.
     """
     if generator.name == "embedded":
@@ -127,10 +129,7 @@ def checkpoint_and_hub_id(generator: GeneratorSettings) -> tuple[Path, str | Non
             raise ValueError("generator.checkpoint has no effect on generator=embedded: use generator=ldm with it")
         if generator.clip_checkpoint is not None:
             raise ValueError("generator.clip_checkpoint has no effect on generator=embedded: it has its own CLIP")
-        if not (EMBEDDED / "unet.safetensors").is_file():
-            raise FileNotFoundError(
-                f"{EMBEDDED} holds no weights: make them with python -m ssl_aug.pretrain out={EMBEDDED}"
-            )
+        refuse_altered_weights(EMBEDDED, GENERATOR)
         return EMBEDDED, None
     require_named(generator)
     assert generator.checkpoint is not None

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from benchmarks import model as model_module
 from benchmarks.model import Inputs, build_bottleneck, build_classifier, load_weights, normalized
 from benchmarks.settings import ModelSettings
-from generators.hashes import file_hash
+from ssl_aug.pretrain import record
 
 TINY = "test_resnet"
 
@@ -159,13 +159,13 @@ def test_embedded_weights_are_those_their_card_describes(
     settings = ModelSettings(bottleneck_width=16)
     with pytest.raises(FileNotFoundError, match=r"ssl_aug\.pretrain"):
         build_classifier(settings, 3)
-    path = tmp_path / "backbone.safetensors"
-    save_file(weights, path)
+    save_file(weights, tmp_path / "backbone.safetensors")
     card = {"name": TINY, "arguments": {}, "mean": [0.5] * 3, "std": [0.2] * 3, "image_size": 48}
-    (tmp_path / "backbone.json").write_text(json.dumps(card | {"sha256": file_hash(path)}))
+    (tmp_path / "backbone.json").write_text(json.dumps(card))
+    record.note(tmp_path, "backbone", {})
     classifier, inputs = build_classifier(settings, 3)
     assert torch.equal(classifier.backbone.state_dict()["conv1.0.weight"], weights["conv1.0.weight"])
     assert inputs == Inputs(48, (0.5,) * 3, (0.2,) * 3)
-    (tmp_path / "backbone.json").write_text(json.dumps(card | {"sha256": "0"}))
-    with pytest.raises(ValueError, match="is not the file"):
+    (tmp_path / "backbone.json").write_text(json.dumps(card | {"image_size": 64}))
+    with pytest.raises(ValueError, match=r"backbone\.json is not the file that pretraining\.json describes"):
         build_classifier(settings, 3)

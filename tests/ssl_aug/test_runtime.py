@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from ssl_aug import runtime
 from ssl_aug.runtime import has_bfloat16_units  # itself: the tests' guard takes its place in the module
@@ -131,6 +132,20 @@ def test_exit_codes(error: BaseException, code: int, said: str, capsys: pytest.C
     assert caught.value.code == code
     assert said in line
     assert line.count("\n") == 1
+
+
+def test_torchrun_ends_with_the_same_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints its own report below ours, and in that what it finds in this file."""
+
+    def fails(arguments: list[str]) -> None:
+        raise ValueError("mask_rate=2: give less")
+
+    report = tmp_path / "error.json"
+    monkeypatch.setenv("TORCHELASTIC_ERROR_FILE", str(report))
+    with pytest.raises(SystemExit):
+        runtime.command(fails)
+    told = ProcessFailure(local_rank=0, pid=1, exitcode=2, error_file=str(report))
+    assert told.message == "error: mask_rate=2: give less"
 
 
 def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
