@@ -56,9 +56,12 @@ def ending(error: Exception, memory: str = "") -> tuple[int, str]:
     )
 
 
-def tell_torchrun(line: str) -> None:
-    """Has torchrun end its own report with a command's line, which its traceback would bury."""
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+def tell_torchrun(line: str, path: str | None) -> None:
+    """Has torchrun end its own report with a command's line, which its traceback would bury.
+
+    Args:
+        path: $TORCHELASTIC_ERROR_FILE, the file in which it looks for the line; None: it did not start this process.
+    """
     if path:
         with suppress(OSError):  # the line stands on stderr as well
             Path(path).write_text(json.dumps({"message": line, "timestamp": int(time.time())}), encoding="utf-8")

@@ -53,7 +53,7 @@ def command(main: Callable[[list[str]], None], after_interrupt: str = GOES_ON, m
             raise
         code, line = ending(error, memory)
         print(f"error: {line}", file=sys.stderr)
-        tell_torchrun(f"error: {line}")
+        tell_torchrun(f"error: {line}", os.environ.get("TORCHELASTIC_ERROR_FILE"))
         sys.exit(code)
 
 
