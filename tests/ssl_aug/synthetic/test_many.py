@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ import pytest
 
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.synthetic import SetWriter, SyntheticSet, kept, make_chunks, make_requests, write_manifest
+from ssl_aug.synthetic.manifest import Row
 from tests.ssl_aug.synthetic.test_synthetic import FACTS, fake_png
 
 FEW, MANY = 2_500, 25_000
@@ -36,6 +38,11 @@ class Clock:
         return made
 
 
+def write_lists(lists: list[Path], rows: list[list[Row]]) -> None:
+    for path, of_chunk in zip(lists, rows, strict=True):
+        write_manifest(path, of_chunk)
+
+
 def steps_of(folder: Path, num_images: int, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     """How long each step takes with a set of this many images, none of which is on disk."""
     classes = tuple(f"class {label}" for label in range(50))
@@ -54,12 +61,13 @@ def steps_of(folder: Path, num_images: int, monkeypatch: pytest.MonkeyPatch) -> 
         hashes |= {folder / row["path"]: row["sha256"] for of_chunk in rows for row in of_chunk}
         clock("make requests", lambda: make_chunks(make_requests(labeled, 10, seed=0), 100))
         lists = [writer.work / f"{number:05d}.csv" for number in range(len(rows))]
-        clock("list", lambda: [write_manifest(*parts) for parts in zip(lists, rows, strict=True)])
+        clock("list", partial(write_lists, lists, rows))
         clock("go on", writer.done)
         clock("merge", lambda: writer.finish(requests, "card", {}))
         opened = clock("open", lambda: SyntheticSet.open(folder))
         clock("go on when finished", writer.done)
-        clock("use", lambda: (opened.id, opened.examples, opened.first(5), opened.require_sources(labeled)))
+        clock("check", partial(opened.require_sources, labeled))
+        clock("use", lambda: (opened.id, opened.examples, opened.first(5)))
     assert len(opened) == num_images
     return clock.seconds
 
