@@ -60,7 +60,7 @@ def tell_torchrun(line: str, path: str | None) -> None:
     """Has torchrun end its own report with a command's line, which its traceback would bury.
 
     Args:
-        path: the file that it reads the line from; None in a process that it did not start.
+        path: $TORCHELASTIC_ERROR_FILE, the file in which it looks for the line; None: it did not start this process.
     """
     if path:
         with suppress(OSError):  # the line stands on stderr as well
