@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from benchmarks.plan import Plan
 from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import CONFIG, STATE, earlier_run
 from ssl_aug.files import new_run_folder
-from ssl_aug.lock import LOCK, forget_dead, is_held, locked, remove_leftovers
+from ssl_aug.lock import LOCK, forget_dead, is_held, locked
 
 DOING = "training in"
 LOOKING = "looking for a run in"
@@ -82,10 +83,8 @@ def _remove_unbegun(runs: Path) -> None:
         if not folder.is_dir() or is_held(folder):
             continue
         names = {path.name for path in folder.iterdir()}
-        if all(name == CONFIG or name.startswith(".") for name in names) and any(LOCK in name for name in names):
-            (folder / CONFIG).unlink(missing_ok=True)
-            remove_leftovers(folder)
-        _remove_empty(folder)
+        if all(name == CONFIG or name.startswith((LOCK, f".{RESULT}.")) for name in names) and names != {CONFIG}:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _remove_empty(folder: Path) -> None:

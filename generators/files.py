@@ -65,8 +65,8 @@ def written_whole(folder: Path) -> Iterator[Path]:
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(f"{folder} exists already: nothing is overwritten")
     part = part_beside(folder)
-    part.mkdir(parents=True)
-    try:
+    try:  # from here on: an interrupt may come before the next line
+        part.mkdir(parents=True)
         yield part
         _rename(part, folder)
     finally:

@@ -16,9 +16,9 @@ def written_atomically(path: Path) -> Iterator[Path]:
     """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_beside(path)
-    part.touch()
-    mode = part.stat().st_mode  # some libraries write files that only their owner may read
-    try:
+    try:  # from here on: an interrupt may come before the next line
+        part.touch()
+        mode = part.stat().st_mode  # some libraries write files that only their owner may read
         yield part
         part.chmod(mode)
         part.replace(path)

@@ -47,9 +47,9 @@ def tune_as_asked(settings: Settings) -> str:
     plan = plan_tuning(settings, dataset, split)
     if settings.dry_run:
         return f"would tune on {len(plan.images)} images for {settings.tune.steps} steps and write {plan.adapter}"
-    if plan.adapter.is_file():
-        return f"{plan.adapter} is already there"
-    return f"tuned weights: {tune(settings, plan, place)}"
+    is_there = plan.adapter.is_file()
+    adapter = tune(settings, plan, place)
+    return f"{adapter} is already there" if is_there else f"tuned weights: {adapter}"
 
 
 def refuse_untuned(settings: Settings) -> None:

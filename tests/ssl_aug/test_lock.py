@@ -17,7 +17,7 @@ import pytest
 
 from ssl_aug import lock as lock_module
 from ssl_aug import lock_file, owner
-from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked, locked_beside, remove_leftovers
+from ssl_aug.lock import LOCK, InOtherHandsError, forget_dead, is_held, locked, locked_beside, remove_leftovers
 from ssl_aug.owner import Owner, this_process
 from tests.conftest import in_other_hands, leave_lock
 
@@ -343,3 +343,29 @@ def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path, monkeypatch
     with pytest.raises(OSError, match="Read-only") as caught, locked(tmp_path, "drawing into"):
         pass
     assert caught.value.filename == str(tmp_path)
+
+
+def test_what_a_kill_left_of_taking_a_lock_goes_an_hour_later_and_nothing_of_others(tmp_path: Path) -> None:
+    mark = "0123456789abcdef"
+    traces = [f".lock.{mark}.new", f".lock.{mark}", f".0-of-2.lock.torn-12.{mark}.new", f".cars.lock.{mark}"]
+    others = [".lock.cfg", ".blocked.new", f"lock.{mark}"]
+    for name in (*traces, *others):
+        (tmp_path / name).touch()
+    with locked(tmp_path, "drawing into"):
+        assert {path.name for path in tmp_path.iterdir()} == {LOCK, *traces, *others}
+    for name in (*traces, *others):
+        os.utime(tmp_path / name, (time.time() - 4000,) * 2)
+    with locked(tmp_path, "drawing into"):
+        assert {path.name for path in tmp_path.iterdir()} == {LOCK, *others}
+
+
+def test_a_dead_lock_on_finished_work_is_forgotten_and_no_living_one(tmp_path: Path) -> None:
+    folder = tmp_path / "cars"
+    forget_dead(folder)
+    for place, name in ((folder, LOCK), (tmp_path, ".cars.lock")):
+        leave_lock(place, "exporting to", is_alive=False, name=name)
+    forget_dead(folder)
+    assert [path.name for path in tmp_path.rglob("*")] == ["cars"]
+    with in_other_hands(folder):
+        forget_dead(folder)
+        assert (folder / LOCK).exists()
