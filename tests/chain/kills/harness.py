@@ -31,7 +31,8 @@ from tests.chain.kills.server import Ending, Request
 
 ROOT = Path(__file__).resolve().parents[3]
 KILLED = (EXIT_CODE, -signal.SIGKILL)
-SECONDS = {"seconds", "seconds_of_last_start"}
+# fields of time, and the hash of a file that holds some
+SECONDS = {"seconds", "seconds_of_last_start", "backbone.json"}
 TWO_DAYS = 2 * 24 * 60 * 60
 FIRST_POINTS = 30  # in which a command takes over what a killed one has left
 
