@@ -13,7 +13,7 @@ from ssl_aug.data.base import Dataset, Example, LabeledSet, file_list_id
 from ssl_aug.data.cached import images_made_once
 from ssl_aug.data.layout import data_root, require_images
 from ssl_aug.data.matlab import read_mat
-from ssl_aug.data.reading import read_rgb
+from ssl_aug.data.reading import read_stored, upright
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
 
@@ -94,12 +94,12 @@ def _labeled(photos: list[Photo], class_names: tuple[str, ...]) -> LabeledSet:
 
 
 def _crop(photo: Photo, target: Path) -> None:
-    image = read_rgb(photo.path)
+    image, orientation = read_stored(photo.path)  # the boxes are of the pixels as they are stored
     try:
         box = crop_box(photo.box, image.width, image.height)
     except ValueError as error:
         raise ValueError(f"{photo.path}: {error}; replace the photo or its annotation file") from error
-    image.crop(box).save(target, quality=CROP_QUALITY)
+    upright(image.crop(box), orientation).save(target, quality=CROP_QUALITY)
 
 
 def _photos(annotations: Path, folder: Path, num_classes: int) -> list[Photo]:

@@ -1,11 +1,17 @@
 """Images from files: every kind becomes RGB, and a damaged one is named."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.ImageOps import exif_transpose
+from PIL.PngImagePlugin import PngInfo
 
+from ssl_aug.data.copying import put
 from ssl_aug.data.reading import read_rgb, read_square
 from tests.ssl_aug.data.layouts import one_line, picture
 
@@ -13,7 +19,7 @@ from tests.ssl_aug.data.layouts import one_line, picture
 def test_every_kind_of_image_becomes_rgb(tmp_path):
     for mode, color, suffix in (
         ("L", 90, "png"), ("1", 1, "png"), ("P", 3, "png"), ("LA", (90, 255), "png"),
-        ("RGBA", (9, 9, 9, 255), "png"), ("I;16", 4, "png"), ("RGB", (1, 2, 3), "webp"),
+        ("RGBA", (9, 9, 9, 255), "png"), ("I;16", 40000, "png"), ("RGB", (1, 2, 3), "webp"),
         ("CMYK", (0, 0, 0, 0), "jpg"), ("L", 90, "jpg"), ("P", 3, "gif"),
     ):  # fmt: skip
         path = tmp_path / f"{mode.replace(';', '')}.{suffix}"
@@ -36,6 +42,82 @@ def test_transparency_lies_over_white(tmp_path):
 def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path):
     Image.fromarray(np.array([[0, 257 * 100, 65535]], dtype=np.uint16)).save(tmp_path / "deep.png")
     assert [read_rgb(tmp_path / "deep.png").getpixel((x, 0))[0] for x in range(3)] == [0, 100, 255]
+
+
+@pytest.mark.parametrize("peak", [255, 1023, 4095, 8191])
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_sixteen_bits_of_which_only_the_lowest_are_used_are_not_read_as_black(peak, suffix, tmp_path):
+    path = tmp_path / f"shallow.{suffix}"
+    Image.fromarray(np.array([[0, peak]], dtype=np.uint16)).save(path)
+    with pytest.raises(ValueError) as error:
+        read_rgb(path)
+    one_line(error, path, f"no value above {peak} of 65535", "8 bits per channel")
+
+
+def test_sixteen_bits_of_color_are_held_to_the_same(tmp_path):
+    for name, peak in (("deep", 65535), ("shallow", 4095)):
+        (tmp_path / f"{name}.png").write_bytes(deep_png(peak))
+    assert read_rgb(tmp_path / "deep.png").getpixel((0, 0)) == (255, 255, 255)
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "shallow.png")
+    one_line(error, tmp_path / "shallow.png", "no value above 4095 of 65535")
+
+
+@pytest.mark.parametrize("values", [(0, 70000), (-5, 40000)])
+def test_whole_numbers_beyond_16_bits_are_named_not_clipped(values, tmp_path):
+    Image.fromarray(np.array([values], dtype=np.int32)).save(tmp_path / "wide.tiff")
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "wide.tiff")
+    one_line(error, tmp_path / "wide.tiff", f"from {values[0]} to {values[1]}", "8 bits per channel")
+
+
+@pytest.mark.parametrize("kind", ["text", "profile"])
+def test_large_metadata_do_not_stand_before_the_pixels(kind, tmp_path):
+    large = b"x" * 2_000_000
+    text = PngInfo()
+    text.add_text("note", large.decode(), zip=True)
+    image = Image.new("RGB", (4, 2), (9, 8, 7))
+    image.paste((200, 0, 0), (0, 0, 2, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "told.png"
+    image.save(path, exif=exif, **({"pnginfo": text} if kind == "text" else {"icc_profile": large}))
+    read = read_rgb(path)
+    assert np.array_equal(np.asarray(read), np.asarray(image.transpose(Image.Transpose.ROTATE_270)))
+    image.save(path, **({"pnginfo": text} if kind == "text" else {"icc_profile": large}))
+    (tmp_path / "out").mkdir()
+    copy, _ = put(path, tmp_path / "out" / "told", "copy")
+    with Image.open(copy) as readable:  # by others too
+        assert np.array_equal(np.asarray(readable), np.asarray(image))
+
+
+def test_a_picture_that_is_too_large_is_named_with_the_way_out(tmp_path, monkeypatch):
+    picture(tmp_path / "bomb.png", (60, 60))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "bomb.png")
+    one_line(error, tmp_path / "bomb.png", "save it smaller or remove it")
+
+
+def deep_png(peak: int) -> bytes:
+    """A PNG of one pixel with 16 bits per channel, which Pillow reads but does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">HHH", peak, peak, peak))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_are_turned_as_pillow_turns_them(orientation, tmp_path):
+    image = Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as stored:
+        assert np.array_equal(np.asarray(read_rgb(tmp_path / "turned.png")), np.asarray(exif_transpose(stored)))
 
 
 def test_a_photo_is_turned_upright(tmp_path):
