@@ -13,6 +13,7 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from generators.clip_activation import check_activation
 from generators.image_encoder import ImageTower
 from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
@@ -168,7 +169,12 @@ def _only_weights(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Te
 
 
 def clip_file(source: str | None, name: str) -> Path:
-    """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched."""
+    """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched.
+
+    Raises:
+        FileNotFoundError: no such file, or weights of a tag that are not on this machine.
+        ValueError: an unknown tag, or weights that the config beside them says are of another activation.
+    """
     named, _, tag_of_name = (source or "").partition("/")
     if source is not None and not Path(source).exists() and named in open_clip.list_models():
         if named.removesuffix(_QUICK) != name.removesuffix(_QUICK):
@@ -180,9 +186,12 @@ def clip_file(source: str | None, name: str) -> Path:
             inside = [path / file for file in CLIP_FILES if (path / file).is_file()]
             if not inside:
                 raise FileNotFoundError(f"generator.clip_checkpoint={path} holds none of {', '.join(CLIP_FILES)}")
-            return inside[0]
+            path = inside[0]
         if not path.is_file():
             raise FileNotFoundError(f"generator.clip_checkpoint={path}: there is no such file")
+        known = open_clip.get_model_config(name)  # None: a model folder's own, whose config lies there
+        if known is not None:
+            check_activation(path, name, is_quick=bool(known.get("quick_gelu", False)))
         return path
     tag = source or _DEFAULT_TAGS.get(name, "openai")
     tags = open_clip.list_pretrained_tags_by_model(name)

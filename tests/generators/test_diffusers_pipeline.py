@@ -475,6 +475,27 @@ def test_a_clip_may_be_named_as_open_clip_names_it() -> None:
         conditioning.clip_file("ViT-L-14/laion", "ViT-L-14-quickgelu")
 
 
+def test_the_config_beside_a_clip_tells_its_activation(tmp_path: Path) -> None:
+    weights, beside = tmp_path / "open_clip_model.safetensors", tmp_path / "open_clip_config.json"
+    weights.touch()
+    quick, plain = "ViT-B-32-quickgelu", "ViT-B-32"
+    for config, fits, other, said in (
+        ({"embed_dim": 512, "quick_gelu": True}, quick, plain, "with QuickGELU .* ViT-B-32 computes with GELU"),
+        ({"embed_dim": 512}, plain, quick, "with GELU .* ViT-B-32-quickgelu computes with QuickGELU"),
+    ):
+        beside.write_text(json.dumps({"model_cfg": config}))
+        for source in (tmp_path, weights):
+            assert conditioning.clip_file(str(source), fits) == weights
+            with pytest.raises(ValueError, match=said):
+                conditioning.clip_file(str(source), other)
+    for torn, said in (("{", "is damaged"), ("[]", "has no model_cfg")):
+        beside.write_text(torn)
+        with pytest.raises(ValueError, match=said):
+            conditioning.clip_file(str(tmp_path), quick)
+    beside.unlink()
+    assert conditioning.clip_file(str(tmp_path), quick) == weights, "nothing beside it says otherwise"
+
+
 def test_a_clip_of_another_width_or_without_effect(
     folder: Path, clip: Path, tmp_path: Path, no_weights_are_read: None
 ) -> None:
