@@ -11,6 +11,8 @@ from benchmarks.result import RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_and_tell
+from ssl_aug.data.contents import TOLD_FROM
+from ssl_aug.data.readable import check_readable
 from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, record_of, refuse_set_of_others
 
 
@@ -28,6 +30,12 @@ class Plan:
     def labeled(self) -> LabeledSet:
         """What is trained on as labeled: the split's images, then the synthetic ones."""
         return self.split.labeled.with_synthetic(self.synthetic) if self.synthetic else self.split.labeled
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """All that the run reads."""
+        validation = self.split.validation.paths if self.split.validation else ()
+        return (*self.labeled.paths, *(self.unlabeled or ()), *self.split.test.paths, *validation)
 
 
 def plan_run(settings: BenchmarkSettings, method: MethodFacts) -> Plan:
@@ -67,6 +75,18 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
         )
     unlabeled = split.unlabeled if method.uses_unlabeled else None
     return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
+
+
+def dry_run_text(settings: BenchmarkSettings, method: MethodFacts) -> str:
+    """What a dry run of one run prints, after a look at the images where they are few.
+
+    Raises:
+        ValueError, FileNotFoundError: as `plan_run`, or images that cannot be read.
+    """
+    plan = plan_run(settings, method)
+    if len(plan.images) < TOLD_FROM:  # more would take minutes
+        check_readable(plan.images)
+    return plan_text(plan)
 
 
 def plan_text(plan: Plan, earlier: str | None = None) -> str:

@@ -56,9 +56,9 @@ def main(words: list[str]) -> None:
 
 def print_plan(settings: BenchmarkSettings, method: MethodFacts) -> None:
     """What a dry run shows."""
-    from benchmarks.plan import plan_run, plan_text
+    from benchmarks.plan import dry_run_text
 
-    print(plan_text(plan_run(settings, method)))
+    print(dry_run_text(settings, method))
 
 
 def is_plain_dry_run(words: list[str]) -> bool:

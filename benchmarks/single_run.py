@@ -21,6 +21,7 @@ from benchmarks.state import TrainState, load_state, new_state
 from benchmarks.trainer import train
 from benchmarks.views import TrainViews
 from ssl_aug.data.base import LabeledSet
+from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
 from ssl_aug.runtime import Placement, derived_seed, placement, versions
 from ssl_aug.synthetic import weights_of
@@ -56,6 +57,7 @@ def run_plan(plan: Plan, anew: bool = True) -> Path:
             print(f"{folder}: this run is done already", flush=True)
             return folder
         try:
+            check_readable(plan.images)  # not thousands of steps later
             training = build(plan)
         except BaseException:
             claimed.clear()

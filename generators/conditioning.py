@@ -13,14 +13,13 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from generators.files import read_json
+from generators.clip_activation import check_activation
 from generators.image_encoder import ImageTower
 from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
 
 _DEFAULT_TAGS = {"ViT-H-14": "laion2b_s32b_b79k"}  # Stable Diffusion 2.x was trained with it; of all others: openai
 _QUICK = "-quickgelu"  # open_clip's ending of names with OpenAI's activation
-CLIP_CONFIG = "open_clip_config.json"  # beside the weights in a folder of the hub
 CLIP_FILES = ("open_clip_model.safetensors", "model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -151,25 +150,12 @@ def check_clip(path: Path, name: str, config: dict[str, Any]) -> None:
     Raises:
         ValueError: weights of another model, or a damaged file.
     """
-    _check_activation(path, name, bool(config.get("quick_gelu", False)))
     if path.suffix != ".safetensors":
         return
     with torch.device("meta"):
         module = open_clip.CLIP(**config)
     shapes = {key: tuple(tensor.shape) for key, tensor in module.state_dict().items()}
     check_fit(_only_weights(read_shapes(path), module), shapes, _complaint(path, name))
-
-
-def _check_activation(path: Path, name: str, is_quick: bool) -> None:
-    """Compares with the config beside the weights: under another activation the same tensors are another function."""
-    beside = path.with_name(CLIP_CONFIG)
-    model = read_json(beside, "restore it").get("model_cfg") if beside.is_file() else None
-    if isinstance(model, dict) and bool(model.get("quick_gelu", False)) != is_quick:
-        theirs, wanted = ("GELU", "QuickGELU") if is_quick else ("QuickGELU", "GELU")
-        raise ValueError(
-            f"generator.clip_checkpoint={path} was trained with {theirs}, as {beside.name} beside it says, and {name} "
-            f"has {wanted}: give {name}'s own weights"
-        )
 
 
 def _complaint(path: Path, name: str) -> str:
@@ -183,7 +169,12 @@ def _only_weights(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Te
 
 
 def clip_file(source: str | None, name: str) -> Path:
-    """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched."""
+    """The file that a path, a folder or a tag means; a tag's file must be in the hub's cache or may be fetched.
+
+    Raises:
+        FileNotFoundError: no such file, or weights of a tag that are not on this machine.
+        ValueError: an unknown tag, or weights that the config beside them says are of another activation.
+    """
     named, _, tag_of_name = (source or "").partition("/")
     if source is not None and not Path(source).exists() and named in open_clip.list_models():
         if named.removesuffix(_QUICK) != name.removesuffix(_QUICK):
@@ -195,9 +186,12 @@ def clip_file(source: str | None, name: str) -> Path:
             inside = [path / file for file in CLIP_FILES if (path / file).is_file()]
             if not inside:
                 raise FileNotFoundError(f"generator.clip_checkpoint={path} holds none of {', '.join(CLIP_FILES)}")
-            return inside[0]
+            path = inside[0]
         if not path.is_file():
             raise FileNotFoundError(f"generator.clip_checkpoint={path}: there is no such file")
+        known = open_clip.get_model_config(name)  # None: a model folder's own, whose config lies there
+        if known is not None:
+            check_activation(path, name, is_quick=bool(known.get("quick_gelu", False)))
         return path
     tag = source or _DEFAULT_TAGS.get(name, "openai")
     tags = open_clip.list_pretrained_tags_by_model(name)

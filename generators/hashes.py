@@ -41,6 +41,23 @@ def file_hashes(
     Raises:
         OSError: a file that is not there, or may not be read.
     """
+    return remembered(paths, file_hash, memory, watch)
+
+
+def remembered(
+    paths: Sequence[Path],
+    told_of: Callable[[Path], str],
+    memory: Path | None = None,
+    watch: Watch = lambda told, count: told,
+) -> list[str]:
+    """What is told of each file, which depends on its content alone: as `file_hashes`.
+
+    Args:
+        told_of: called in threads; an empty answer is not remembered.
+
+    Raises:
+        OSError: a file that is not there, and whatever `told_of` raises.
+    """
     keys = [os.fsencode(path.absolute()) for path in paths]
     marks = {key: _mark(path) for key, path in zip(keys, paths, strict=True)}
     found = {} if memory is None else _remembered(memory, marks)
@@ -48,10 +65,10 @@ def file_hashes(
     if todo:
         start = time.time_ns()
         with ThreadPoolExecutor() as threads:
-            read = threads.map(file_hash, [Path(os.fsdecode(key)) for key in todo])
+            read = threads.map(told_of, [Path(os.fsdecode(key)) for key in todo])
             fresh = dict(zip(todo, watch(read, len(todo)), strict=True))
         if memory is not None:
-            settled = {key for key in todo if max(_times(marks[key])) < start - SETTLED_NS}
+            settled = {key for key in todo if fresh[key] and max(_times(marks[key])) < start - SETTLED_NS}
             unchanged = {key for key in settled if _mark(Path(os.fsdecode(key))) == marks[key]}
             _remember(memory, {key: (marks[key], fresh[key]) for key in unchanged})
         found |= fresh

@@ -7,9 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from PIL import Image
-
-from ssl_aug.data.reading import read_rgb
+from ssl_aug.data.reading import opened, read_rgb
 
 LINKS = ("copy", "hard", "symbolic")
 
@@ -50,13 +48,13 @@ def put(image: Path, stem: Path, link: str) -> tuple[Path, str]:
 
 def _plain_suffix(path: Path) -> str | None:
     try:
-        with Image.open(path) as image:
-            is_deep = any("16" in str(tile) for tile in image.tile)  # Pillow calls 16 bits per channel RGB, too
-            image.load()  # all of it: a truncated file is no image
+        found = opened(path)
+        with found.image as image:
             suffix = {"JPEG": ".jpg", "PNG": ".png"}.get(image.format or "")
             is_plain = (
                 image.mode == "RGB"
-                and not is_deep
+                and found.is_whole  # others may refuse it
+                and not found.is_deep
                 and not image.has_transparency_data
                 and getattr(image, "n_frames", 1) == 1
                 and image.getexif().get(0x0112, 1) == 1  # orientation: upright

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet, file_list_id
 from ssl_aug.data.cached import images_made_once
 from ssl_aug.data.layout import data_root, require_images
 from ssl_aug.data.matlab import read_mat
-from ssl_aug.data.reading import read_cut
+from ssl_aug.data.reading import read_stored, upright
 from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import DataSettings
 
@@ -64,7 +63,7 @@ def crop_box(box: tuple[int, int, int, int], width: int, height: int) -> tuple[i
     x1, y1, x2, y2 = box
     left, top, right, bottom = max(x1 - 1, 0), max(y1 - 1, 0), min(x2, width), min(y2, height)
     if left >= right or top >= bottom:
-        raise ValueError(f"its box {box} lies outside of its {width}x{height} pixels, or its annotation is another's")
+        raise ValueError(f"the box {box} lies outside the picture of {width}x{height} pixels")
     return left, top, right, bottom
 
 
@@ -95,7 +94,12 @@ def _labeled(photos: list[Photo], class_names: tuple[str, ...]) -> LabeledSet:
 
 
 def _crop(photo: Photo, target: Path) -> None:
-    read_cut(photo.path, partial(crop_box, photo.box)).save(target, quality=CROP_QUALITY)
+    image, orientation = read_stored(photo.path)  # the boxes are of the pixels as they are stored
+    try:
+        box = crop_box(photo.box, image.width, image.height)
+    except ValueError as error:
+        raise ValueError(f"{photo.path}: {error}; replace the photo or its annotation file") from error
+    upright(image.crop(box), orientation).save(target, quality=CROP_QUALITY)
 
 
 def _photos(annotations: Path, folder: Path, num_classes: int) -> list[Photo]:

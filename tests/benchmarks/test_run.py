@@ -161,13 +161,17 @@ def test_a_loss_that_is_not_finite_is_named_and_the_run_says_so(words: list[str]
     assert read_json(folder / "result.json")["status"].startswith("failed: loss 'supervised' is")
 
 
-def test_a_truncated_picture_ends_the_run_with_its_name(words: list[str], pictures: Path, tmp_path: Path) -> None:
+def test_a_truncated_picture_is_named_before_the_first_step(
+    words: list[str], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("benchmarks.single_run.train", lambda *training: pytest.fail("it was trained"))
     copy = tmp_path / "copy"
     shutil.copytree(pictures, copy)
     broken = copy / "test" / "class_2" / "1.png"
     broken.write_bytes(broken.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"class_2/1\.png cannot be read as an image"):
-        main([*words, f"data.root={copy}"])
+    for more in ([], ["--dry-run"]):
+        with pytest.raises(ValueError, match=r"class_2/1\.png cannot be read as an image"):
+            main([*words, f"data.root={copy}", *more])
 
 
 @pytest.mark.parametrize(

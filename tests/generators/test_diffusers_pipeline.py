@@ -475,19 +475,25 @@ def test_a_clip_may_be_named_as_open_clip_names_it() -> None:
         conditioning.clip_file("ViT-L-14/laion", "ViT-L-14-quickgelu")
 
 
-@pytest.mark.parametrize("is_quick", [True, False])
-def test_a_clip_of_a_near_twin_is_refused_by_the_config_beside_it(is_quick: bool, tmp_path: Path) -> None:
-    """The same names and shapes, and embeddings that are off by a percent: nothing else tells."""
-    wanted, weights = {**copy.deepcopy(CLIP), "quick_gelu": is_quick}, tmp_path / "open_clip_model.safetensors"
-    save_file(ClipEncoder(wanted, None).model.state_dict(), weights)
-    for told, is_refused in ((is_quick, False), (not is_quick, True), (None, is_quick)):
-        facts = {} if told is None else {"quick_gelu": told}
-        (tmp_path / "open_clip_config.json").write_text(json.dumps({"model_cfg": {"embed_dim": 16, **facts}}))
-        if is_refused:
-            with pytest.raises(ValueError, match=r"open_clip_config\.json beside it says, and A has (Quick)?GELU"):
-                conditioning.check_clip(weights, "A", wanted)
-        else:
-            conditioning.check_clip(weights, "A", wanted)
+def test_the_config_beside_a_clip_tells_its_activation(tmp_path: Path) -> None:
+    weights, beside = tmp_path / "open_clip_model.safetensors", tmp_path / "open_clip_config.json"
+    weights.touch()
+    quick, plain = "ViT-B-32-quickgelu", "ViT-B-32"
+    for config, fits, other, said in (
+        ({"embed_dim": 512, "quick_gelu": True}, quick, plain, "with QuickGELU .* ViT-B-32 computes with GELU"),
+        ({"embed_dim": 512}, plain, quick, "with GELU .* ViT-B-32-quickgelu computes with QuickGELU"),
+    ):
+        beside.write_text(json.dumps({"model_cfg": config}))
+        for source in (tmp_path, weights):
+            assert conditioning.clip_file(str(source), fits) == weights
+            with pytest.raises(ValueError, match=said):
+                conditioning.clip_file(str(source), other)
+    for torn, said in (("{", "is damaged"), ("[]", "has no model_cfg")):
+        beside.write_text(torn)
+        with pytest.raises(ValueError, match=said):
+            conditioning.clip_file(str(tmp_path), quick)
+    beside.unlink()
+    assert conditioning.clip_file(str(tmp_path), quick) == weights, "nothing beside it says otherwise"
 
 
 def test_a_clip_of_another_width_or_without_effect(

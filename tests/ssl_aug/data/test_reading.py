@@ -1,13 +1,18 @@
 """Images from files: every kind becomes RGB, and a damaged one is named."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.ImageOps import exif_transpose
 from PIL.PngImagePlugin import PngInfo
 
-from ssl_aug.data.reading import read_cut, read_rgb, read_square
+from ssl_aug.data.copying import put
+from ssl_aug.data.reading import read_rgb, read_square
 from tests.ssl_aug.data.layouts import one_line, picture
 
 
@@ -39,35 +44,80 @@ def test_sixteen_bits_of_grey_are_scaled_not_clipped(tmp_path):
     assert [read_rgb(tmp_path / "deep.png").getpixel((x, 0))[0] for x in range(3)] == [0, 100, 255]
 
 
-@pytest.mark.parametrize("brightest", [255, 1023, 4095, 8190])
-def test_sixteen_bits_that_are_fewer_are_named_and_black_is_black(brightest, tmp_path):
-    pixels = np.array([[0, brightest // 2, brightest]], dtype=np.uint16)
-    Image.fromarray(pixels).save(tmp_path / "few.png")
-    with pytest.raises(ValueError, match=rf"few\.png cannot be read .*no value above {brightest}, so that it would be"):
-        read_rgb(tmp_path / "few.png")
-    Image.fromarray(pixels * 0).save(tmp_path / "black.png")
-    assert read_rgb(tmp_path / "black.png").getextrema() == ((0, 0),) * 3
+@pytest.mark.parametrize("peak", [255, 1023, 4095, 8191])
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_sixteen_bits_of_which_only_the_lowest_are_used_are_not_read_as_black(peak, suffix, tmp_path):
+    path = tmp_path / f"shallow.{suffix}"
+    Image.fromarray(np.array([[0, peak]], dtype=np.uint16)).save(path)
+    with pytest.raises(ValueError) as error:
+        read_rgb(path)
+    one_line(error, path, f"no value above {peak} of 65535", "8 bits per channel")
 
 
-def test_what_lies_beside_the_pixels_does_not_matter(tmp_path):
-    """Editing programs keep megabytes of history in a picture."""
-    facts = PngInfo()
-    facts.add_text("history", "x" * 3_000_000, zip=True)
-    Image.new("RGB", (2, 2), (9, 8, 7)).save(tmp_path / "edited.png", pnginfo=facts, icc_profile=bytes(2_000_000))
-    assert read_rgb(tmp_path / "edited.png").getpixel((0, 0)) == (9, 8, 7)
+def test_sixteen_bits_of_color_are_held_to_the_same(tmp_path):
+    for name, peak in (("deep", 65535), ("shallow", 4095)):
+        (tmp_path / f"{name}.png").write_bytes(deep_png(peak))
+    assert read_rgb(tmp_path / "deep.png").getpixel((0, 0)) == (255, 255, 255)
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "shallow.png")
+    one_line(error, tmp_path / "shallow.png", "no value above 4095 of 65535")
+
+
+@pytest.mark.parametrize("values", [(0, 70000), (-5, 40000)])
+def test_whole_numbers_beyond_16_bits_are_named_not_clipped(values, tmp_path):
+    Image.fromarray(np.array([values], dtype=np.int32)).save(tmp_path / "wide.tiff")
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "wide.tiff")
+    one_line(error, tmp_path / "wide.tiff", f"from {values[0]} to {values[1]}", "8 bits per channel")
+
+
+@pytest.mark.parametrize("kind", ["text", "profile"])
+def test_large_metadata_do_not_stand_before_the_pixels(kind, tmp_path):
+    large = b"x" * 2_000_000
+    text = PngInfo()
+    text.add_text("note", large.decode(), zip=True)
+    image = Image.new("RGB", (4, 2), (9, 8, 7))
+    image.paste((200, 0, 0), (0, 0, 2, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "told.png"
+    image.save(path, exif=exif, **({"pnginfo": text} if kind == "text" else {"icc_profile": large}))
+    read = read_rgb(path)
+    assert np.array_equal(np.asarray(read), np.asarray(image.transpose(Image.Transpose.ROTATE_270)))
+    image.save(path, **({"pnginfo": text} if kind == "text" else {"icc_profile": large}))
+    (tmp_path / "out").mkdir()
+    copy, _ = put(path, tmp_path / "out" / "told", "copy")
+    with Image.open(copy) as readable:  # by others too
+        assert np.array_equal(np.asarray(readable), np.asarray(image))
+
+
+def test_a_picture_that_is_too_large_is_named_with_the_way_out(tmp_path, monkeypatch):
+    picture(tmp_path / "bomb.png", (60, 60))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError) as error:
+        read_rgb(tmp_path / "bomb.png")
+    one_line(error, tmp_path / "bomb.png", "save it smaller or remove it")
+
+
+def deep_png(peak: int) -> bytes:
+    """A PNG of one pixel with 16 bits per channel, which Pillow reads but does not write."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + struct.pack(">HHH", peak, peak, peak))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_box_is_in_the_pixels_that_are_stored(orientation, tmp_path):
-    """Whatever way the camera was held: the box's red stays whole, and alone."""
-    image = Image.new("RGB", (40, 20), "black")
-    image.paste((255, 0, 0), (5, 3, 17, 9))
+def test_photos_are_turned_as_pillow_turns_them(orientation, tmp_path):
+    image = Image.fromarray(np.arange(18, dtype=np.uint8).reshape(2, 3, 3))
     exif = Image.Exif()
     exif[0x0112] = orientation
     image.save(tmp_path / "turned.png", exif=exif)
-    cut = read_cut(tmp_path / "turned.png", lambda width, height: (5, 3, width - 23, height - 11))
-    assert cut.size == ((12, 6) if orientation < 5 else (6, 12))
-    assert cut.getextrema() == ((255, 255), (0, 0), (0, 0))
+    with Image.open(tmp_path / "turned.png") as stored:
+        assert np.array_equal(np.asarray(read_rgb(tmp_path / "turned.png")), np.asarray(exif_transpose(stored)))
 
 
 def test_a_photo_is_turned_upright(tmp_path):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import savemat
 
 from ssl_aug.data.build import load_dataset
@@ -46,6 +47,19 @@ def test_cropped_cars_are_cut_to_their_boxes_once_and_keep_their_names(tmp_path,
     made = [path.stat().st_mtime_ns for path in cropped.train.paths]
     assert [path.stat().st_mtime_ns for path in load_dataset(cut).train.paths] == made
     assert len(list(cache.iterdir())) == 1
+
+
+def test_a_box_is_of_the_pixels_as_a_turned_photo_is_stored(tmp_path):
+    data = stanford_cars(tmp_path, train=[(9, 1, 32, 16, 1, "00001.jpg")])
+    photo = Image.new("RGB", (48, 32), "black")
+    photo.paste((255, 255, 255), (8, 0, 32, 16))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo.save(tmp_path / "stanford_cars" / "cars_train" / "00001.jpg", exif=exif, quality=100)
+    cropped = load_dataset(DataSettings(name=data.name, root=data.root, crop_to_box=True))
+    cut = read_rgb(cropped.train.paths[0])
+    assert cut.size == (16, 24), "upright"
+    assert np.asarray(cut).min() > 200, "all of the object and nothing else"
 
 
 @pytest.mark.parametrize(
