@@ -153,7 +153,8 @@ class Trial:
         assert ending.code == 130, (ending, self.said)
         assert "Traceback" not in self.said and lines[-1].startswith("interrupted: "), self.said
         assert [line for line in lines if line.startswith("interrupted: ")] == lines[-1:], self.said
-        assert not hidden(self.folder), hidden(self.folder)
+        left = [name for name in hidden(self.folder) if name.endswith(".part") or ".lock" in name]
+        assert not left, left  # finished chunks wait in .work
         self.tally.kills += 1
         self.tally.longest = max(self.tally.longest, ending.after_signal)
         return True

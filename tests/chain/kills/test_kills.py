@@ -61,12 +61,14 @@ def test_a_killed_command_leaves_what_an_undisturbed_one_does(name: str, trial: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @EACH
 def test_kills_at_every_kind_of_point_and_at_random_times_lose_nothing(name: str, trial: Trial) -> None:
     told(name, killed_again_and_again(trial, MANY, seed=1))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @EACH
 def test_signals_at_random_times_end_in_one_line_and_lose_nothing(name: str, trial: Trial) -> None:
     tally = interrupted_again_and_again(trial, MANY, seed=2)
