@@ -16,7 +16,9 @@ from ssl_aug.data.readable import check_readable
 from ssl_aug.evaluation.judge import read_images
 from ssl_aug.export.__main__ import main as export
 from ssl_aug.export.settings import TARGETS
+from ssl_aug.files import read_json
 from ssl_aug.settings import DataSettings
+from ssl_aug.synthetic import SyntheticSet
 from tests.conftest import write_image_folder
 
 NOISE = Image.fromarray(np.random.RandomState(0).randint(0, 255, (12, 10, 3), dtype=np.uint8))
@@ -150,8 +152,13 @@ def all_commands(root: Path, out: Path) -> None:
 
 @pytest.mark.parametrize("write", READ.values(), ids=READ.keys())
 def test_it_is_read(write: Callable[[Path], Path], root: Path, tmp_path: Path) -> None:
+    num_train = len([*(root / "train").rglob("*.png")])
     write(into(root, "train"))
     all_commands(root, tmp_path)
+    drawn = SyntheticSet.open(tmp_path / "set")
+    assert len({(row["label"], row["source"]) for row in drawn.rows}) == num_train + 1  # it too was drawn from
+    for to in TARGETS:
+        assert read_json(tmp_path / to / "export.json")["counts"]["real"] == num_train + 1
 
 
 @pytest.mark.parametrize(("write", "said"), REFUSED.values(), ids=REFUSED.keys())

@@ -38,15 +38,16 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_image_folder(tmp_path / "photos")
 
 
-def refused(command: Callable[[], object], folder: Path, lock: str = ".lock") -> None:
-    """A command says who is at work in a folder, and leaves it as it is."""
+def refused(command: Callable[[], object], folder: Path, lock: str = ".lock") -> str:
+    """What a command says, which is who is at work in a folder; it leaves that as it is."""
     home = folder.parent if lock.startswith(f".{folder.name}") else folder
     before = contents(folder)
     other = leave_lock(home, "at work in", name=lock)
-    with pytest.raises(InOtherHandsError, match=f"^{other} has been at work in {folder} since .*: wait until"):
+    with pytest.raises(InOtherHandsError, match=f"^{other} has been at work in {folder} since .*: wait until") as error:
         command()
     (home / lock).unlink()
     assert contents(folder) == before
+    return str(error.value)
 
 
 def test_a_set_is_drawn_by_one_process_at_a_time() -> None:
@@ -137,7 +138,8 @@ def test_weights_that_several_processes_share_are_not_waited_for(
     monkeypatch.setattr(adapter, "accelerator_of", lambda place: Shared())
     settings = compose("tune", words, Settings)
     folder = plan_tuning(settings, *load_split(settings.data)).folder
-    refused(lambda: tune.main(words), folder)
+    assert "stop it" in refused(lambda: tune.main(words), folder)
+    assert not list(folder.glob("*.safetensors"))
 
 
 def test_what_appears_whole_is_made_by_one_process_at_a_time(tiny_checkpoint: Path) -> None:
@@ -159,8 +161,9 @@ def test_what_appears_whole_is_made_by_one_process_at_a_time(tiny_checkpoint: Pa
 def test_measures_and_pretrainings_have_their_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "Ruler", lambda *_: pytest.fail("another one is at it"))
     generate.main([*DRAWN, "--out", "set"])
-    refused(lambda: evaluate.main(["synthetic.root=set", "--out", "measures", *DRAWN[-2:]]), Path("measures"))
+    measure = ["synthetic.root=set", "--out", "measures", *DRAWN[-2:]]
+    assert "measures" in refused(lambda: evaluate.main(measure), Path("measures"))
     monkeypatch.setattr(stages, "draw_bank", lambda *_: pytest.fail("another one is at it"))
     settings = PretrainSettings(out="weights", work="work", device="cpu", precision="fp32")
-    refused(lambda: stages.pretrain(settings), Path("weights"))
-    refused(lambda: stages.pretrain(settings), Path("work"))
+    for folder in ("weights", "work"):
+        assert folder in refused(lambda: stages.pretrain(settings), Path(folder))

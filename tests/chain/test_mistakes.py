@@ -40,17 +40,9 @@ MISTAKES = [
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=v1-5.ckpt", "is Stable Diffusion in one file"),
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=v1-5.safetensors", "is Stable Diffusion in one file"),
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=owner/name", "snapshot_download('owner/name'"),
-    (
-        "generate",
-        f"{PHOTOS} generator=ldm generator.checkpoint=xl",
-        "a StableDiffusionXLPipeline is Stable",
-    ),
+    ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=xl", "a StableDiffusionXLPipeline is Stable"),
     ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=one.safetensors", "not as one file"),
-    (
-        "generate",
-        f"{PHOTOS} generator=ldm generator.checkpoint=photos",
-        "a folder without model.json or model_i",
-    ),
+    ("generate", f"{PHOTOS} generator=ldm generator.checkpoint=photos", "a folder without model.json or model_i"),
     ("convert", "pipeline --out new", "pipeline is a folder: give it as generator.checkpoint=pipeline"),
     ("run", f"{PHOTOS} model.name=resnet5", "model.name=resnet5: timm has no such model; close: resnet50"),
     ("run", f"{TRAIN} model.checkpoint=none.pth", "model.checkpoint=none.pth: there is no such file"),
@@ -66,11 +58,7 @@ MISTAKES = [
     ("export", f"--to pascal --out new {PHOTOS} --real-only", "choose one of folder, lists, usb"),
     # values
     ("generate", f"{LDM} mask_rate=1.5", "mask_rate=1.5: give 0 (no mask) to below 1"),
-    (
-        "generate",
-        f"{LDM} sampler=ddim steps=300",
-        "steps=300: sampler=ddim takes divisors of this model's 1000",
-    ),
+    ("generate", f"{LDM} sampler=ddim steps=300", "steps=300: sampler=ddim takes divisors of this model's 1000"),
     ("generate", f"{LDM} guidance=3", "set tune.condition_dropout=0.1 too"),
     ("generate", f"{LDM} condition=class", "set tune.images=labeled too, or tune.steps=0"),
     ("generate", f"{LDM} tune.rank=4", "tune.rank has no effect on tune.approach=anl: leave it out, or use anl_lora"),

@@ -18,7 +18,7 @@ import pytest
 from ssl_aug import lock as lock_module
 from ssl_aug import lock_file, owner
 from ssl_aug.lock import LOCK, InOtherHandsError, forget_dead, is_held, locked, locked_beside, remove_leftovers
-from ssl_aug.owner import Owner, this_process
+from ssl_aug.owner import Owner, read_owner, this_process
 from tests.conftest import in_other_hands, leave_lock
 
 ELSEWHERE = replace(this_process("drawing into"), host="far", boot="another", pid=123)
@@ -29,6 +29,13 @@ def ended() -> int:
     process = subprocess.Popen(["true"])
     process.wait()
     return process.pid
+
+
+def pid_in(lock: Path) -> int:
+    """The process that a lock names."""
+    owner = read_owner(lock)
+    assert owner is not None
+    return owner.pid
 
 
 def put(folder: Path, held_by: Owner, seconds_ago: float = 0.0) -> Path:
@@ -140,11 +147,14 @@ def test_a_process_elsewhere_is_dead_when_its_lock_is_old(
     assert f"taking over {tmp_path} from process 123 on far, which is gone" in capsys.readouterr().err
 
 
-def test_a_process_in_another_container_is_dead_sooner(soon: None, tmp_path: Path) -> None:
+def test_a_process_in_another_container_is_dead_sooner(
+    soon: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     container = replace(this_process("drawing into"), pid_namespace="pid:[1]")
     put(tmp_path, container, seconds_ago=lock_file.DEAD_SECONDS_HERE + 1)
     with locked(tmp_path, "drawing into"):
-        pass
+        assert pid_in(tmp_path / LOCK) == os.getpid()
+    assert f"taking over {tmp_path} from process" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("seconds_ago", [0, 20, 10**6])
@@ -252,9 +262,12 @@ def test_a_lock_is_touched_and_put_back_while_it_is_held(tmp_path: Path, monkeyp
         os.utime(lock, (0, 0))
         while lock.stat().st_mtime == 0:
             time.sleep(0.01)
+        assert lock.stat().st_mtime > 0
         lock.unlink()
         while not lock.exists():
             time.sleep(0.01)
+        assert pid_in(lock) == os.getpid()
+    assert not lock.exists()
 
 
 @pytest.mark.parametrize("happens", ["taken over", "removed"])

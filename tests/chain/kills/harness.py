@@ -95,6 +95,7 @@ class Trial:
         self.seconds = ending.seconds
         self.points = (self.log / "passed").read_text().splitlines()
         self.expected = self.made()
+        assert any(self.expected.values()), "nothing would be compared"
 
     def begin(self) -> None:
         """An empty folder but for what the command reads."""
@@ -170,7 +171,7 @@ class Trial:
         assert not differing, (self.tally.at, differing)
         left = self.folder if not self.command.resumes else max(self.folder.glob("runs/0*"))
         assert not hidden(left), (self.tally.at, hidden(left))
-        self.tally.compared_bytes += sum(path.stat().st_size for path in self.files().values())
+        self.tally.compared_bytes += sum(map(len, made.values()))
 
     def made(self) -> dict[str, bytes]:
         """What the command made, by name, in the form that is compared."""

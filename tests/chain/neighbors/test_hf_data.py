@@ -109,7 +109,9 @@ def test_parquet_files_of_the_hub_are_read_byte_for_byte(tmp_path: Path) -> None
         + "".join(f"  - split: {name}\n    path: data/{name}-*\n" for name in splits())
         + "---\n"
     )
-    require_whole(read(tmp_path / "hub"))
+    dataset = read(tmp_path / "hub")
+    require_whole(dataset)
+    assert [len(part) for part in (dataset.train, dataset.test, dataset.extra_unlabeled)] == [6, 3, 6]
 
 
 def test_parquet_is_read_across_files_and_few_rows_at_once(tmp_path: Path) -> None:
