@@ -7,7 +7,17 @@ import signal
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
 os.environ["MPLBACKEND"] = "Agg"
-for name in ("SSL_AUG_DATA", "SSL_AUG_CACHE", "RANK", "WORLD_SIZE", "SLURM_ARRAY_TASK_COUNT"):
+for name in (
+    "SSL_AUG_DATA",
+    "SSL_AUG_CACHE",
+    "RANK",
+    "WORLD_SIZE",
+    "SLURM_ARRAY_TASK_COUNT",
+    "SLURM_ARRAY_TASK_ID",
+    "SLURM_ARRAY_TASK_MIN",
+    "SSL_AUG_DEBUG",
+    "TORCHELASTIC_ERROR_FILE",
+):
     os.environ.pop(name, None)
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have had it ignored
 
