@@ -32,7 +32,7 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
 
     Raises:
         FileNotFoundError: no run folder.
-        ValueError: settings of another version.
+        ValueError: settings of another version, or a word that does not fit; the one or the other is named.
     """
     path = folder / CONFIG
     if not path.is_file():
@@ -41,14 +41,18 @@ def saved_settings(folder: Path, words: list[str]) -> BenchmarkSettings:
         saved = OmegaConf.load(path)
         schema = writable(BenchmarkSettings)
         schema.method = writable(known_methods()[saved.method.pop("name")][1])
-        said = OmegaConf.create()
-        for word in words:
-            OmegaConf.update(said, word.partition("=")[0], values_of(word)[0])
-        settings = OmegaConf.to_object(OmegaConf.merge(schema, saved, said))
+        config = OmegaConf.merge(schema, saved)
+        settings = OmegaConf.to_object(config)
     except OF_OTHER_SETTINGS as error:
         raise ValueError(
             f"{path} does not fit this version's settings ({error_line(error)}): start the run anew"
         ) from error
+    for word in words:  # apart from what was saved, which is not to blame for them
+        try:
+            OmegaConf.update(config, word.partition("=")[0], values_of(word)[0])
+        except OmegaConfBaseException as error:
+            raise ValueError(f"{word}: {str(error).splitlines()[0]}") from error
+    settings = OmegaConf.to_object(config) if words else settings
     assert isinstance(settings, BenchmarkSettings)
     return settings
 
@@ -96,7 +100,7 @@ def earlier_run(settings: BenchmarkSettings, planned: RunResult) -> Earlier | No
             if _at_first_look(result) != _at_first_look(planned):
                 continue
             is_same = _deciding(saved_settings(folder, [])) == _deciding(settings)
-        except (ValueError, OSError, AttributeError):  # no result, or of another version: not this run
+        except (ValueError, OSError):  # no result, or of another version: not this run
             continue
         if is_same:
             found.append(Earlier(result.is_done, is_held(folder), (folder / STATE).is_file(), folder))

@@ -106,6 +106,21 @@ def test_resume_takes_its_settings_from_the_run(words: list[str], tmp_path: Path
     assert dataclasses.replace(settings, resume=None, **held) == asked
 
 
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("train.num_workers=-1", "train.num_workers=-1: give 0 or more"),
+        ("train.num_workers=many", "train.num_workers=many: Value 'many'"),
+        ("device=tpu", "device=tpu: choose one of auto, cpu, cuda"),
+    ],
+)
+def test_a_slip_beside_resume_is_not_blamed_on_the_run(word: str, said: str, words: list[str]) -> None:
+    folder = trained([*words, "train.steps=1"])
+    with pytest.raises(ValueError) as error:
+        settings_from([f"resume={folder}", word])
+    assert str(error.value).startswith(said) and "anew" not in str(error.value)
+
+
 def test_resume_refuses_other_data_and_damaged_states(words: list[str]) -> None:
     folder = trained([*words, "train.steps=1"])
     (folder / "last.safetensors").write_bytes(b"damaged")
