@@ -80,9 +80,9 @@ def load(
     """A dataset and its few-label split.
 
     Args:
-        source: a folder with train/<class>/ and test/<class>/; or images: an array (n, height, width, 3) of uint8, a
-            list of pictures, or a map-style dataset of (picture, array or tensor, label); or `DataSettings`, which can
-            name every dataset that the commands know.
+        source: a folder with train/<class>/ and, if there are any, test/<class>/, val/<class>/ and unlabeled/; or
+            images: an array (n, height, width, 3) of uint8, a list of pictures, or a map-style dataset of (picture,
+            array or tensor, label); or `DataSettings`, which can name every dataset that the commands know.
         labels: one whole number for each image, where `source` holds images alone.
         class_names: in the order of the labels; None: the labels' own digits.
         test: images with labels, (images, labels) or a dataset, to measure accuracies on.

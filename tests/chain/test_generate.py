@@ -22,12 +22,13 @@ from ssl_aug import tune as tune_module
 from ssl_aug.command_line import compose
 from ssl_aug.drawing import generator
 from ssl_aug.drawing.draw import generate
-from ssl_aug.runtime import command
+from ssl_aug.endings import error_line
 from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, deciding
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning import adapter, plan
 from ssl_aug.tuning.adapter import read_adapter
 from ssl_aug.tuning.settings import TuneSettings
+from tests.chain.walks import refused
 from tests.conftest import IN_BOTH_PRECISIONS, contents, stop_drawing_after, write_image_folder
 
 
@@ -56,17 +57,6 @@ def words(
         f"precision={precision}",
         f"condition={getattr(request, 'param', 'image')}",
     ]
-
-
-def refused(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
-    """The one line with which the command ends in exit code 2."""
-    monkeypatch.setattr("sys.argv", ["generate", *words])
-    with pytest.raises(SystemExit) as caught:
-        command(command_module.main)
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert caught.value.code == 2
-    assert len(lines) == 1
-    return lines[0]
 
 
 @IN_BOTH_PRECISIONS
@@ -281,7 +271,9 @@ def test_a_dry_run_foretells_what_is_left(
     assert foretold() == f"set is finished already: 17 images are there, nothing would be drawn; {out}\n"
     assert "would go on: 1 of 18 images" in foretold("synthetic.refill=true")
     assert "would go on: 9 of 27 images" in foretold("per_sample=3")
-    assert "seed=0, asked for is seed=1" in refused([*words, "--dry-run", "seed=1"], monkeypatch, capsys)
+    assert "seed=0, asked for is seed=1" in refused(
+        command_module.main, [*words, "--dry-run", "seed=1"], Path(), monkeypatch, capsys
+    )
     assert contents(tmp_path) == before
 
 
@@ -395,7 +387,7 @@ def test_a_truncated_image_is_named(
 ) -> None:
     bad = tmp_path / "photos" / "train" / "dog" / "1.png"
     bad.write_bytes(bad.read_bytes()[:200])
-    line = refused([*words, "--out", "set"], monkeypatch, capsys)
+    line = refused(command_module.main, [*words, "--out", "set"], Path(), monkeypatch, capsys)
     assert "train/dog/1.png cannot be read as an image" in line
     assert not (tmp_path / "set" / "manifest.csv").exists()
 
@@ -421,7 +413,7 @@ def test_of_a_class_with_fewer_images_all_are_labeled(words: list[str], capsys: 
 def test_settings_that_do_not_fit(
     words: list[str], change: str, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert said in refused([*words, change, "--out", "set"], monkeypatch, capsys)
+    assert said in refused(command_module.main, [*words, change, "--out", "set"], Path(), monkeypatch, capsys)
 
 
 def test_another_splits_folder_is_refused_untouched(
@@ -429,14 +421,14 @@ def test_another_splits_folder_is_refused_untouched(
 ) -> None:
     command_module.main([*words, "--per-sample", "1", "--out", "set"])
     before = contents(tmp_path / "set")
-    line = refused([*words, "data.split_seed=1", "--out", "set"], monkeypatch, capsys)
+    line = refused(command_module.main, [*words, "data.split_seed=1", "--out", "set"], Path(), monkeypatch, capsys)
     assert "drawn from labeled set" in line
     assert "--out" in line
     assert contents(tmp_path / "set") == before
 
 
 def test_a_full_disk_leaves_nothing_half_written(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Path.write_bytes
 
@@ -446,9 +438,10 @@ def test_a_full_disk_leaves_nothing_half_written(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         return real(path, data)
 
-    with monkeypatch.context() as patched:
+    with monkeypatch.context() as patched, pytest.raises(OSError) as caught:
         patched.setattr(Path, "write_bytes", full)
-        assert "no space left" in refused([*words, "--per-sample", "1", "--out", "set"], patched, capsys)
+        command_module.main([*words, "--per-sample", "1", "--out", "set"])
+    assert "no space left" in error_line(caught.value)
     assert not [path for path in (tmp_path / "set").rglob("*") if path.is_file() and "dog" in str(path)]
     command_module.main([*words, "--per-sample", "1", "--out", "set"])
     command_module.main([*words, "--per-sample", "1", "--out", "plain"])
@@ -459,7 +452,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    line = refused([*words, "--out", "file/set"], monkeypatch, capsys)
+    line = refused(command_module.main, [*words, "--out", "file/set"], Path(), monkeypatch, capsys)
     assert "file" in line
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -483,7 +476,7 @@ def test_the_embedded_generator_says_how_to_get_its_weights(
 ) -> None:
     monkeypatch.setattr(plan, "EMBEDDED", tmp_path / "nothing")
     plain = [*(word for word in words if not word.startswith("generator")), "generator=embedded"]
-    assert "python -m ssl_aug.pretrain" in refused(plain, monkeypatch, capsys)
+    assert "python -m ssl_aug.pretrain" in refused(command_module.main, plain, Path(), monkeypatch, capsys)
     shutil.rmtree(tmp_path / "photos")
 
 

@@ -149,7 +149,6 @@ def test_every_command_of_the_documents_runs(
             more = []
         if module == "benchmarks.run":
             more += ["model=tiny", "train.steps=2", "train.batch_size=4", "train.num_workers=0"]
-        more.append("data.labels_per_class=4")  # without a number every label is used, and none is left for FixMatch
         mains[module]([*asked, "device=cpu", "precision=fp32", *more])
     assert "would draw 24 images (2 for each of 12 labeled ones)" in capsys.readouterr().out
     sets = list((tmp_path / "outputs" / "synthetic").iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,10 +39,12 @@ def refused(
 ) -> str:
     """The line of a command that ends with exit code 2 and leaves the folder as it was."""
     before = contents(folder)
+    capsys.readouterr()  # of what ran before
     monkeypatch.setattr("sys.argv", ["command", *words])
     with pytest.raises(SystemExit) as caught:
         command(main)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    *others, line = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "it/s]" not in line]
+    assert line.startswith("error: ") and all(re.match(r"warning: |\w+: \d+ classes, ", other) for other in others)
     assert caught.value.code == 2
     assert contents(folder) == before
     return line
