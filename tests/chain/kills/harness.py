@@ -253,6 +253,7 @@ def killed_again_and_again(trial: Trial, num_kills: int, seed: int) -> Tally:
             {"end_at_number": rng.randrange(FIRST_POINTS)},
             {"signal": int(signal.SIGKILL), "after": rng.uniform(0, trial.seconds)},
         ]
+        rng.shuffle(ways)  # so that few kills are of all sorts as well
         for way in ways[: num_kills - trial.tally.kills]:
             if not trial.kill(**way):
                 break
