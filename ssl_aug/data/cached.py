@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from generators.files import part_beside, remove_parts, written_whole
+from generators.files import remove_parts, written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
 from ssl_aug.endings import FULL
@@ -39,18 +39,30 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
         ValueError: the cache cannot be written to, or its disk is full.
     """
     folder = cache_folder() / name
+    remove_old(folder.parent.glob(".*.part"))
     if folder.is_dir():  # whoever may read the cache need not be allowed to write to it
         return folder
-    _require_writable(folder.parent)
-    remove_old_parts(folder.parent)
+    remove_old(folder.parent.glob("*/.*.part"))
+    has_begun = False
+
+    def begun(part: Path) -> None:
+        nonlocal has_begun
+        has_begun = True
+        make(part)
+
     try:
-        make_whole(folder, make)
+        make_whole(folder, begun)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno in FULL:
+            raise ValueError(
+                f"no space left on the disk of the cache folder {folder.parent}: "
+                "free some, or set SSL_AUG_CACHE to a folder on another disk"
+            ) from error
+        if has_begun or isinstance(error, FileExistsError):  # what it is made of, or what is in its place
             raise
         raise ValueError(
-            f"no space left on the disk of the cache folder {folder.parent}: "
-            "free some, or set SSL_AUG_CACHE to a folder on another disk"
+            f"the cache folder {folder.parent} cannot be written to ({error.strerror}): set SSL_AUG_CACHE to a folder "
+            "that can"
         ) from error
     return folder
 
@@ -80,24 +92,12 @@ def require_made(folder: Path, files: Iterable[Path]) -> None:
         raise FileNotFoundError(f"{missing} was taken away: remove {folder} and run again, it is made anew")
 
 
-def remove_old_parts(cache: Path) -> None:
-    """Removes what processes that were killed have left half made: what nobody has written to for a day."""
-    for path in [*cache.glob(".*.part"), *cache.glob("*/.*.part")]:
+def remove_old(parts: Iterable[Path]) -> None:
+    """Removes of what is half made that which nobody has written to for a day: its process was killed."""
+    for path in parts:
         with suppress(OSError):  # another process removes it as well
             if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > DAY:
                 remove_parts([path])
-
-
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = part_beside(folder / "probe")  # a name under which it is found, should this process be killed here
-        probe.mkdir()
-        probe.rmdir()
-    except OSError as error:
-        raise ValueError(
-            f"the cache folder {folder} cannot be written to ({error.strerror}): set SSL_AUG_CACHE to a folder that can"
-        ) from error
 
 
 def listed(name: str, folder: Path, class_names: Sequence[str], num_train: int, num_test: int) -> Dataset:
