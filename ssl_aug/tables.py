@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -37,6 +37,31 @@ def read_table(path: Path, way_out: str) -> list[list[str]]:
         return list(reader)
     except csv.Error as error:
         raise ValueError(f"{path}, line {reader.line_num}: {error}: {way_out}") from error
+
+
+def read_named_rows(path: Path, needed: Sequence[str], way_out: str) -> list[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with a header: their numbers as spreadsheets count, and the cells by column.
+
+    Rows without any content, as spreadsheets leave them, are passed over.
+
+    Raises:
+        ValueError: not one column of each needed name, or a row of more or fewer cells; as `read_table`.
+    """
+    table = read_table(path, way_out)
+    header = [name.strip().lower() for name in table[0]] if table else []
+    for name in needed:
+        if header.count(name) != 1:
+            told = ", ".join(repr(each[:30]) for each in header[:20]) or "none"
+            raise ValueError(f"{path}, row 1: its columns are {told}, it needs one column {name!r}: {way_out}")
+    rows = []
+    for number, cells in enumerate(table[1:], start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(header):
+            torn = "cut short or torn" if len(cells) < len(header) else "longer than the header"
+            raise ValueError(f"{path}, row {number}: it is {torn}, {len(cells)} cells of {len(header)}: {way_out}")
+        rows.append((number, dict(zip(header, cells, strict=True))))
+    return rows
 
 
 def csv_line(cells: Iterable[object]) -> str:

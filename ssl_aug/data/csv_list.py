@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from generators.allowed import user_path
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.finding import Found, notes_on, require_own_keys
 from ssl_aug.data.formats import told_unreadable, unreadable_suffixes
 from ssl_aug.settings import DataSettings
-from ssl_aug.tables import read_table
+from ssl_aug.tables import read_named_rows
 
 COLUMNS = ("path", "label", "split")
 LAYOUT = "a CSV file with the columns path,label and, if you like, split"
@@ -86,20 +87,10 @@ def _list_path(settings: DataSettings) -> Path:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    table = read_table(path, "save it as CSV in UTF-8")
-    columns = [name.strip().lower() for name in table[0]] if table else []
-    for needed in COLUMNS[:2]:
-        if columns.count(needed) != 1:
-            raise ValueError(
-                f"{path}, row 1: its columns are {', '.join(columns) or 'none'}: it needs one column {needed!r} "
-                f"(expected {LAYOUT})"
-            )
-    place = {name: columns.index(name) for name in COLUMNS if name in columns}
-    for number, cells in enumerate(table[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        of = {name: cells[at].strip() if at < len(cells) else "" for name, at in place.items()}
-        yield _row(path, number, of["path"], of["label"], of.get("split", ""))
+    way_out = f"correct it, and save it as CSV in UTF-8 (expected {LAYOUT})"
+    for number, row in read_named_rows(path, COLUMNS[:2], way_out):
+        of = {name: row.get(name, "").strip() for name in COLUMNS}
+        yield _row(path, number, of["path"], of["label"], of["split"])
 
 
 def _row(path: Path, number: int, image: str, label: str, split: str) -> Row:
@@ -115,8 +106,11 @@ def _row(path: Path, number: int, image: str, label: str, split: str) -> Row:
     if not label and part in ("test", "validation"):
         raise ValueError(f"{path}, row {number}: {image} has no label, and {part} images need one: add it")
     part = part if label else "unlabeled"
-    composed = unicodedata.normalize("NFC", label)
-    return Row(number, path.parent / Path(image).expanduser(), composed, part)
+    try:
+        place = path.parent / user_path(image)
+    except ValueError as error:
+        raise ValueError(f"{path}, row {number}: {error}") from error
+    return Row(number, place, unicodedata.normalize("NFC", label), part)
 
 
 def _refuse_named_twice(path: Path, rows: list[Row]) -> None:

@@ -14,7 +14,7 @@ from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.copying import put
-from ssl_aug.data.finding import images_below
+from ssl_aug.data.finding import images_below, some
 from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
@@ -22,7 +22,7 @@ from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
-from ssl_aug.tables import read_table
+from ssl_aug.tables import read_named_rows
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy
 LEAK = (
@@ -107,7 +107,7 @@ def labeled_images(folder: Path, labeled: LabeledSet) -> list[tuple[Path, int]]:
         name = normalize("NFC", inner.name)
         if name not in names and paths:
             raise ValueError(
-                f"{inner}: the data have no class of this name; theirs are {_some(labeled.class_names)}: rename it"
+                f"{inner}: the data have no class of this name; theirs are {some(labeled.class_names)}: rename it"
             )
         found += [(path, names[name]) for path in paths]
     if not found:
@@ -123,17 +123,8 @@ def read_sources(path: Path, labeled: LabeledSet) -> dict[str, str]:
     """
     if not path.is_file():
         return {}
-    table = read_table(path, "save it as CSV in UTF-8")
-    header = [name.strip() for name in table[0]] if table else []
-    if not {"path", "source"} <= set(header):
-        raise ValueError(f"{path} has the columns {', '.join(header) or 'none'}: it needs path and source")
-    rows = {}
-    for number, cells in enumerate(table[1:], start=2):
-        if len(cells) != len(header) and any(cells):
-            raise ValueError(f"{path}, row {number}: {len(cells)} cells of {len(header)}: correct it")
-        if any(cells):
-            row = dict(zip(header, cells, strict=True))
-            rows[row["path"]] = normalize("NFC", row["source"])
+    named = read_named_rows(path, ("path", "source"), "correct it, and save it as CSV in UTF-8")
+    rows = {row["path"]: normalize("NFC", row["source"]) for _, row in named}
     keys = {example.key for example in labeled.examples}
     wrong = next((source for source in rows.values() if source not in keys), None)
     if wrong is not None:
@@ -186,8 +177,3 @@ def _card(settings: ImportSettings, labeled: LabeledSet, count: int) -> str:
         f"{count} images, made by: {settings.made_by}. Taken in for labeled set {labeled.id} "
         f"(split {settings.data.split_seed}).\n\nNote: {LEAK}.\n"
     )
-
-
-def _some(names: tuple[str, ...]) -> str:
-    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(repr(name) for name in names[:5]) + rest

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from ssl_aug.files import written_atomically
-from ssl_aug.tables import csv_line, read_table
+from ssl_aug.tables import csv_line, read_named_rows
 
 SCORES = ("source_score", "class_score")  # empty where the generator has no CLIP (`ssl_aug/selection.py`)
 COLUMNS = (
@@ -37,21 +37,9 @@ def read_rows(path: Path) -> list[Row]:
     Raises:
         ValueError: no such table, or a row that cannot be one of a set; the row is named as spreadsheets count.
     """
-    table = read_table(path, WAY_OUT)
-    header = [name.strip() for name in table[0]] if table else []
-    for needed in NEEDED:
-        if header.count(needed) != 1:
-            told = ", ".join(repr(name[:30]) for name in header[:20]) or "none"
-            raise ValueError(f"{path}: its columns are {told}, it needs one column {needed!r}: {WAY_OUT}")
     rows: list[Row] = []
     first: dict[object, int] = {}
-    for number, cells in enumerate(table[1:], start=2):
-        if not any(cells):  # a spreadsheet's empty rows
-            continue
-        if len(cells) != len(header):
-            torn = "cut short or torn" if len(cells) < len(header) else "longer than the header"
-            raise ValueError(f"{path}, row {number}: it is {torn}, {len(cells)} cells of {len(header)}: {WAY_OUT}")
-        row = dict(zip(header, cells, strict=True))
+    for number, row in read_named_rows(path, NEEDED, WAY_OUT):
         why = _why_wrong(row)
         if why is None:
             of_source = (row["label"], row["source"], row["k"]) if row["source"] else row["path"]
