@@ -26,7 +26,7 @@ def write_contact_sheet(synthetic: SyntheticSet, labeled: LabeledSet) -> Path:
     A row is headed by what its drawings' paths begin with, a column by what they end with, as rejected.txt takes them.
     """
     shown = chosen(synthetic.rows, labeled)
-    columns = min(MOST_COLUMNS, max(map(len, shown.values())))
+    columns = min(MOST_COLUMNS, 1 + max(int(row["k"]) for rows in shown.values() for row in rows))
     width = max(LEAST_WIDTH, GAP + (1 + columns) * (THUMB + GAP))
     height = LINE + len(shown) * (LINE + THUMB + GAP)
     sheet = Image.new("RGB", (width, height), PAPER)
@@ -37,8 +37,10 @@ def write_contact_sheet(synthetic: SyntheticSet, labeled: LabeledSet) -> Path:
     for number, (source, rows) in enumerate(shown.items()):
         top = LINE + number * (LINE + THUMB + GAP)
         pen.text((GAP, top + 2), f"{rows[0]['class_name']}: {stem_of(rows[0])}_...", INK, font)
-        for column, path in enumerate([source, *(synthetic.folder / row["path"] for row in rows[:columns])]):
-            sheet.paste(Image.fromarray(read_square(path, THUMB)), (GAP + column * (THUMB + GAP), top + LINE))
+        places = {1 + int(row["k"]): synthetic.folder / row["path"] for row in rows}  # what was thrown out stays blank
+        for column, path in {0: source, **places}.items():
+            if column <= columns:
+                sheet.paste(Image.fromarray(read_square(path, THUMB)), (GAP + column * (THUMB + GAP), top + LINE))
     path = synthetic.folder / SHEET
     with written_atomically(path) as part:
         sheet.save(part, "PNG")

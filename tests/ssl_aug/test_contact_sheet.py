@@ -75,3 +75,9 @@ def test_the_sheet_shows_each_labeled_image_before_its_own_drawings(tmp_path: Pa
         assert [tuple(sheet[middle, place]) for place in across] == [
             (0, 60 * number, 0), (100, 60 * number, 0), (150, 60 * number, 0),
         ]  # fmt: skip
+    (tmp_path / "set" / requests[0].path).unlink()  # the first image's first drawing is thrown out
+    write_contact_sheet(SyntheticSet.open(tmp_path / "set"), labeled)
+    sheet = np.asarray(Image.open(tmp_path / "set" / SHEET))
+    middle = 2 * LINE + THUMB // 2
+    across = [GAP + column * (THUMB + GAP) + THUMB // 2 for column in range(3)]
+    assert [tuple(sheet[middle, place]) for place in across] == [(0, 0, 0), (255, 255, 255), (150, 0, 0)]
