@@ -18,6 +18,7 @@ from types import FrameType
 EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PACKAGES = ("ssl_aug", "benchmarks")
+OPTIONS_WITH_VALUE = ("-W", "-X")  # of the interpreter, as words of their own
 PATIENCE = 5.0  # seconds: an exception that a library swallowed does not keep a command alive longer
 KEPT = "interrupted: what is finished is kept"
 GOES_ON = "the same command goes on from there"
@@ -40,12 +41,22 @@ def end_commands_at_once(arguments: list[str]) -> None:
     Args:
         arguments: those of the interpreter, `sys.orig_argv`; nothing is done in any other process.
     """
-    module = arguments[arguments.index("-m") + 1 :][:1] if "-m" in arguments else []
-    is_ours = bool(module) and module[0].split(".")[0] in PACKAGES
-    is_script = any(os.path.basename(word) == "ssl-aug" for word in arguments[1:2])  # noqa: PTH119 (pathlib takes time)
-    if (is_ours or is_script) and threading.current_thread() is threading.main_thread():
+    if is_our_command(arguments) and threading.current_thread() is threading.main_thread():
         for number in heard():
             signal.signal(number, _end)
+
+
+def is_our_command(arguments: list[str]) -> bool:
+    """Whether an interpreter was started with one of our modules (-m), or with our console script."""
+    words = iter(arguments[1:])
+    for word in words:
+        if word == "-m":
+            return next(words, "").split(".")[0] in PACKAGES
+        if word in OPTIONS_WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-") or word == "-c":  # a script of somebody's, and its own words
+            return os.path.basename(word) == "ssl-aug"  # noqa: PTH119 (pathlib takes time)
+    return False
 
 
 def heard() -> list[signal.Signals]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ssl_aug.interrupts import interrupts_deferred, raised_in_main
+from ssl_aug.interrupts import interrupts_deferred, is_our_command, raised_in_main
 
 ROOT = Path(__file__).resolve().parents[2]
 BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -40,6 +40,23 @@ def test_work_that_changes_nothing_ends_at_once(number: signal.Signals) -> None:
     with interrupts_deferred() as interrupted, interrupted.at_once(False):
         os.kill(os.getpid(), number)
         assert interrupted()
+
+
+@pytest.mark.parametrize(
+    ("words", "is_ours"),
+    [
+        ("-m ssl_aug.generate --per-sample 10", True),
+        ("-u -X faulthandler -W error -m benchmarks.run", True),
+        ("/usr/bin/ssl-aug generate", True),
+        ("train.py -m ssl_aug.generate", False),
+        ("-c pass -m ssl_aug.generate", False),
+        ("-m pytest -m slow", False),
+        ("-m", False),
+        ("", False),
+    ],
+)
+def test_only_our_own_commands_are_taken_hold_of(words: str, is_ours: bool) -> None:
+    assert is_our_command(["python", *words.split()]) is is_ours
 
 
 def test_what_is_ignored_stays_so() -> None:
