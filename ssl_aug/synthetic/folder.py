@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -170,8 +171,11 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
 
 def finished_sets(labeled_set_id: str) -> list[Path]:
     """The finished sets of these labeled images that lie where sets lie by default, newest first."""
-    found = [path.parent for path in SETS.glob("*/manifest.csv") if is_finished(path.parent)]
-    own = [path for path in found if record_of(path).get("labeled_set_id") == labeled_set_id]
+    own = []
+    for path in (each.parent for each in SETS.glob("*/manifest.csv") if is_finished(each.parent)):
+        with suppress(ValueError):  # a damaged one is no set to name
+            if record_of(path)["labeled_set_id"] == labeled_set_id:
+                own.append(path)
     return sorted(own, key=lambda path: (path / "manifest.csv").stat().st_mtime_ns, reverse=True)
 
 
