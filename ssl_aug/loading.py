@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ssl_aug.data.base import Dataset, LabeledSet, Split
-from ssl_aug.data.build import load_split
+from ssl_aug.data.build import load_and_tell
+from ssl_aug.data.counts import tell
 from ssl_aug.data.given import MapDataset, dataset_of, labeled_part, unlabeled_part
 from ssl_aug.data.split import few_label_split
 from ssl_aug.progress import Progress, told_to
@@ -87,7 +88,7 @@ def load(
         class_names: in the order of the labels; None: the labels' own digits.
         test: images with labels, (images, labels) or a dataset, to measure accuracies on.
         unlabeled: further images, in addition to the training images whose labels are hidden.
-        labels_per_class: how many labels of each class are known; None: all.
+        labels_per_class: how many labels of each class are known, of a smaller class all; None: all.
         split_seed: which ones.
         name: what folders of results begin with; None: "images".
         progress: told (done, total, what is being done) beside the bar, where images are written.
@@ -107,13 +108,15 @@ def load(
         else:
             drawn = replace(drawn, name="image_folder", root=str(source))
         with told_to(progress):
-            return Data(drawn, *load_split(drawn))
+            return Data(drawn, *load_and_tell(drawn))
     tested = None if test is None else labeled_part("test", *(test if isinstance(test, tuple) else (test, None)))
     train = labeled_part("train", source, labels)
     with told_to(progress):
         dataset = dataset_of(name or "images", train, tested, unlabeled_part(unlabeled), class_names)
     drawn = replace(drawn, name=dataset.name)
-    return Data(drawn, dataset, few_label_split(dataset, drawn.labels_per_class, drawn.split_seed))
+    split = few_label_split(dataset, drawn.labels_per_class, drawn.split_seed, may_take_fewer=True)
+    tell(dataset, split, drawn.labels_per_class)
+    return Data(drawn, dataset, split)
 
 
 def settings_for(data: Data, settings: Asked) -> Asked:

@@ -51,8 +51,14 @@ def load_dataset(settings: DataSettings) -> Dataset:
 
 
 def load_split(settings: DataSettings) -> tuple[Dataset, Split]:
-    """The dataset and what a method may see of it."""
+    """The dataset and what a method may see of it.
+
+    Raises:
+        ValueError, FileNotFoundError: as `load_dataset`; or every test image is a training image.
+    """
     dataset = load_dataset(settings)
+    if settings.name not in EMBEDDED_DATA:
+        dataset = replace(dataset, notes=(*dataset.notes, *notes_on_copies(dataset)))
     return dataset, few_label_split(
         dataset,
         settings.labels_per_class,
@@ -66,10 +72,8 @@ def load_and_tell(settings: DataSettings) -> tuple[Dataset, Split]:
     """The same, told on stderr: what every command that works on the data says first.
 
     Raises:
-        ValueError, FileNotFoundError: as `load_dataset`; or every test image is a training image.
+        ValueError, FileNotFoundError: as `load_split`.
     """
     dataset, split = load_split(settings)
-    if settings.name not in EMBEDDED_DATA:
-        dataset = replace(dataset, notes=(*dataset.notes, *notes_on_copies(dataset)))
     tell(dataset, split, settings.labels_per_class)
     return dataset, split

@@ -101,8 +101,8 @@ def celeba(root, attribute=None):
 
 def csv_list(root, text=None, name="list.csv", encoding="utf-8"):
     """Six pictures, and a list of them unless another one is given."""
-    for image in ("a1", "a2", "b1", "b2", "t1", "u1"):
-        picture(root / "photos" / f"{image}.png")
+    for number, image in enumerate(("a1", "a2", "b1", "b2", "t1", "u1")):
+        picture(root / "photos" / f"{image}.png", color=(number, 30, 30))
     rows = ["path,label,split", "photos/b1.png,bee,", "photos/a1.png,ant,train", "photos/a2.png,ant,train",
             "photos/b2.png,bee,val", "photos/t1.png,bee,test", "photos/u1.png,,"]  # fmt: skip
     (root / name).write_bytes(("\n".join(rows) + "\n" if text is None else text).encode(encoding))

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+import ssl_aug
 from generators import hashes
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.build import load_and_tell
@@ -45,9 +46,10 @@ def by_hard_links_under_other_names(root):
 def test_a_test_set_that_is_the_training_set_is_refused(tmp_path, make):
     data = image_folder(tmp_path)
     make(tmp_path)
-    with pytest.raises(ValueError) as error:
-        load_and_tell(replace(data, **ALL))
-    one_line(error, "every test image is a training image", tmp_path / "train", "put other images into test")
+    for load in (lambda: load_and_tell(replace(data, **ALL)), lambda: ssl_aug.load(tmp_path)):
+        with pytest.raises(ValueError) as error:
+            load()
+        one_line(error, "every test image is a training image", tmp_path / "train", "put other images into test")
 
 
 def test_some_copies_are_counted_with_an_example(tmp_path, capsys):
