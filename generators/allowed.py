@@ -40,7 +40,9 @@ class Range:
         return is_above and (value < self.high if self.below else value <= self.high)
 
     def __str__(self) -> str:
-        low, high = (str(int(end)) if math.isfinite(end) and end == int(end) else str(end) for end in self._ends())
+        low, high = (
+            str(int(end)) if math.isfinite(end) and end == int(end) else str(end) for end in (self.low, self.high)
+        )
         means = f" ({self.low_means})" if self.low_means else ""
         start = f"above {low}" if self.above else f"{low}{means}"
         if math.isinf(self.high):
@@ -49,9 +51,6 @@ class Range:
         else:
             words = f"{start} to {'below ' if self.below else ''}{high}"
         return words + (f", {self.why}" if self.why and words else self.why)
-
-    def _ends(self) -> tuple[float, float]:
-        return self.low, self.high
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from generators.files import read_json
 
 CLIP_CONFIG = "open_clip_config.json"  # lies beside the weights where open_clip published or saved them
 
@@ -21,11 +22,7 @@ def check_activation(path: Path, name: str, is_quick: bool) -> None:
     beside = path.parent / CLIP_CONFIG
     if not beside.is_file():
         return
-    try:
-        config = json.loads(beside.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{beside} is damaged: copy it again, or remove it") from error
-    model = config.get("model_cfg") if isinstance(config, dict) else None
+    model = read_json(beside, "copy it again, or remove it").get("model_cfg")
     if not isinstance(model, dict):
         raise ValueError(f"{beside} has no model_cfg: copy it again, or remove it")
     theirs = bool(model.get("quick_gelu", False))

@@ -82,21 +82,22 @@ def _rename(part: Path, folder: Path) -> None:
         raise FileExistsError(f"{folder} was made by another process meanwhile: it is left as it is") from error
 
 
-def read_json(path: Path, way_out: str) -> dict[str, Any]:
+def read_json(path: Path, way_out: str = "remove it or restore it") -> dict[str, Any]:
     """A JSON object.
 
     Args:
         way_out: what a person can do where the file is damaged.
 
     Raises:
-        ValueError: a damaged file, named with the way out.
+        FileNotFoundError: there is no such file.
+        ValueError: it holds no JSON object; the file is named.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is damaged ({error}): {way_out}") from error
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):  # no JSON, no text, a number or a nesting beyond measure
+        raise ValueError(f"{path} is damaged, not readable as JSON: {way_out}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged (no JSON object): {way_out}")
+        raise ValueError(f"{path} is damaged, it holds no JSON object: {way_out}")
     return content
 
 

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from generators.files import part_beside
+from generators.files import part_beside, read_json
+
+__all__ = ["new_run_folder", "read_json", "write_json", "written_atomically"]
 
 
 @contextmanager
@@ -32,25 +34,6 @@ def written_atomically(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     with written_atomically(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def read_json(path: Path, way_out: str = "remove it or restore it") -> dict[str, Any]:
-    """A JSON object.
-
-    Args:
-        way_out: what a person can do where the file is damaged.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds no JSON object; the file is named.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError):  # no JSON, no text, a number or a nesting beyond measure
-        raise ValueError(f"{path} is not readable as JSON: {way_out}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds no JSON object: {way_out}")
-    return content
 
 
 def new_run_folder(root: Path, name: str) -> Path:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from pathlib import Path
 
+from generators.hashes import file_hash
 from ssl_aug.data.reading import opened, read_rgb
-
-LINKS = ("copy", "hard", "symbolic")
 
 
 def put(image: Path, stem: Path, link: str) -> tuple[Path, str]:
@@ -42,8 +40,7 @@ def put(image: Path, stem: Path, link: str) -> tuple[Path, str]:
             ) from error
     else:
         target.symlink_to(image.resolve())
-    with target.open("rb") as file:
-        return target, hashlib.file_digest(file, "sha256").hexdigest()
+    return target, file_hash(target)
 
 
 def _plain_suffix(path: Path) -> str | None:

@@ -16,16 +16,13 @@ from generators.allowed import user_path
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.finding import Found, notes_on, require_own_keys
 from ssl_aug.data.formats import told_unreadable, unreadable_suffixes
+from ssl_aug.data.layout import SPLITS
 from ssl_aug.settings import DataSettings
 from ssl_aug.tables import read_named_rows
 
 COLUMNS = ("path", "label", "split")
 LAYOUT = "a CSV file with the columns path,label and, if you like, split"
 WAY_OUT = "name another file with data.root=FILE.csv"
-SPLITS = {
-    "": "train", "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
-    "valid": "validation", "validation": "validation", "unlabeled": "unlabeled", "unlabelled": "unlabeled",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from PIL import Image
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.cached import images_made_once, require_made
 from ssl_aug.data.finding import some
+from ssl_aug.data.layout import class_folder
 from ssl_aug.data.reading import to_rgb
 from ssl_aug.runtime import progress_bar
-from ssl_aug.synthetic.requests import class_folder
 
 VERSION = 1  # another number where the files change
 NOT_LABELED = -1

@@ -15,17 +15,15 @@ from typing import Any
 
 from generators.files import is_pointer
 from ssl_aug.data import hf_library
-from ssl_aug.data.csv_list import SPLITS
 from ssl_aug.data.finding import files_below, some
 from ssl_aug.data.hf_columns import IMAGE, Column, columns_of, image_column, label_column
 from ssl_aug.data.hf_export import Saved, SavedSplit, of_export
 from ssl_aug.data.hf_labels import no_rows
-from ssl_aug.data.layout import WAY_OUT
+from ssl_aug.data.layout import SAVED_BY_DATASETS, SPLITS, WAY_OUT
 from ssl_aug.files import read_json
 
 LAYOUT = "what Hugging Face datasets saved (save_to_disk), or a dataset of the hub (parquet files, an imagefolder)"
 PART_OF = {**{name: part for name, part in SPLITS.items() if name}, "labeled": "train", "dev": "validation"}
-SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")  # what save_to_disk writes beside the images
 SIZE_OF_POINTER = 1024  # bytes, at most
 ROWS_AT_ONCE = 16  # of a parquet file
 

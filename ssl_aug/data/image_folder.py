@@ -23,12 +23,10 @@ from ssl_aug.data.finding import (
     told_no_files,
 )
 from ssl_aug.data.formats import told_unreadable
-from ssl_aug.data.hf_splits import SAVED_BY_DATASETS
-from ssl_aug.data.layout import WAY_OUT, data_root
+from ssl_aug.data.layout import SAVED_BY_DATASETS, VALIDATION, WAY_OUT, data_root
 from ssl_aug.settings import DataSettings
 
 LAYOUT = "train/<class>/*.jpg and, if you like, test/<class>/*.jpg, val/<class>/*.jpg and unlabeled/*.jpg"
-VALIDATION = ("val", "valid", "validation")
 OTHER_DATASETS = {  # what only their folders hold
     "stanford_cars": ("stanford_cars", "cars_train", "devkit"),
     "flowers102": ("flowers-102", "setid.mat"),

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 from ssl_aug.settings import DataSettings
 
+SAVED_BY_DATASETS = ("dataset_dict.json", "state.json")  # what save_to_disk writes beside the images
+# how parts of a dataset are called by others, and what they are here
+SPLITS = {
+    "": "train", "train": "train", "training": "train", "test": "test", "testing": "test", "val": "validation",
+    "valid": "validation", "validation": "validation", "unlabeled": "unlabeled", "unlabelled": "unlabeled",
+}  # fmt: skip
+VALIDATION = tuple(name for name, part in SPLITS.items() if part == "validation")
 WAY_OUT = "name another folder with data.root=DIR or SSL_AUG_DATA"
 
 
@@ -30,6 +39,14 @@ def data_root(settings: DataSettings, expected: str) -> Path:
     if next(root.iterdir(), None) is None:
         raise FileNotFoundError(f"data.root={settings.root}: the folder is empty; expected {expected}; {WAY_OUT}")
     return root
+
+
+def class_folder(label: int, class_names: Sequence[str]) -> str:
+    """`007_audi-tt`: the index padded so that string order is index order, and an ASCII slug of the name."""
+    ascii_name = normalize("NFKD", class_names[label]).encode("ascii", "ignore").decode()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:60]
+    width = max(2, len(str(len(class_names) - 1)))
+    return f"{label:0{width}d}_{slug or 'class'}"
 
 
 def refuse_root(settings: DataSettings) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 from generators.allowed import AtLeast0, AtLeast1, FreeText, PathText, Range, check
 from generators.settings import ABSENT_WHERE_NULL, PICTURES, TRAINING, VARIANT, decides
 
+LINKS = ("copy", "hard", "symbolic")  # how image files get into an export or a set
+
 
 def labels_told(labels_per_class: int | None) -> str:
     """How many labels are known, in the words of titles."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, LabeledSet, Split
-from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
@@ -30,20 +29,14 @@ from ssl_aug.synthetic import (
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
 
 
-def generate(settings: Settings) -> SyntheticSet | None:
+def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:
     """Draws the set that the settings name, or what is missing of it; None while other shards still draw.
+
+    Args:
+        dataset, split: those that `settings.data` describes.
 
     Raises:
         ValueError, OSError: bad settings or data, or a folder that holds something else; nothing is overwritten.
-    """
-    return draw_set(settings, *load_and_tell(settings.data))
-
-
-def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:
-    """The same for a dataset and a split that are there: those that `settings.data` describes.
-
-    Raises:
-        ValueError, OSError: as `generate`.
     """
     refuse_nothing_to_borrow(settings.sampling(), split.labeled)
     place = placement(settings.device, settings.precision)

@@ -102,7 +102,7 @@ class Content:
 class Options:
     """How images are put into an export."""
 
-    link: str = "copy"  # one of `data.copying.LINKS`
+    link: str = "copy"  # one of `data.settings.LINKS`
     image_size: int | None = None  # pixels of the side, where a target wants one size
     tllib_seed: int = 0  # --seed of the TLlib run that replays the labeled draw
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ssl_aug.data.copying import put
+from ssl_aug.data.layout import class_folder
 from ssl_aug.data.reading import read_rgb
 from ssl_aug.export.content import PARTS, Content, Exported, Options, Placed
-from ssl_aug.synthetic import class_folder
 
 # words that Hugging Face's folder reader takes for the name of a split, wherever they stand in a path
 _SPLIT_WORD = re.compile(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from generators.allowed import AtLeast1, OneOf, PathText, Range
-from ssl_aug.data.copying import LINKS
+from ssl_aug.data.settings import LINKS
 from ssl_aug.settings import Settings
 
 TARGETS = ("folder", "lists", "usb", "numpy", "hf", "webdataset")

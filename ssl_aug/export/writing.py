@@ -76,11 +76,11 @@ def export_content(content: Content, settings: ExportSettings) -> Path:
             "codebases drop without a word: lower their batch size"
         )
     if settings.check:
-        check(content, out, settings)
+        check(content, out)
     return out
 
 
-def check(content: Content, folder: Path, settings: ExportSettings) -> None:
+def check(content: Content, folder: Path) -> None:
     """Reads an export back and compares classes, labels and pixels with what it was made of.
 
     Raises:

@@ -15,13 +15,14 @@ from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.copying import put
 from ssl_aug.data.finding import images_below, some
+from ssl_aug.data.layout import class_folder
 from ssl_aug.data.reading import read_square
 from ssl_aug.files import write_json
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
-from ssl_aug.synthetic import PLACES, SyntheticSet, class_folder, places_of, word_of, write_manifest
+from ssl_aug.synthetic import PLACES, SyntheticSet, places_of, word_of, write_manifest
 from ssl_aug.tables import read_named_rows
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from generators.allowed import FreeText, OneOf, PathText
-from ssl_aug.data.copying import LINKS
+from ssl_aug.data.settings import LINKS
 from ssl_aug.settings import Settings
 
 

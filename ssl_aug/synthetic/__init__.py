@@ -10,7 +10,7 @@ from ssl_aug.synthetic.folder import (
     why_unlabeled,
 )
 from ssl_aug.synthetic.manifest import COLUMNS, SCORES, read_rows, write_manifest
-from ssl_aug.synthetic.requests import Request, class_folder, make_chunks, make_requests
+from ssl_aug.synthetic.requests import Request, make_chunks, make_requests
 from ssl_aug.synthetic.selection import best_of_each_class, weights_of
 from ssl_aug.synthetic.set_record import PLACES, record_of
 from ssl_aug.synthetic.words import places_of, with_words_of_set, word_of
@@ -24,7 +24,6 @@ __all__ = [
     "SetWriter",
     "SyntheticSet",
     "best_of_each_class",
-    "class_folder",
     "default_folder",
     "images_done",
     "is_finished",

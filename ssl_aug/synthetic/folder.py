@@ -6,7 +6,6 @@ A set is a folder: `images/<class index>_<slug>/<source stem>_<k>.png`, `manifes
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,8 +16,10 @@ from typing import Any
 from unicodedata import normalize
 
 from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.data.contents import short_id
 from ssl_aug.files import read_json
 from ssl_aug.settings import EMBEDDED, Settings, deciding_pictures, short_hash
+from ssl_aug.shipped import RECORD
 from ssl_aug.synthetic.kept import REJECTED, divided
 from ssl_aug.synthetic.manifest import WAY_OUT as RESTORE
 from ssl_aug.synthetic.manifest import Row, read_rows, require_classes
@@ -103,7 +104,7 @@ class SyntheticSet:
     def id(self) -> str:
         """12 hex digits of the images' names and contents."""
         lines = (f"{row['path']} {row['label']} {row['sha256']}" for row in self.rows)
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+        return short_id(lines)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -165,7 +166,7 @@ def default_folder(settings: Settings, labeled_set_id: str) -> Path:
     name = f"{data.name}-{labels}-split{data.split_seed}-{settings.generator.name}"
     kept = deciding_pictures(settings)
     if settings.generator.name == "embedded":  # other versions of this package hold other weights
-        kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / "pretraining.json").values()]
+        kept["weights"] = [part.get("sha256") for part in read_json(EMBEDDED / RECORD).values()]
     return SETS / f"{name}-{labeled_set_id}-{short_hash(kept)}"
 
 

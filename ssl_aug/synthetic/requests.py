@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 
 from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.data.layout import class_folder
 from ssl_aug.runtime import derived_seed
 
 LONGEST_STEM = 180  # bytes; a file's name may have 255, and what is half written has a longer one
@@ -52,14 +53,6 @@ def make_chunks(requests: Sequence[Request], size: int) -> list[list[Request]]:
             chunks.append([])
         chunks[-1].append(request)
     return chunks
-
-
-def class_folder(label: int, class_names: Sequence[str]) -> str:
-    """`007_audi-tt`: the index padded so that string order is index order, and an ASCII slug of the name."""
-    ascii_name = normalize("NFKD", class_names[label]).encode("ascii", "ignore").decode()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_name.lower()).strip("-")[:60]
-    width = max(2, len(str(len(class_names) - 1)))
-    return f"{label:0{width}d}_{slug or 'class'}"
 
 
 def _unique_stems(labeled: LabeledSet) -> list[str]:

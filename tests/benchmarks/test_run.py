@@ -19,8 +19,9 @@ from benchmarks.run import main, settings_from
 from generators.hashes import file_hash
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_split
+from ssl_aug.data.layout import class_folder
 from ssl_aug.files import read_json
-from ssl_aug.synthetic import COLUMNS, SyntheticSet, class_folder
+from ssl_aug.synthetic import COLUMNS, SyntheticSet
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 
 FIELDS = {

@@ -20,8 +20,9 @@ from ssl_aug import evaluate as evaluate_module
 from ssl_aug import generate as command_module
 from ssl_aug import tune as tune_module
 from ssl_aug.command_line import compose
+from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing import generator
-from ssl_aug.drawing.draw import generate
+from ssl_aug.drawing.draw import draw_set
 from ssl_aug.endings import error_line
 from ssl_aug.settings import PICTURES, TUNING, Settings, SyntheticSettings, deciding
 from ssl_aug.synthetic import SyntheticSet
@@ -229,7 +230,8 @@ def test_one_settings_object_draws_twice_and_stays_as_it_was(words: list[str], t
     asked = compose("generate", [*words, "per_sample=1"], Settings)
     before = copy.deepcopy(asked)
     for folder in ("one", "two"):
-        generate(replace(asked, synthetic=SyntheticSettings(str(tmp_path / folder))))
+        settings = replace(asked, synthetic=SyntheticSettings(str(tmp_path / folder)))
+        draw_set(settings, *load_and_tell(settings.data))
     assert asked == before
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 

@@ -11,8 +11,8 @@ from generators import model_folder
 from generators.anl_ldm import ANLLatentDiffusion
 from ssl_aug import generate as generate_module
 from ssl_aug.command_line import compose
-from ssl_aug.data.build import load_split
-from ssl_aug.drawing.draw import generate
+from ssl_aug.data.build import load_and_tell, load_split
+from ssl_aug.drawing.draw import draw_set
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import plan_tuning
@@ -57,7 +57,7 @@ def test_each_tuning_image_without_label_is_told_of_once_and_unmirrored(
 ) -> None:
     settings = compose("generate", [*words, *more], Settings)
     dataset, split = load_split(settings.data)
-    generate(settings)
+    draw_set(settings, *load_and_tell(settings.data))
     clip, size = model_folder.load(tiny_checkpoint).clip, settings.generator.image_size or 16
 
     def embedded(paths: list[Path]) -> torch.Tensor:

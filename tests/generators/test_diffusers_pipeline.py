@@ -488,7 +488,7 @@ def test_the_config_beside_a_clip_tells_its_activation(tmp_path: Path) -> None:
             assert conditioning.clip_file(str(source), fits) == weights
             with pytest.raises(ValueError, match=said):
                 conditioning.clip_file(str(source), other)
-    for torn, said in (("{", "is damaged"), ("[]", "has no model_cfg")):
+    for torn, said in (("{", "is damaged"), ("[]", "holds no JSON object"), ("{}", "has no model_cfg")):
         beside.write_text(torn)
         with pytest.raises(ValueError, match=said):
             conditioning.clip_file(str(tmp_path), quick)

@@ -53,18 +53,17 @@ def test_what_is_read_back_is_what_was_written(to: str, content: Content, tmp_pa
 @pytest.mark.parametrize("to", TARGETS)
 def test_the_check_sees_other_labels_other_pixels_and_missing_images(to: str, content: Content, tmp_path: Path) -> None:
     out = exported(content, to, tmp_path / "out")
-    settings = ExportSettings(to=to, out=str(out))
     examples = content.split.test.examples
     relabeled = (replace(examples[0], label=1), *examples[1:])
     swapped = (replace(examples[0], path=examples[1].path), *examples[1:])
     for changed in (relabeled, swapped, examples[1:], (*examples, examples[0])):
         test = LabeledSet(changed, content.class_names)
         with pytest.raises(ValueError, match=r"came back as another|images than the data"):
-            check(replace(content, split=replace(content.split, test=test)), out, settings)
+            check(replace(content, split=replace(content.split, test=test)), out)
     names = (*HOSTILE[1:], HOSTILE[0])
     renamed = replace(content.split, labeled=LabeledSet(content.split.labeled.examples, names))
     with pytest.raises(ValueError, match="order"):
-        check(replace(content, split=renamed), out, settings)
+        check(replace(content, split=renamed), out)
 
 
 @pytest.mark.parametrize("to", TARGETS)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
 from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.data.layout import class_folder
 from ssl_aug.files import read_json, write_json
 from ssl_aug.lock import locked
 from ssl_aug.runtime import cache_folder
@@ -20,7 +21,6 @@ from ssl_aug.synthetic import (
     Request,
     SetWriter,
     SyntheticSet,
-    class_folder,
     make_chunks,
     make_requests,
     open_for,
