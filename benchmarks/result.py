@@ -64,7 +64,7 @@ class RunResult:
         Raises:
             ValueError: the file is not readable, or lacks what every version wrote.
         """
-        way_out = "it is not a result of python -m benchmarks.run, or damaged: take it away, or restore it"
+        way_out = "it is not a result of python -m benchmarks.run: take it away, or restore it"
         content = read_record(path, kinds_of(cls), way_out, _ALWAYS_WRITTEN)
         return cls(**{each.name: content[each.name] for each in fields(cls) if each.name in content})
 

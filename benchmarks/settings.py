@@ -11,15 +11,27 @@ from typing import Annotated, Any
 
 from omegaconf import MISSING
 
-from ssl_aug.allowed import AtLeast0, AtLeast1, Below1, ImageSize, OneOf, PathText, Range, Share, check, shown
+from ssl_aug.allowed import (
+    Above0,
+    AtLeast0,
+    AtLeast1,
+    Below1,
+    Fraction,
+    ImageSize,
+    NotNegative,
+    OneOf,
+    PathText,
+    Range,
+    Share,
+    check,
+    shown,
+)  # fmt: skip
 from ssl_aug.settings import TRAINING, VARIANT, Settings, decides
 from ssl_aug.synthetic import SCORES
 
 SCHEDULES = ("exp", "cosine", "multistep", "constant")
 PROTOCOLS = ("benchmark", "paper")
-NotNegative = Annotated[float, Range(0)]
 BatchSize = Annotated[int, Range(2, why="BatchNorm compares images")]
-Channel = Annotated[float, Range(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -34,7 +46,7 @@ class ModelSettings:
     bottleneck_width: AtLeast1 = 1024  # features between backbone and head; benchmark: 1024
     dropout: Below1 = 0.5  # before the last layer, 0 to below 1; benchmark: 0.5
     image_size: ImageSize | None = None  # pixels; null: the size the backbone was trained at
-    mean: list[Channel] | None = None  # of the training images per channel, in [0, 1]; null: the backbone's own
+    mean: list[Fraction] | None = None  # of the training images per channel, in [0, 1]; null: the backbone's own
     std: list[Annotated[float, Range(0, 1, above=True, why="it divides")]] | None = None  # likewise
 
     def __post_init__(self) -> None:
@@ -82,7 +94,7 @@ class TrainSettings:
     steps: AtLeast1 = 10000  # optimizer steps; benchmark: ERM 10000, FixMatch 30000
     batch_size: BatchSize = 32  # labeled images per step; benchmark: 32
     unlabeled_batch_size: BatchSize = 32  # unlabeled images per step; benchmark: 32
-    learning_rate: Annotated[float, Range(0, above=True)] = 0.03  # at step 0, of the new layers; benchmark: 0.03 (ERM)
+    learning_rate: Above0 = 0.03  # at step 0, of the new layers; benchmark: 0.03 (ERM)
     backbone_lr_factor: NotNegative = 0.1  # the backbone's learning rate over it; benchmark: 0.1
     # exp, cosine, multistep or constant; benchmark: exp (Self-Tuning: multistep)
     schedule: Annotated[str, OneOf(SCHEDULES)] = "exp"

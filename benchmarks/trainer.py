@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,11 @@ def train(
     ):
         state.model.train()
         state.method.train()
+        evaluated = partial(
+            evaluate_step, state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
+        )
         if state.unevaluated is not None:  # it was stopped in an evaluation
-            evaluate_step(state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder)
+            evaluated()
         saved = time.monotonic()
         for batch in upcoming:
             started = time.monotonic()
@@ -82,9 +86,7 @@ def train(
             state.seconds += time.monotonic() - started
             if state.step % settings.eval_every == 0 or state.step == settings.steps:
                 state.unevaluated = row
-                evaluate_step(
-                    state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
-                )
+                evaluated()
                 bar.set_postfix(state.accuracies)
                 saved = time.monotonic()
             elif state.step % settings.log_every == 0:

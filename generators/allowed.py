@@ -72,6 +72,9 @@ class Words:
 
 AtLeast1 = Annotated[int, Range(1)]
 AtLeast0 = Annotated[int, Range(0)]
+Above0 = Annotated[float, Range(0, above=True)]  # learning rates and the like
+NotNegative = Annotated[float, Range(0)]
+Fraction = Annotated[float, Range(0, 1)]
 Below1 = Annotated[float, Range(0, 1, below=True)]  # decays and the like
 ImageSize = Annotated[int, Range(8, unit="pixels")]
 Share = Annotated[float, Range(0, 1, above=True)]  # of something that is not left out whole

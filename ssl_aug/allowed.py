@@ -1,10 +1,13 @@
 """What a setting takes, for all who do not know the generators' package."""
 
 from generators.allowed import (
+    Above0,
     AtLeast0,
     AtLeast1,
     Below1,
+    Fraction,
     ImageSize,
+    NotNegative,
     OneOf,
     PathText,
     Range,
@@ -15,10 +18,13 @@ from generators.allowed import (
 )
 
 __all__ = [
+    "Above0",
     "AtLeast0",
     "AtLeast1",
     "Below1",
+    "Fraction",
     "ImageSize",
+    "NotNegative",
     "OneOf",
     "PathText",
     "Range",

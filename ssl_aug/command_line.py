@@ -152,16 +152,6 @@ def warn_of_toy(data: str, generator: str) -> None:
         )
 
 
-def refuse_existing(out: Path) -> None:
-    """A command's `--out` names a new folder: asked before the work, for nothing is overwritten after it either.
-
-    Raises:
-        FileExistsError: something is there.
-    """
-    if out.exists() or out.is_symlink():
-        raise FileExistsError(f"--out {out} exists already: name a new folder, nothing is overwritten")
-
-
 def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
     """Hydra's and OmegaConf's messages span lines and speak of structs: name the word, and what is allowed."""
     text = str(error)

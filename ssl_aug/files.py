@@ -10,7 +10,7 @@ from typing import Any
 
 from generators.files import part_beside, read_json
 
-__all__ = ["new_run_folder", "read_json", "write_json", "written_atomically"]
+__all__ = ["new_run_folder", "read_json", "refuse_existing", "write_json", "written_atomically"]
 
 
 @contextmanager
@@ -34,6 +34,16 @@ def written_atomically(path: Path) -> Iterator[Path]:
 def write_json(path: Path, content: Any) -> None:
     with written_atomically(path) as part:
         part.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def refuse_existing(out: Path) -> None:
+    """A command's `--out` names a new folder: asked before the work, for nothing is overwritten after it either.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    if out.exists() or out.is_symlink():
+        raise FileExistsError(f"--out {out} exists already: name a new folder, nothing is overwritten")
 
 
 def new_run_folder(root: Path, name: str) -> Path:

@@ -14,8 +14,8 @@ from ssl_aug.data.given import MapDataset, dataset_of, labeled_part, unlabeled_p
 from ssl_aug.data.split import few_label_split
 from ssl_aug.progress import Progress, told_to
 from ssl_aug.settings import DataSettings, Settings
-from ssl_aug.synthetic import SyntheticSet, record_of
-from ssl_aug.synthetic.folder import why_unlabeled
+from ssl_aug.synthetic import SyntheticSet
+from ssl_aug.synthetic.folder import refuse_unlabeled
 
 Pairs = MapDataset | tuple[MapDataset, Sequence[int]]  # (image, label) items, or images and labels beside them
 
@@ -60,9 +60,7 @@ class Data:
             ValueError: they were drawn from another labeled set, or with settings after which they show no class.
         """
         self.split.labeled.with_synthetic(synthetic)
-        why = why_unlabeled(record_of(synthetic.folder))
-        if why:
-            raise ValueError(f"{synthetic.folder}: {why} decided what its images show: they have no labels")
+        refuse_unlabeled(synthetic.folder)
         return replace(self, synthetic=synthetic)
 
 

@@ -15,7 +15,7 @@ from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unl
 from benchmarks.methods.erm import supervised_loss
 from benchmarks.methods.fixmatch import confidence_report, confident, masked_pseudo_label_loss
 from benchmarks.methods.passes import Passes, forward_views
-from benchmarks.methods.ranges import Confidence, Weight, WeightOrERM, check
+from benchmarks.methods.ranges import Confidence, Fraction, Weight, WeightOrERM, check
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class PseudoLabelSettings:
 
     threshold: Confidence = 0.0  # least confidence of a pseudo-label, 0 to 1; paper: none; benchmark: 0.95
     unlabeled_weight: WeightOrERM = 3.0  # alpha_f, above 0; paper: 3; benchmark: 1
-    ramp_start: Confidence = 0.1  # T1, share of the training before which the weight is 0; benchmark: 0
-    ramp_end: Confidence = 0.6  # T2, share from which it is full; benchmark: 0
+    ramp_start: Fraction = 0.1  # T1, share of the training before which the weight is 0; benchmark: 0
+    ramp_end: Fraction = 0.6  # T2, share from which it is full; benchmark: 0
     strict: bool = False  # confidence > threshold; false: >=; benchmark: true
     strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
     passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ssl_aug.allowed import AtLeast0, AtLeast1, Below1, OneOf, Range, check
+from ssl_aug.allowed import Above0, AtLeast1, Below1, Fraction, NotNegative, OneOf, Range, check
 
-Confidence = Annotated[float, Range(0, 1)]
-Weight = Annotated[float, Range(0)]
-Above0 = Annotated[float, Range(0, above=True)]
+Confidence = Fraction
+Weight = NotNegative
 WeightOrERM = Annotated[float, Range(0, above=True, why="or for none method=erm")]
 WeightOrFixMatch = Annotated[float, Range(0, above=True, why="or for none method=fixmatch")]
 
 __all__ = [
     "Above0",
-    "AtLeast0",
     "AtLeast1",
     "Below1",
     "Confidence",
+    "Fraction",
     "OneOf",
     "Range",
     "Weight",

@@ -11,7 +11,6 @@ import numpy as np
 
 from generators.files import written_whole
 from generators.hashes import file_hash
-from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.reading import read_rgb, read_square
 from ssl_aug.export import folder as class_folders
@@ -19,7 +18,7 @@ from ssl_aug.export import hf, lists, usb, webdataset
 from ssl_aug.export import numpy as arrays
 from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
-from ssl_aug.files import read_json, write_json
+from ssl_aug.files import read_json, refuse_existing, write_json
 from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of

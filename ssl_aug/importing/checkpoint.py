@@ -7,8 +7,8 @@ from pathlib import Path
 from generators import compvis, model_folder
 from generators.files import written_whole
 from generators.hub import is_hub_id
-from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.contents import content_hash
+from ssl_aug.files import refuse_existing
 from ssl_aug.lock import forget_dead, locked_beside
 
 

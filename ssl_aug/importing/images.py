@@ -10,14 +10,13 @@ from pathlib import Path
 from unicodedata import normalize
 
 from generators.files import written_whole
-from ssl_aug.command_line import refuse_existing
 from ssl_aug.data.base import LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.copying import put
 from ssl_aug.data.finding import images_below, some
 from ssl_aug.data.layout import class_folder
 from ssl_aug.data.reading import read_square
-from ssl_aug.files import write_json
+from ssl_aug.files import refuse_existing, write_json
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.runtime import progress_bar, versions

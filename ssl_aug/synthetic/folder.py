@@ -199,12 +199,9 @@ def open_for(labeled: LabeledSet, settings: Settings) -> SyntheticSet:
         hint = f"; finished ones of the same labeled images, newest first: {named}" if fitting else ""
         raise FileNotFoundError(f"{error}{hint}") from None
     labeled.with_synthetic(synthetic)
-    identity = record_of(folder)
-    why = why_unlabeled(identity)
-    if why:
-        raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
+    refuse_unlabeled(folder)
     wanted = synthetic.first(settings.per_sample)
-    if wanted.num_drawn < settings.per_sample * len(labeled) and not identity.get("imported"):
+    if wanted.num_drawn < settings.per_sample * len(labeled) and not is_imported(folder):
         raise ValueError(
             f"{folder} holds {synthetic.num_drawn} images, per_sample={settings.per_sample} of {len(labeled)} labeled "
             f"ones asks for {settings.per_sample * len(labeled)}: draw more with the same settings, "
@@ -226,6 +223,13 @@ def refuse_set_of_others(labeled: LabeledSet, folder: Path) -> None:
         drawn = SyntheticSet(folder, record_of(folder)["labeled_set_id"], listed)
         if drawn.labeled_set_id != labeled.id:
             labeled.with_synthetic(drawn)
+
+
+def refuse_unlabeled(folder: Path) -> None:
+    """Raises ValueError where a set's images do not show their references' classes, and so have no labels."""
+    why = why_unlabeled(record_of(folder))
+    if why:
+        raise ValueError(f"{folder}: {why} decided what its images show, not the labeled image: they have no labels")
 
 
 def why_unlabeled(identity: dict[str, Any]) -> str | None:

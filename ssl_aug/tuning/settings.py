@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from generators.allowed import AnyWhole, AtLeast1, Below1, OneOf, PathText, Range, check
+from generators.allowed import Above0, AnyWhole, AtLeast1, Below1, NotNegative, OneOf, PathText, Range, check
 from generators.settings import ABSENT_WHERE_NULL, APPROACHES, PICTURES, decides, rank_that_holds
 
 
@@ -24,8 +24,8 @@ class TuneSettings:
     steps: Annotated[int, Range(0, low_means="untuned")] = field(default=300, metadata=decides(PICTURES))
     batch_size: AtLeast1 = 32  # images per step; paper: 4 GPUs x 8
     # multiplied by the batch size, as CompVis' scripts do; paper: 2.0e-6
-    base_learning_rate: Annotated[float, Range(0, above=True)] = 2.0e-6
-    weight_decay: Annotated[float, Range(0)] = 0.01  # AdamW
+    base_learning_rate: Above0 = 2.0e-6
+    weight_decay: NotNegative = 0.01  # AdamW
     flip: bool = True  # horizontal flips
     condition_dropout: Below1 = 0.0  # share of steps' images with the null token; needed for guidance above 1
     gradient_clip: Annotated[float, Range(0, low_means="off")] = 1.0  # largest gradient norm; 0: off

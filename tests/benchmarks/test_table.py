@@ -268,7 +268,7 @@ def test_no_runs_and_foreign_files_are_errors_of_one_line(tmp_path: Path, runs_f
     with pytest.raises(ValueError, match=r"0001/result\.json lacks status, augment, .*: it is not a result of"):
         read_runs(runs_folder)
     (runs_folder / "0001" / "result.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"0001/result\.json holds no JSON object"):
+    with pytest.raises(ValueError, match=r"0001/result\.json is damaged, it holds no JSON object"):
         read_runs(runs_folder)
 
 

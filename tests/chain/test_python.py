@@ -143,7 +143,9 @@ def test_an_augmented_set_is_a_torch_dataset(photos: Path) -> None:
 def test_images_that_show_no_class_do_not_join(photos: Path, tiny_checkpoint: Path) -> None:
     data = ssl_aug.load(photos, labels_per_class=3)
     synthetic = ssl_aug.generate(data, replace(tiny(tiny_checkpoint), prompt="a red car"))
-    with pytest.raises(ValueError, match="prompt='a red car' decided what its images show: they have no labels"):
+    with pytest.raises(
+        ValueError, match="prompt='a red car' decided what its images show, not the labeled image: they have no labels"
+    ):
         data.with_synthetic(synthetic)
 
 
