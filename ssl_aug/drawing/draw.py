@@ -57,7 +57,12 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
         print(f"{folder}: this task of a Slurm array draws the whole set; shard=slurm shares it", file=sys.stderr)
     with locked(folder, "drawing into", part=f"{rank}-of-{world_size}" if world_size > 1 else ""):
         writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
-        draw_missing(writer, chunks[rank::world_size], settings, plan, split.labeled, place)
+        try:
+            draw_missing(writer, chunks[rank::world_size], settings, plan, split.labeled, place)
+        except BaseException:
+            if world_size == 1:
+                writer.withdraw()
+            raise
         card = dataset_card(settings, plan, dataset.name, split.labeled)
         synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
     if synthetic is None:

@@ -40,6 +40,13 @@ class SetWriter:
             write_json(folder / "generator.json", self._record())
         (folder / "images").mkdir(exist_ok=True)
 
+    def withdraw(self) -> None:
+        """Takes back the claim of a folder that nothing was drawn into; no other process may draw there."""
+        if not _has_begun(self.folder):
+            (self.folder / "generator.json").unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty, or not there
+                (self.folder / "images").rmdir()
+
     def done(self) -> set[str]:
         """As `images_done`."""
         return images_done(self.folder, self.refill)

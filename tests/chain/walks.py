@@ -44,7 +44,8 @@ def refused(
     with pytest.raises(SystemExit) as caught:
         command(main)
     *others, line = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "it/s]" not in line]
-    assert line.startswith("error: ") and all(re.match(r"warning: |\w+: \d+ classes, ", other) for other in others)
+    assert line.startswith("error: ")
+    assert all(re.match(r"warning: |\w+: \d+ classes, ", other) for other in others), others
     assert caught.value.code == 2
-    assert contents(folder) == before
+    assert contents(folder) == before, set(contents(folder)) ^ set(before)
     return line

@@ -37,5 +37,5 @@ def test_run_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
 
 def test_broken_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
-    with pytest.raises(ValueError, match=r"x\.json is not readable"):
+    with pytest.raises(ValueError, match=r"x\.json is damaged, not readable as JSON"):
         files.read_json(tmp_path / "x.json")
