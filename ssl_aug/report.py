@@ -8,6 +8,7 @@ server. Of a finished set its folder says all: synthetic.root=DIR.
                      written over
   --runs DIR         folder of trained classifiers (runs); by default outputs/runs, where there is one
   --evaluation DIR   folder of one evaluation (evaluation); by default those of this set in outputs/evaluation
+  --dry-run          print what would be written (dry_run=true)
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import overrides_of
 
 FLAGS = {"--out": "out", "--runs": "runs", "--evaluation": "evaluation"}
+SWITCHES = {"--dry-run": "dry_run"}
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +30,7 @@ def main(arguments: list[str]) -> None:
     if "--help" in arguments or "-h" in arguments:
         print(generation_help(__doc__ or ""))
         return
-    words, why_no_data = overrides_of(arguments, FLAGS, {}), ""
+    words, why_no_data = overrides_of(arguments, FLAGS, SWITCHES), ""
     try:
         said = with_words_of_set(words, ReportSettings, draws=True)
     except FileNotFoundError as error:  # a set that was copied without its data is looked at without them

@@ -16,14 +16,12 @@ TICKS = 4
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: its end and its error bar in percent of the plot's width, and what stands behind it."""
+    """One bar, its places in percent of the plot's width."""
 
     series: int
-    text: str
+    text: str  # what stands behind it
     end: float
-    low: float | None  # of the error bar; None where there is none
-    high: float | None
-    text_at: float
+    spread: tuple[float, float]  # one deviation below and above; the same where there is none
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,7 @@ def bar_plot(table: Table) -> BarPlot:
                 continue
             low, high = _spread(cell)
             mean, text = cell.mean if isinstance(cell, Cell) else cell, lines[row.label][1 + column]
-            error_bar = (low * scale, high * scale) if high > low else (None, None)
-            bars.append(Bar(series, text, mean * scale, *error_bar, high * scale))
+            bars.append(Bar(series, text, mean * scale, (low * scale, high * scale)))
             told.append(f"{label}, {row.label}: {text} %")
         groups.append(BarGroup(label, tuple(bars)))
     ticks = tuple((number * step * scale, f"{number * step:g}") for number in range(int(max([*tops, 1.0]) / step) + 1))
@@ -106,9 +103,8 @@ def curve(points: Sequence[tuple[float, float]], what: str) -> Curve | None:
     low, high = min(value for _, value in points), max(value for _, value in points)
     first, last = points[0][0], points[-1][0]
     height = (high - low) or 1.0
-    drawn = " ".join(
-        f"{100 * (step - first) / (last - first):.2f},{100 * (high - value) / height:.2f}" for step, value in points
-    )
+    places = [(100 * (step - first) / (last - first), 100 - 100 * (value - low) / height) for step, value in points]
+    drawn = " ".join(f"{across:.2f},{down:.2f}" for across, down in places)
     told = (
         f"{what} from step {first:g} to {last:g}: {points[0][1]:.4g} at first, {points[-1][1]:.4g} at last, "
         f"between {low:.4g} and {high:.4g}"

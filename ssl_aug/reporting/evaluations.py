@@ -23,6 +23,9 @@ HEADERS = {
     "kernel_distance": "kernel distance x1000",
     "kernel_distance_std": "± kernel distance",
     "inception_score": "inception score",
+    "precision": "precision",
+    "recall": "recall",
+    "diversity": "diversity",
     "near_copy_rate": "near-copies %",
     "paint_share": "paint %",
 }
@@ -90,7 +93,8 @@ def is_of(settings: Mapping[str, Any], subject: Subject) -> bool:
 
 def _table(folder: Path, content: Mapping[str, Any]) -> Evaluation:
     rows = content["rows"]
-    keys = list(dict.fromkeys(key for row in rows for key in row if key != "set"))
+    present = dict.fromkeys(key for row in rows for key in row if key != "set")
+    keys = [*(key for key in HEADERS if key in present), *(key for key in present if key not in HEADERS)]
     header = ("", *(HEADERS.get(key, key.replace("_", " ")) for key in keys))
     cells = tuple((str(row.get("set", "")), *(_cell(key, row.get(key)) for key in keys)) for row in rows)
     return Evaluation(folder, content.get("title", ""), header, cells)

@@ -9,15 +9,17 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_aug.reporting.looks import SAME, Look, is_blank, mean_correlation, nearest, signatures
+from ssl_aug.reporting.looks import SAME, Look, is_blank, is_noise, mean_correlation, nearest, signatures
 from ssl_aug.reporting.subject import ALTERED, DELETED, REJECTED, Drawing, Key, Subject
 
 TOLD = 0.5  # class_score: CLIP gives the class more than all the others together
 LOW_SHARE = 0.5  # of a class's drawings of which CLIP tells the class: below it the class is named
+BLIND = 0.9  # median source_score from which CLIP finds all drawings near their labeled images, copies or not
 ALL_ALIKE = 0.9  # mean correlation of all pairs from which a set shows one thing
-UNREADABLE, BLANK, ALIKE, COPY, LOW = "unreadable", "blank", "alike", "near-copy", "low-score"
+UNREADABLE, BLANK, GRAINY, ALIKE, COPY, LOW = "unreadable", "blank", "noise", "alike", "near-copy", "low-score"
 FLAGS = {  # what a drawing may be, in the order in which it is told
     BLANK: "nearly one color",
+    GRAINY: "little more than noise",
     UNREADABLE: "cannot be read",
     ALTERED: "not as it was drawn",
     DELETED: "its file is gone",
@@ -28,6 +30,8 @@ FLAGS = {  # what a drawing may be, in the order in which it is told
 }
 HOW = {  # what a flag means, and what to do about it
     BLANK: "Their pixels hardly differ. Look at the weights and at precision=fp32, then draw the set again.",
+    GRAINY: "Their neighboring pixels have little to do with each other. Dense textures look so too; if yours do not, "
+    "look at the weights, and at whether the sampler has enough steps.",
     UNREADABLE: "Delete them, or draw them again with the same command and synthetic.refill=true.",
     ALTERED: "Their content differs from the manifest's sha256. A training refuses them: delete them, list them in "
     "rejected.txt, or draw them again with synthetic.refill=true.",
@@ -35,9 +39,10 @@ HOW = {  # what a flag means, and what to do about it
     ALIKE: f"At 16 x 16 pixels they correlate by {SAME:g} or more with another drawing of their class, and add little "
     "to it. Less guidance or a larger mask_rate varies more.",
     COPY: f"At 16 x 16 pixels, as they are or mirrored, they correlate by {SAME:g} or more with a labeled image, or "
-    f"their source_score in CLIP's space is {SAME:g} or more. Fewer tune.steps or a larger mask_rate copy less.",
-    LOW: "CLIP gives the class less than half of the probability, by the labeled images of all classes. It may be "
-    "CLIP that cannot tell the classes apart, so look at the drawings.",
+    f"their source_score in CLIP's space is {SAME:g} or more where most are below {BLIND:g}. Fewer tune.steps or a "
+    "larger mask_rate copy less.",
+    LOW: "A drawing is recognized where CLIP, asked to choose among all classes by their labeled images, gives its own "
+    "at least half of the probability. It may be CLIP that cannot tell the classes apart: look at the drawings.",
     REJECTED: "They stay on disk and are left out of every training.",
 }
 
@@ -86,17 +91,18 @@ def judge(subject: Subject, looks: Sequence[Look], labeled: Mapping[Key, Look]) 
         if known and len(marks)
         else (np.zeros(len(marks)), np.zeros(len(marks), dtype=np.int64))
     )
-    repeated = _repeated(subject.drawings, marks)
+    repeated, is_blind = _repeated(subject.drawings, marks), _median_source_score(subject.drawings) >= BLIND
     found = []
     for drawing, look, correlation, place, is_repeated in zip(
         subject.drawings, looks, best, places, repeated, strict=True
     ):
         source_score, class_score = drawing.score("source_score"), drawing.score("class_score")
         copy_of = known[place] if correlation >= SAME else None
-        if copy_of is None and source_score is not None and source_score >= SAME:
+        if copy_of is None and source_score is not None and source_score >= SAME and not is_blind:
             copy_of = drawing.source
         held = {
             BLANK: look.pixels is not None and is_blank(look.pixels),
+            GRAINY: look.pixels is not None and is_noise(look.pixels),
             UNREADABLE: look.pixels is None and drawing.state != DELETED,
             ALIKE: bool(is_repeated),
             COPY: copy_of is not None,
@@ -118,6 +124,12 @@ def _repeated(drawings: Sequence[Drawing], marks: NDArray[np.float32]) -> NDArra
         np.fill_diagonal(correlation, 0)
         found[places] = correlation.max(axis=1) >= SAME
     return found
+
+
+def _median_source_score(drawings: Sequence[Drawing]) -> float:
+    """0 where there are no scores."""
+    scores = [score for each in drawings if (score := each.score("source_score")) is not None]
+    return float(np.median(scores)) if scores else 0.0
 
 
 def class_facts(subject: Subject, judged: Sequence[Judged]) -> list[ClassFacts]:
@@ -151,13 +163,20 @@ def findings(
     having = {flag: tuple(place for place, own in enumerate(judged) if flag in own.flags) for flag in FLAGS}
     total = len(subject.drawings)
     found = []
-    for flag in (BLANK, UNREADABLE, ALTERED):
+    for flag in (BLANK, GRAINY, UNREADABLE, ALTERED):
         if having[flag]:
             found.append(_finding(flag, having[flag], total, True))
     alike = mean_correlation(signatures([look.pixels for look in looks]))
     if alike >= ALL_ALIKE:
         how = f"Any two correlate by {alike:.2f} on average, whatever their class: the generator shows one thing."
         found.append(Finding("All drawings look alike", how, is_grave=True))
+    blind = _median_source_score(subject.drawings)
+    if blind >= BLIND:
+        how = (
+            f"Half of the source_scores are {blind:.2f} or more. Either the drawings copy their labeled images, or "
+            "this CLIP finds all images alike and its scores say nothing."
+        )
+        found.append(Finding("CLIP hardly tells the drawings from their labeled images", how))
     for flag in (COPY, ALIKE):
         if having[flag]:
             found.append(_finding(flag, having[flag], total, len(having[flag]) >= total / 2))
@@ -170,8 +189,9 @@ def findings(
         key=lambda each: (each.told_share or 0, each.label),
     )
     if low:
-        classes = f"{len(low)} of {_count(len(facts), 'class', 'classes')}"
-        title = f"{classes}: CLIP tells the class of less than half of the drawings"
+        title = (
+            f"CLIP recognizes less than half of the drawings in {len(low)} of {_count(len(facts), 'class', 'classes')}"
+        )
         found.append(Finding(title, HOW[LOW], LOW, classes=tuple(low), is_grave=len(low) > len(facts) / 2))
     for flag in (DELETED, REJECTED):
         if having[flag]:
@@ -182,6 +202,7 @@ def findings(
 def _finding(flag: str, drawings: tuple[int, ...], total: int, is_grave: bool) -> Finding:
     words = {
         BLANK: "nearly one color",
+        GRAINY: "little more than noise",
         UNREADABLE: "not readable",
         ALTERED: "not as drawn",
         ALIKE: "the same as another one",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from ssl_aug.reporting.settings import EVALUATIONS, RUNS, ReportSettings
 from ssl_aug.reporting.sheets import SIZES, make_sheets, size_that_fits
 from ssl_aug.reporting.subject import DELETED, REJECTED, Subject, read_subject
 from ssl_aug.reporting.tuning_log import TuningLog, read_tuning
-from ssl_aug.reporting.views import class_views, facts_for_script, pictures_of, told_share
+from ssl_aug.reporting.views import class_views, facts_for_script, glance_at, pictures_of, told_share
 from ssl_aug.results.accuracies import Kind
 from ssl_aug.settings import flat, short_hash
-from ssl_aug.synthetic import PLACES, default_folder, word_of
+from ssl_aug.synthetic import PLACES, default_folder, why_unlabeled, word_of
 
 NAME = "report.html"
 PASSING = ("num_images", "versions", PLACES)  # of a set's record: a longer set of the same settings is the same one
@@ -40,15 +41,22 @@ def report(settings: ReportSettings, why_no_data: str = "") -> Path:
         FileExistsError: the file to write is there, and is no report of this set.
         ValueError: the set, a result or an evaluation is damaged.
     """
+    if settings.synthetic.refill:
+        raise ValueError("synthetic.refill=true has no effect here: give it to python -m ssl_aug.generate")
     labeled = None if why_no_data else load_and_tell(settings.data)[1].labeled
-    subject = read_subject(_folder(settings, labeled), labeled, why_no_data)
+    subject = read_subject(_folder(settings, labeled), labeled, settings.per_sample, why_no_data)
     out = Path(settings.out) if settings.out else subject.folder / NAME
     identity = identity_of(subject.record)
     refuse_other_file(out, identity)
+    if settings.dry_run:
+        print(f"would show {len(subject.drawings)} drawings of {subject.folder} in {out}")
+        return out
     page = make_page(settings, subject, identity)
     text = render(page)
     with written_atomically(out) as part:
         part.write_text(text, encoding="utf-8")
+    for notice in page.notices:
+        print(notice, file=sys.stderr)
     for finding in page.findings:
         print(f"{'!' if finding.is_grave else '-'} {finding.title}")
     print(f"to look at: {out} ({len(text.encode()) / 1e6:.1f} MB)")
@@ -106,13 +114,19 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         summary=summary_of(subject),
         notices=subject.notices,
         tiles=tiles_of(subject, accuracies),
+        glance=glance_at(classes),
         findings=tuple(findings(subject, looks[: len(drawn)], judged, facts)),
         checked=tuple(words for flag, words in FLAGS.items() if flag != COPY or subject.labeled),
         accuracies=accuracies,
         evaluations=tuple(evaluations),
         tuning=tuning,
         commands=commands_of(subject, tuning, accuracies),
-        next_commands=next_of(subject),
+        next_runs=tuple(
+            (f"{how} the drawings", command_on(subject, "benchmarks.run", f"augment={augment}"))
+            for how, augment in (("without", "false"), ("with", "true"))
+        ),
+        next_evaluation=(("measure it", command_on(subject, "ssl_aug.evaluate")),),
+        why_unlabeled=why_unlabeled(subject.record),
         settings=settings_of(subject.record),
         versions=tuple(sorted(subject.record.get("versions", {}).items())),
         classes=tuple(classes),
@@ -129,7 +143,8 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
 def summary_of(subject: Subject) -> str:
     """What the set is, in a sentence or two."""
     record = subject.record
-    data = record.get("data", {}).get("name", "data of another program")
+    root = record.get(PLACES, {}).get("data.root")
+    data = " ".join([record.get("data", {}).get("name", "unknown data"), *([Path(root).name] if root else [])])
     if record.get("imported"):
         return f"Images for {data} that another program made: {record.get('made_by', 'it does not say which')}."
     generator, tune = record.get("generator", {}).get("name", "unknown"), record.get("tune", {})
@@ -151,7 +166,7 @@ def tiles_of(subject: Subject, accuracies: Accuracies) -> tuple[tuple[str, str],
     tiles += [(str(len(sources)), "labeled images")] if sources else []
     tiles.append((str(len(subject.class_names)), "classes"))
     share = told_share(subject.drawings)
-    tiles += [(f"{100 * share:.0f} %", "of drawings: CLIP tells the class")] if share is not None else []
+    tiles += [(f"{100 * share:.0f}\N{NO-BREAK SPACE}%", "recognized by CLIP")] if share is not None else []
     gains = [
         row.cells[-1]
         for each in accuracies.tables
@@ -159,7 +174,8 @@ def tiles_of(subject: Subject, accuracies: Accuracies) -> tuple[tuple[str, str],
         if row.kind is Kind.DIFFERENCE and isinstance(row.cells[-1], float)
     ]
     if len(gains) == 1:
-        tiles.append((f"{gains[0]:+.1f}", "points of accuracy, mean of the methods"))
+        gain = f"{gains[0]:+.1f}".replace("-", "\N{MINUS SIGN}")
+        tiles.append((gain, "points of accuracy by the drawings, mean of the methods"))
     return tuple(tiles)
 
 
@@ -170,13 +186,9 @@ def commands_of(subject: Subject, tuning: TuningLog | None, accuracies: Accuraci
     return tuple((what, command) for what, command in found if command is not None)
 
 
-def next_of(subject: Subject) -> tuple[tuple[str, str], ...]:
-    """The commands that tell what the set does to the accuracy."""
-    root = word_of("synthetic.root", str(subject.folder))
-    return tuple(
-        (what, shlex.join(["python", "-m", "benchmarks.run", root, f"augment={augment}"]))
-        for what, augment in (("without the drawings", "false"), ("with them", "true"))
-    )
+def command_on(subject: Subject, module: str, *words: str) -> str:
+    """A command on the set, for a shell."""
+    return shlex.join(["python", "-m", module, word_of("synthetic.root", str(subject.folder)), *words])
 
 
 def settings_of(record: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -33,13 +33,16 @@ class Page:
     summary: str
     notices: tuple[str, ...]
     tiles: tuple[tuple[str, str], ...]  # a figure and what it is
+    glance: tuple[tuple[str, str, Picture, Picture], ...]  # of some classes: id, name, labeled image, drawing
     findings: tuple[Finding, ...]
     checked: tuple[str, ...]  # what was looked for
     accuracies: Accuracies
     evaluations: tuple[Evaluation, ...]
     tuning: TuningLog | None
     commands: tuple[tuple[str, str], ...]  # what it makes, and the line
-    next_commands: tuple[tuple[str, str], ...]  # for what is not there yet
+    next_runs: tuple[tuple[str, str], ...]  # what to run for accuracies that are not there yet
+    next_evaluation: tuple[tuple[str, str], ...]
+    why_unlabeled: str | None  # the setting by which its images show no class
     settings: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
     classes: tuple[ClassView, ...]

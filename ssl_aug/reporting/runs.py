@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from ssl_aug.reporting.commands import command_of
 from ssl_aug.reporting.subject import Subject
 from ssl_aug.results.accuracies import Table, build_report, read_runs
 from ssl_aug.results.cells import lines_of
-from ssl_aug.results.result import RESULT
+from ssl_aug.results.result import RESULT, RunResult
+from ssl_aug.synthetic import SyntheticSet, best_of_each_class
 
 METRIC = "last"
+BEST = re.compile(r"\bbest ([\d.]+)")  # of mix.keep_share, in a result's mix
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,7 @@ def read_accuracies(folder: Path, subject: Subject, is_asked: bool) -> Accuracie
     if not is_asked and next(folder.glob(f"**/{RESULT}"), None) is None:
         return Accuracies(folder, (), (), ())
     runs = read_runs(folder)
-    own = {
-        path: run
-        for path, run in runs.items()
-        if run.labeled_set_id == subject.record["labeled_set_id"]
-        and (not run.augment or run.synthetic_set_id in subject.ids)
-    }
+    own = {path: run for path, run in runs.items() if is_of(run, subject)}
     left = len(runs) - len(own)
     others = f"{left} of {len(runs)} runs are not shown: they had other labeled or other synthetic images."
     report = build_report(own, METRIC)
@@ -60,3 +58,17 @@ def read_accuracies(folder: Path, subject: Subject, is_asked: bool) -> Accuracie
     )
     commands = dict.fromkeys(command for path in own if (command := command_of(path)) is not None)
     return Accuracies(folder, tables, (*report.notes, *([others] if left else [])), tuple(commands))
+
+
+def is_of(run: RunResult, subject: Subject) -> bool:
+    """Whether a run was trained with this set, or on the same labeled images without any."""
+    if run.labeled_set_id != subject.record["labeled_set_id"]:
+        return False
+    return not run.augment or any(run.synthetic_set_id == _id_of(each, run) for each in (subject.kept, subject.drawn))
+
+
+def _id_of(synthetic: SyntheticSet, run: RunResult) -> str:
+    """What a run calls this set, of which it took so many images of each labeled one, or the best ones."""
+    per_sample, best = run.settings.get("per_sample"), BEST.search(run.mix)
+    taken = synthetic if per_sample is None else synthetic.first(per_sample)
+    return best_of_each_class(taken, float(best[1])).id if best else taken.id

@@ -59,7 +59,7 @@ def size_that_fits(paths: Sequence[Path], side_px: int, most_bytes: int = MOST_B
 
 def make_sheets(looks: Sequence[Look], size_px: int, most_bytes: int = MOST_BYTES) -> Sheets:
     """All pictures that could be read, in their order, as well as they fit."""
-    pictures, cells = [], list[Cell | None]()
+    pictures, cells = list[NDArray[np.uint8]](), list[Cell | None]()
     for look in looks:
         place = len(pictures)
         row, column = divmod(place % (COLUMNS * ROWS), COLUMNS)

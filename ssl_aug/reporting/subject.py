@@ -48,13 +48,15 @@ class Subject:
     drawings: tuple[Drawing, ...]
     labeled: Mapping[Key, Path]  # empty where it is not known where they lie
     notices: tuple[str, ...]  # what is not shown, and why
-    ids: frozenset[str]  # by which runs may name it, or its first images of each labeled one
+    kept: SyntheticSet  # as a training takes it, without what was thrown out or altered
+    drawn: SyntheticSet  # as it was before that, when a run may have taken it
 
 
-def read_subject(folder: Path, labeled: LabeledSet | None, why_none: str = "") -> Subject:
+def read_subject(folder: Path, labeled: LabeledSet | None, per_sample: int, why_none: str = "") -> Subject:
     """A set in a folder. Images that are missing or altered are part of what is shown, not errors.
 
     Args:
+        per_sample: how many drawings of each labeled image are shown, the first ones.
         labeled: the labeled images that it was drawn from, as they lie here now.
         why_none: where there are none, the reason.
 
@@ -71,6 +73,7 @@ def read_subject(folder: Path, labeled: LabeledSet | None, why_none: str = "") -
     names = tuple(record.get("class_names", ()))
     require_classes(folder / "manifest.csv", rows, names or None)
     drawings = _with_states(folder, rows)
+    asked = [each for each in drawings if int(each.row["k"]) < per_sample]
     notices = [f"The labeled images are not shown: {why_none}."] if labeled is None else []
     if labeled is not None and labeled.id != record["labeled_set_id"]:
         notices.append(
@@ -78,9 +81,10 @@ def read_subject(folder: Path, labeled: LabeledSet | None, why_none: str = "") -
             f"were made from {record['labeled_set_id']}."
         )
         labeled = None
-    shown = _first_that_fit(drawings)
+    shown = _first_that_fit(asked)
     if len(shown) < len(drawings):
-        notices.append(f"{len(shown)} of {len(drawings)} drawings are shown, the first of each labeled image.")
+        why = f"per_sample={per_sample}" if len(shown) == len(asked) else f"a page takes {MOST_SHOWN}"
+        notices.append(f"{len(shown)} of {len(drawings)} drawings are shown, the first of each labeled image ({why}).")
     return Subject(
         folder,
         record,
@@ -88,7 +92,8 @@ def read_subject(folder: Path, labeled: LabeledSet | None, why_none: str = "") -
         tuple(shown),
         {(example.label, example.key): example.path for example in labeled.examples} if labeled is not None else {},
         tuple(notices),
-        _ids(folder, record["labeled_set_id"], drawings),
+        SyntheticSet(folder, record["labeled_set_id"], tuple(each.row for each in drawings if not each.state)),
+        SyntheticSet(folder, record["labeled_set_id"], tuple(rows)),
     )
 
 
@@ -114,16 +119,3 @@ def _names_in(rows: Sequence[Row]) -> tuple[str, ...]:
     """The classes' names as rows have them, of a set whose record does not list them."""
     named = {int(row["label"]): row["class_name"] for row in rows}
     return tuple(named.get(label) or f"class {label}" for label in range(1 + max(named, default=-1)))
-
-
-def _ids(folder: Path, labeled_set_id: str, drawings: Sequence[Drawing]) -> frozenset[str]:
-    """What results call this set, or its first images of each labeled one, as it is now and as it was drawn."""
-    found = set()
-    for rows in (
-        tuple(each.row for each in drawings if not each.state),
-        tuple(each.row for each in drawings),
-    ):
-        whole = SyntheticSet(folder, labeled_set_id, rows)
-        counts = {1 + int(row["k"]) for row in rows}
-        found |= {whole.first(count).id for count in counts}
-    return frozenset(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,10 +96,9 @@ def _points(path: Path, column: str, most_steps: int) -> list[tuple[float, float
 
 
 def _grids(folder: Path, most_steps: int) -> list[Grid]:
-    named = [
-        (int(found[1]), path) for path in folder.glob("samples_*.png") if (found := re.search(r"_(\d+)$", path.stem))
-    ]
-    listed = sorted(each for each in named if each[0] <= most_steps)
+    steps_of = {path: path.stem.removeprefix("samples_") for path in folder.glob("samples_*.png")}
+    numbered = {path: int(steps) for path, steps in steps_of.items() if steps.isdecimal()}
+    listed = sorted((steps, path) for path, steps in numbered.items() if steps <= most_steps)
     step = max(1, math.ceil(len(listed) / MOST_GRIDS))
     found = []
     for steps, path in listed[::-1][::step][::-1]:  # the last one is among them

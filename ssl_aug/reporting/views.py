@@ -15,6 +15,7 @@ from ssl_aug.reporting.looks import Look
 from ssl_aug.reporting.sheets import Cell, Sheets
 from ssl_aug.reporting.subject import DELETED, Drawing, Key, Subject
 
+MOST_AT_A_GLANCE = 12
 Box = tuple[int, int, int, int]
 
 
@@ -129,6 +130,17 @@ def box_of(cell: str) -> Box | None:
         return None
     left, top, right, bottom = map(int, parts)
     return (left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+def glance_at(classes: Sequence[ClassView]) -> tuple[tuple[str, str, Picture, Picture], ...]:
+    """A drawing of some classes, evenly over all, each with its class's id and name and its labeled image."""
+    drawn = []
+    for each in sorted(classes, key=lambda one: one.facts.label):
+        pairs = ((row.picture, one.picture) for row in each.rows for one in row.drawings if one.picture.css)
+        first = next(pairs, None)
+        drawn += [(each.id, each.name, *first)] if first else []
+    step = max(1.0, len(drawn) / MOST_AT_A_GLANCE)
+    return tuple(drawn[int(number * step)] for number in range(min(len(drawn), MOST_AT_A_GLANCE)))
 
 
 def facts_for_script(subject: Subject, judged: Sequence[Judged]) -> list[list[Any]]:

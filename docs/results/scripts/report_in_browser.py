@@ -16,7 +16,7 @@ from typing import Any
 WIDE, NARROW = (1280, 900), (360, 740)
 
 
-def opened(browser: Any, page_file: Path, size: tuple[int, int], scheme: str) -> tuple[Any, list[str], list[str], float]:
+def opened(browser: Any, file: Path, size: tuple[int, int], scheme: str) -> tuple[Any, list[str], list[str], float]:
     """A tab with the page, what its console said, what it asked of a network, and seconds till it was there."""
     context = browser.new_context(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
     tab = context.new_page()
@@ -26,7 +26,7 @@ def opened(browser: Any, page_file: Path, size: tuple[int, int], scheme: str) ->
     tab.on("pageerror", lambda error: said.append(f"error: {error}"))
     tab.on("request", lambda request: asked.append(request.url[:100]))
     start = time.perf_counter()
-    tab.goto(page_file.resolve().as_uri(), wait_until="load")
+    tab.goto(file.resolve().as_uri(), wait_until="load")
     tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return tab, said, asked, time.perf_counter() - start
 
