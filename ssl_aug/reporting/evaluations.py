@@ -88,7 +88,7 @@ def is_of(settings: Mapping[str, Any], subject: Subject) -> bool:
     if data is not None and drawn_of is not None and Path(data).resolve() != Path(drawn_of).resolve():
         return False
     drawn = flat({name: value for name, value in subject.record.items() if name not in OF_ONE_SET})
-    return all(said[name] == value for name, value in drawn.items() if name in said)
+    return "data.name" in said and all(said[name] == value for name, value in drawn.items() if name in said)
 
 
 def _table(folder: Path, content: Mapping[str, Any]) -> Evaluation:

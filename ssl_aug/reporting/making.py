@@ -19,7 +19,7 @@ from ssl_aug.reporting.page import Page, identity_in, render
 from ssl_aug.reporting.runs import Accuracies, read_accuracies
 from ssl_aug.reporting.settings import EVALUATIONS, RUNS, ReportSettings
 from ssl_aug.reporting.sheets import SIZES, make_sheets, size_that_fits
-from ssl_aug.reporting.subject import DELETED, REJECTED, Subject, read_subject
+from ssl_aug.reporting.subject import DELETED, REJECTED, Subject, read_subject, refuse_unfinished
 from ssl_aug.reporting.tuning_log import TuningLog, read_tuning
 from ssl_aug.reporting.views import class_views, facts_for_script, glance_at, pictures_of, told_share
 from ssl_aug.results.accuracies import Kind
@@ -43,6 +43,8 @@ def report(settings: ReportSettings, why_no_data: str = "") -> Path:
     """
     if settings.synthetic.refill:
         raise ValueError("synthetic.refill=true has no effect here: give it to python -m ssl_aug.generate")
+    if settings.synthetic.root:
+        refuse_unfinished(Path(settings.synthetic.root))  # before the data are loaded, which may take a while
     labeled = None if why_no_data else load_and_tell(settings.data)[1].labeled
     subject = read_subject(_folder(settings, labeled), labeled, settings.per_sample, why_no_data)
     out = Path(settings.out) if settings.out else subject.folder / NAME

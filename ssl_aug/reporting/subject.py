@@ -64,11 +64,7 @@ def read_subject(folder: Path, labeled: LabeledSet | None, per_sample: int, why_
         FileNotFoundError: there is no finished set.
         ValueError: its manifest or record is damaged, or rejected.txt names something else.
     """
-    if not is_finished(folder):
-        raise FileNotFoundError(
-            f"synthetic.root={folder} holds no finished set: draw one with python -m ssl_aug.generate and the same "
-            "settings, or name another folder"
-        )
+    refuse_unfinished(folder)
     record, rows = record_of(folder), read_rows(folder / "manifest.csv")
     names = tuple(record.get("class_names", ()))
     require_classes(folder / "manifest.csv", rows, names or None)
@@ -95,6 +91,15 @@ def read_subject(folder: Path, labeled: LabeledSet | None, per_sample: int, why_
         SyntheticSet(folder, record["labeled_set_id"], tuple(each.row for each in drawings if not each.state)),
         SyntheticSet(folder, record["labeled_set_id"], tuple(rows)),
     )
+
+
+def refuse_unfinished(folder: Path) -> None:
+    """Raises FileNotFoundError where a folder holds no set that was drawn to its end."""
+    if not is_finished(folder):
+        raise FileNotFoundError(
+            f"synthetic.root={folder} holds no finished set: draw one with python -m ssl_aug.generate and the same "
+            "settings, or name another folder"
+        )
 
 
 def _with_states(folder: Path, rows: Sequence[Row]) -> list[Drawing]:

@@ -85,10 +85,7 @@ def test_the_accuracies_stand_on_the_page_in_words_and_as_a_plot(subject: Subjec
     text = render(page)
     assert "22.0 ± 2.8" in text and "erm, + augmentation: 40.0" in text
     assert page.commands == (("a run", "python -m benchmarks.run augment=true"),)
-    assert (
-        dict((what, figure) for figure, what in page.tiles)["points of accuracy by the drawings, mean of the methods"]
-        == "+18.0"
-    )
+    assert ("+18.0", "points of accuracy by the drawings, mean of the methods") in page.tiles
 
 
 def test_without_runs_the_page_says_which_commands_make_some(subject: Subject) -> None:
@@ -145,7 +142,7 @@ def test_the_evaluation_of_a_set_is_found_by_its_folder_or_its_settings(subject:
     assert [each.folder.name for each in found] == ["by-folder", "by-settings"]
     assert found[0].header == ("", "images", "right class %", "Fréchet distance", "precision")
     assert found[0].rows == (("synthetic", "12", "45.6", "36.3", "too few: 12"),)
-    with pytest.raises(FileNotFoundError, match="--evaluation nowhere: no evaluation.json in it"):
+    with pytest.raises(FileNotFoundError, match=r"--evaluation nowhere: .* no evaluation\.json in it"):
         read_evaluation(Path("nowhere"))
     with pytest.raises(ValueError, match="damaged"):
         read_evaluation(Path("outputs/evaluation/damaged"))
