@@ -18,11 +18,12 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip check
 	touch $@
 
-demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, generate, benchmark, table
+demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, generate, benchmark, table, report
 	@echo 'The embedded world: rendered cars, small models. A demonstration of the chain, not a result about photos.'
 	$(BIN)/python -m ssl_aug.generate --per-sample 10 experiment=demo
 	$(BIN)/python -m benchmarks.run --multirun experiment=demo method=erm,fixmatch augment=false,true runs=outputs/demo
 	$(BIN)/python -m benchmarks.table --runs outputs/demo
+	$(BIN)/python -m ssl_aug.report experiment=demo runs=outputs/demo
 
 test: $(STAMP)  ## set up, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import ssl_aug  # noqa: F401  (first: an interrupted command ends in one line from there on)
 
 if TYPE_CHECKING:
-    from benchmarks.accuracies import Report
     from benchmarks.interface import Run, default_settings, read_table, train
-    from benchmarks.result import RunResult
     from benchmarks.settings import BenchmarkSettings, MixSettings, ModelSettings, TrainSettings, ViewSettings
     from benchmarks.table_text import as_text
+    from ssl_aug.results.accuracies import Report
+    from ssl_aug.results.result import RunResult
 
 __all__ = [
     "BenchmarkSettings",
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 _MODULES = {  # where each name is from
-    "benchmarks.accuracies": ("Report",),
+    "ssl_aug.results.accuracies": ("Report",),
     "benchmarks.interface": ("Run", "default_settings", "read_table", "train"),
-    "benchmarks.result": ("RunResult",),
+    "ssl_aug.results.result": ("RunResult",),
     "benchmarks.settings": ("BenchmarkSettings", "MixSettings", "ModelSettings", "TrainSettings", "ViewSettings"),
     "benchmarks.table_text": ("as_text",),
 }

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from benchmarks.description import settings_text
 from benchmarks.plan import Plan
-from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import CONFIG, STATE, earlier_run
 from ssl_aug.files import new_run_folder
 from ssl_aug.lock import LOCK, forget_dead, is_held, locked
+from ssl_aug.results.result import RESULT, RunResult
 
 DOING = "training in"
 LOOKING = "looking for a run in"

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from benchmarks.accuracies import METRICS, Report, build_report, read_runs
 from benchmarks.methods import facts_of, known_methods, method_name
 from benchmarks.plan import plan_on
-from benchmarks.result import RESULT, RunResult
 from benchmarks.run import settings_from
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run_plan
 from ssl_aug.loading import Data, settings_for
 from ssl_aug.progress import Progress, told_to
+from ssl_aug.results.accuracies import METRICS, Report, build_report, read_runs
+from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.settings import EMBEDDED_DATA
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from benchmarks.description import comparable_settings, settings_text, weights_id
 from benchmarks.method_facts import MethodFacts
-from benchmarks.result import RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.data.contents import TOLD_FROM
 from ssl_aug.data.readable import check_readable
+from ssl_aug.results.result import RunResult
 from ssl_aug.synthetic import SyntheticSet, best_of_each_class, open_for, record_of, refuse_set_of_others
 
 

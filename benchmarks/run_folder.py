@@ -11,11 +11,11 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from benchmarks.methods import known_methods, method_name
-from benchmarks.result import RESULT, RunResult
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.command_line import writable
 from ssl_aug.endings import error_line
 from ssl_aug.lock import is_held
+from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.settings import AUGMENTATION, TRAINING, deciding, deciding_pictures
 from ssl_aug.words import values_of
 

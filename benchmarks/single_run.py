@@ -14,7 +14,6 @@ from benchmarks.loaders import TestBatches, TrainBatches
 from benchmarks.methods import build_method, facts_of
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
-from benchmarks.result import RunResult
 from benchmarks.run_folder import refuse_other_data
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.state import TrainState, load_state, new_state
@@ -24,6 +23,7 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
 from ssl_aug.made_by import command_of, write_command
+from ssl_aug.results.result import RunResult
 from ssl_aug.runtime import Placement, derived_seed, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import weights_of

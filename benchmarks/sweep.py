@@ -23,7 +23,6 @@ from omegaconf import OmegaConf
 
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
-from benchmarks.result import RESULT, RunResult
 from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
@@ -32,6 +31,7 @@ from ssl_aug.data.cached import DAY
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
 from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
+from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.runtime import is_debugging, let_hydra_raise
 from ssl_aug.synthetic import with_words_of_set
 from ssl_aug.words import refuse_unreadable

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.accuracies import METRICS, build_report, read_runs
 from ssl_aug.allowed import user_path
 from ssl_aug.files import written_atomically
+from ssl_aug.results.accuracies import METRICS, build_report, read_runs
 from ssl_aug.runtime import command
 
 FORMATS = ("terminal", "markdown", "csv", "latex")

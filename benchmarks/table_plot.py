@@ -7,8 +7,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from benchmarks.accuracies import Cell, Kind, Report
 from ssl_aug.files import written_atomically
+from ssl_aug.results.accuracies import Cell, Kind, Report
 
 
 def plot(report: Report, path: Path) -> None:

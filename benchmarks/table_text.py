@@ -8,17 +8,8 @@ import io
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks.accuracies import Cell, Kind, Report, Table
-
-
-def cell_text(cell: Cell | float | None, num_runs: int, kind: Kind, plus_minus: str = "±") -> str:
-    """`37.1`, `37.1 ± 0.4 (n=2)`, `+3.2`, or a dash; n where it is not the table's."""
-    if cell is None:
-        return "-"
-    if isinstance(cell, float):
-        return f"{cell:+.1f}" if kind is Kind.DIFFERENCE else f"{cell:.1f}"
-    text = f"{cell.mean:.1f}" if cell.std is None else f"{cell.mean:.1f} {plus_minus} {cell.std:.1f}"
-    return text if len(cell.values) == num_runs else f"{text} (n={len(cell.values)})"
+from ssl_aug.results.accuracies import Cell, Report
+from ssl_aug.results.cells import lines_of
 
 
 def as_text(report: Report, form: str = "markdown") -> str:
@@ -36,17 +27,11 @@ def as_text(report: Report, form: str = "markdown") -> str:
     return writers[form](report)
 
 
-def _lines(table: Table, plus_minus: str = "±") -> list[list[str]]:
-    cells = [cell for row in table.rows for cell in row.cells]
-    num_runs = max(len(cell.values) for cell in cells if isinstance(cell, Cell))
-    return [[row.label, *(cell_text(cell, num_runs, row.kind, plus_minus) for cell in row.cells)] for row in table.rows]
-
-
 def _markdown(report: Report) -> str:
     blocks = []
     for table in report.tables:
         header = ["", *table.columns]
-        lines = [header, ["---"] + ["---:"] * len(table.columns), *_lines(table)]
+        lines = [header, ["---"] + ["---:"] * len(table.columns), *lines_of(table)]
         blocks.append(f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines))
     blocks += ["\n".join(f"- {note}" for note in report.notes)] if report.notes else []
     return "\n\n".join(blocks) + "\n"
@@ -73,7 +58,7 @@ def _csv(report: Report) -> str:
 def _latex(report: Report) -> str:
     blocks = []
     for table in report.tables:
-        rows = [["", *table.columns], *_lines(table, r"$\pm$")]
+        rows = [["", *table.columns], *lines_of(table, r"$\pm$")]
         body = [" & ".join(_latex_safe(cell) for cell in row) + r" \\" for row in rows]
         blocks.append(
             "\n".join(
@@ -101,7 +86,7 @@ def print_report(report: Report) -> None:
     console = Console(soft_wrap=True, highlight=False)
     for table in report.tables:
         console.print(f"\n{table.title}", markup=False)
-        cells = [["", *table.columns], *_lines(table)]
+        cells = [["", *table.columns], *lines_of(table)]
         turned = [list(column) for column in zip(*cells, strict=True)]
         fitting = next((one for one in (cells, turned) if _width(one) <= console.width), None)
         for block in [fitting] if fitting else _cut(cells, console.width):

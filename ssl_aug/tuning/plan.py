@@ -5,19 +5,19 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from generators import hub
 from generators.checkpoints import Checkpoint, describe, locate, weights_hash
 from generators.first_look import require_named
 from generators.network import may_fetch
 from generators.sampling import check_steps
-from generators.settings import TUNING, GeneratorSettings, deciding
+from generators.settings import GeneratorSettings
 from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
 from ssl_aug.data.contents import hash_memory
 from ssl_aug.data.split import draw_subset
-from ssl_aug.settings import EMBEDDED, Settings, short_hash
+from ssl_aug.settings import EMBEDDED, Settings
 from ssl_aug.shipped import GENERATOR, refuse_altered_weights
+from ssl_aug.tuning.place import tuning_folder
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,11 @@ def plan_tuning(settings: Settings, dataset: Dataset, split: Split) -> TuningPla
         images = draw_subset(images, settings.data.subset, settings.data.split_seed)
     model_id = weights_hash(checkpoint, settings.generator.clip_checkpoint, sampling.names_class, hash_memory())
     images_id = file_list_id(images)
-    tune = deciding(settings.tune, TUNING, unless_said=[TUNING])
-    decided: list[Any] = [model_id, images_id, tune, settings.generator.image_size, settings.generator.tokens]
     classes = None
     if sampling.names_class and settings.tune.steps > 0:  # on labeled images alone: the settings see to that
         known = {example.path: split.labeled.class_names[example.label] for example in split.labeled.examples}
         classes = tuple(known[path] for path in images)
-        decided += [sampling.condition, sampling.class_prompt, classes]
-    folder = Path(settings.tune.root) / f"{dataset.name}-{settings.tune.approach}-{short_hash(decided)}"
+    folder = tuning_folder(settings, dataset.name, model_id, images_id, classes)
     return TuningPlan(
         checkpoint, model_id, split.labeled, images, images_id, classes, folder, settings.tune.steps, hub_id
     )

@@ -16,11 +16,11 @@ from PIL import Image
 from benchmarks import single_run, trainer
 from benchmarks import sweep as sweep_module
 from benchmarks.plan import Plan
-from benchmarks.result import RunResult
 from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.files import read_json
 from ssl_aug.lock import LOCK, InOtherHandsError
+from ssl_aug.results.result import RunResult
 from tests.benchmarks.conftest import assert_same_weights, read_log
 from tests.conftest import leave_lock, stop_after
 

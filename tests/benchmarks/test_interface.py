@@ -12,10 +12,10 @@ from safetensors.torch import load_file
 
 import benchmarks
 import ssl_aug
-from benchmarks.result import RunResult
 from benchmarks.run import main, settings_from
 from benchmarks.run_folder import saved_settings
 from ssl_aug.loading import Data
+from ssl_aug.results.result import RunResult
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.result import RunResult
 from ssl_aug.files import read_json
+from ssl_aug.results.result import RunResult
 
 KEYS = (
     "status", "method", "augment", "mix", "protocol", "data", "data_folder", "labels_per_class", "split_seed", "seed",

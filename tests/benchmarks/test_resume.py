@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 from benchmarks import trainer
 from benchmarks.evaluation import Accuracy
 from benchmarks.methods import METHODS
-from benchmarks.result import RunResult
 from benchmarks.run import settings_from
 from benchmarks.state import TrainState, save_state
 from ssl_aug.files import read_json
+from ssl_aug.results.result import RunResult
 from tests.benchmarks.conftest import assert_same_weights, read_log, trained
 from tests.conftest import IN_BOTH_PRECISIONS, stop_after
 

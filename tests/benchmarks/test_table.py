@@ -11,11 +11,12 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
-from benchmarks.accuracies import Cell, Kind, Table, build_report, read_runs
-from benchmarks.result import RunResult
 from benchmarks.table import main
 from benchmarks.table_plot import plot
-from benchmarks.table_text import as_text, cell_text, print_report
+from benchmarks.table_text import as_text, print_report
+from ssl_aug.results.accuracies import Cell, Kind, Table, build_report, read_runs
+from ssl_aug.results.cells import cell_text
+from ssl_aug.results.result import RunResult
 
 
 def result(method: str, augment: bool, seed: int, accuracy: float | None, **other: Any) -> RunResult:

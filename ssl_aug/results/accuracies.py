@@ -9,9 +9,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from benchmarks.result import RESULT, RunResult
-from benchmarks.significance import paired_line
 from ssl_aug.data.settings import labels_told
+from ssl_aug.results.result import RESULT, RunResult
+from ssl_aug.results.significance import paired_line
 from ssl_aug.settings import EMBEDDED_DATA
 
 METRICS = {

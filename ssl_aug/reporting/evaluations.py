@@ -1,0 +1,110 @@
+"""The measures of a set that `ssl_aug.evaluate` wrote down, as a table of words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssl_aug.records import read_record
+from ssl_aug.reporting.subject import Subject
+from ssl_aug.settings import flat
+from ssl_aug.synthetic import PLACES
+
+NAME = "evaluation.json"
+WAY_OUT = "take it away, or measure the set again with python -m ssl_aug.evaluate"
+SHARES = ("class_share", "near_copy_rate", "paint_share")  # written from 0 to 1, read in percent
+HEADERS = {
+    "num_images": "images",
+    "class_share": "right class %",
+    "frechet_distance": "Fréchet distance",
+    "kernel_distance": "kernel distance x1000",
+    "kernel_distance_std": "± kernel distance",
+    "inception_score": "inception score",
+    "precision": "precision",
+    "recall": "recall",
+    "diversity": "diversity",
+    "near_copy_rate": "near-copies %",
+    "paint_share": "paint %",
+}
+# of a set's record: facts of this very set, which an evaluation's settings do not hold
+OF_ONE_SET = ("labeled_set_id", "class_names", "num_images", "versions", PLACES, "batch_size", "imported", "made_by")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One evaluation: a header and rows of words."""
+
+    folder: Path
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def read_evaluations(folder: Path, subject: Subject) -> list[Evaluation]:
+    """The evaluations of a set beneath a folder; damaged ones, whose set cannot be told, are passed over."""
+    found = []
+    for path in sorted(folder.glob(f"*/{NAME}")):
+        with suppress(ValueError):
+            content = _content(path)
+            if is_of(content["settings"], subject):
+                found.append(_table(path.parent, content))
+    return found
+
+
+def read_evaluation(folder: Path) -> Evaluation:
+    """The evaluation in a folder, whatever set it is of.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"--evaluation {folder}: there is no {NAME} in it; python -m ssl_aug.evaluate writes one"
+        )
+    return _table(folder, _content(path))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    content = read_record(path, {"settings": (dict,), "rows": (list,), "title": (str,)}, WAY_OUT, ["settings", "rows"])
+    if not all(isinstance(row, dict) for row in content["rows"]):
+        raise ValueError(f"{path}: rows holds something else than rows: {WAY_OUT}")
+    return content
+
+
+def is_of(settings: Mapping[str, Any], subject: Subject) -> bool:
+    """Whether an evaluation of these settings measured this set: by the set's folder, or else by all that drew it."""
+    said = flat(dict(settings))
+    root = said.get("synthetic.root")
+    if root is not None:
+        return Path(root).resolve() == subject.folder.resolve()
+    if said.get("sweep") is not None or subject.record.get("imported"):
+        return False
+    data, drawn_of = said.get("data.root"), subject.record.get(PLACES, {}).get("data.root")
+    if data is not None and drawn_of is not None and Path(data).resolve() != Path(drawn_of).resolve():
+        return False
+    drawn = flat({name: value for name, value in subject.record.items() if name not in OF_ONE_SET})
+    return "data.name" in said and all(said[name] == value for name, value in drawn.items() if name in said)
+
+
+def _table(folder: Path, content: Mapping[str, Any]) -> Evaluation:
+    rows = content["rows"]
+    present = dict.fromkeys(key for row in rows for key in row if key != "set")
+    keys = [*(key for key in HEADERS if key in present), *(key for key in present if key not in HEADERS)]
+    header = ("", *(HEADERS.get(key, key.replace("_", " ")) for key in keys))
+    cells = tuple((str(row.get("set", "")), *(_cell(key, row.get(key)) for key in keys)) for row in rows)
+    return Evaluation(folder, content.get("title", ""), header, cells)
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if key in SHARES:
+        return f"{100 * value:.1f}"
+    return str(value) if isinstance(value, int) else f"{value:.3g}"

@@ -1,0 +1,121 @@
+"""Pictures as small squares, and what can be told from these alone: blank ones, copies, repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssl_aug.data.reading import read_square
+from ssl_aug.runtime import progress_bar
+
+READERS = 4  # threads; Pillow decodes outside Python's lock
+GRID = 16  # pixels of a side at which pictures are compared
+# Correlation of two pictures at GRID x GRID pixels from which they show the same thing in the same place. Of 1,500
+# photos of cars no two reach 0.90, of 480 rendered cars none 0.95.
+SAME = 0.97
+BLANK = 4.0  # standard deviation of all channels, in steps of 256, below which a picture shows nothing
+# Correlation of pixels that lie a GRAIN-th of the side apart, below which a picture is little more than noise. The
+# lowest of 600 photos of cars is 0.46, the highest of 48 drawings of a network with random weights 0.11.
+NOISE, GRAIN = 0.25, 32
+
+
+@dataclass(frozen=True)
+class Look:
+    """A picture's central square, (s, s, 3) in 0..255; None, and why, where the file cannot be read."""
+
+    pixels: NDArray[np.uint8] | None
+    why_none: str = ""
+
+
+def read_looks(paths: Sequence[Path], size_px: int, hidden: bool = False) -> list[Look]:
+    """The picture of each file, read by several threads.
+
+    Args:
+        hidden: without a progress bar.
+    """
+    with progress_bar(len(paths), "reading pictures", hidden=hidden) as bar, ThreadPoolExecutor(READERS) as readers:
+        found = []
+        for look in readers.map(lambda path: _look(path, size_px), paths):
+            found.append(look)
+            bar.update()
+    return found
+
+
+def _look(path: Path, size_px: int) -> Look:
+    try:
+        return Look(read_square(path, size_px))
+    except (ValueError, OSError) as error:  # a page that shows what is wrong must not stop at it
+        return Look(None, str(error))
+
+
+def side_px(paths: Sequence[Path]) -> int | None:
+    """The shorter side of the first picture that can be opened; None where none can."""
+    for path in paths:
+        try:
+            with Image.open(path) as image:
+                return min(image.size)
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def is_blank(pixels: NDArray[np.uint8]) -> bool:
+    """Whether a picture is nearly one color."""
+    return bool(pixels.reshape(-1, 3).std(axis=0).max() < BLANK)
+
+
+def is_noise(pixels: NDArray[np.uint8]) -> bool:
+    """Whether neighboring pixels of a picture that is not blank have little to do with each other."""
+    lag = max(1, pixels.shape[0] // GRAIN)
+    flat = pixels.astype(np.float32) - pixels.mean(axis=(0, 1), dtype=np.float32)
+    variance = float(np.square(flat).mean())
+    beside = (flat[lag:] * flat[:-lag]).mean() + (flat[:, lag:] * flat[:, :-lag]).mean()
+    return not is_blank(pixels) and float(beside) / 2 < NOISE * variance
+
+
+def signatures(pictures: Sequence[NDArray[np.uint8] | None]) -> NDArray[np.float32]:
+    """(n, 3 * GRID^2) of unit length: means of blocks, less their mean, so that products are correlations.
+
+    A picture that is missing or blank has zeros, and is like no other one.
+    """
+    found = np.zeros((len(pictures), 3 * GRID * GRID), dtype=np.float32)
+    for place, pixels in enumerate(pictures):
+        if pixels is None or is_blank(pixels):
+            continue
+        block = pixels.shape[0] // GRID
+        means = pixels.astype(np.float32).reshape(GRID, block, GRID, block, 3).mean(axis=(1, 3)).ravel()
+        means -= means.mean()
+        found[place] = means / np.linalg.norm(means)
+    return found
+
+
+def mirrored(signature: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The signatures of the same pictures, mirrored left to right."""
+    return signature.reshape(-1, GRID, GRID, 3)[:, :, ::-1].reshape(len(signature), -1)
+
+
+def nearest(some: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The highest correlation of each with one of the others, as they are or mirrored, and which one that is.
+
+    Args:
+        some, others: (n, d) and (m, d) signatures, m of 1 or more.
+    """
+    straight = some @ others.T
+    correlation = np.maximum(straight, some @ mirrored(others).T)
+    place = correlation.argmax(axis=1)
+    return correlation[np.arange(len(some)), place], place
+
+
+def mean_correlation(some: NDArray[np.float32]) -> float:
+    """Mean correlation of two different pictures; 0 of fewer than two that show anything."""
+    some = some[np.linalg.norm(some, axis=1) > 0]
+    if len(some) < 2:
+        return 0.0
+    total = float(np.square(some.sum(axis=0, dtype=np.float64)).sum())
+    return (total - len(some)) / (len(some) * (len(some) - 1))

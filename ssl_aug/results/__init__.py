@@ -1,0 +1,1 @@
+"""What trained classifiers leave behind, and the tables made of it."""
