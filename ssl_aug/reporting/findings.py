@@ -206,7 +206,7 @@ def _finding(flag: str, drawings: tuple[int, ...], total: int, is_grave: bool) -
         UNREADABLE: "not readable",
         ALTERED: "not as drawn",
         ALIKE: "the same as another one",
-        COPY: "near-copies of a labeled image",
+        COPY: "a near-copy of a labeled image" if len(drawings) == 1 else "near-copies of a labeled image",
         DELETED: "deleted",
         REJECTED: "listed in rejected.txt",
     }

@@ -137,7 +137,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         has_scores=any(one.class_score for one in views),
         has_boxes=any(one.box for one in views),
         has_lenders=any(one.lender for one in views),
-        facts=facts_for_script(subject, judged),
+        facts=facts_for_script(subject, judged, pictures.of_labeled),
         sheets=sheets,
     )
 

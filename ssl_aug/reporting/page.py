@@ -20,7 +20,7 @@ from ssl_aug.reporting.views import ClassView, Picture
 
 HERE = Path(__file__).parent
 MARK = '<meta name="generator" content="ssl_aug.report {identity}">'  # by which a later report knows an earlier one
-SHOWN_PX = {192: 128, 128: 112, 96: 96, 64: 84, 48: 64, 32: 56}  # a thumbnail's side in the page, by its own
+SHOWN_PX = {192: 128, 128: 112, 96: 96, 64: 84, 48: 64, 32: 64}  # a thumbnail's side in the page, by its own
 HEAD_BYTES = 2000  # of a page, in which the mark stands
 
 
