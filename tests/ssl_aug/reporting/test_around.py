@@ -131,17 +131,24 @@ def write_evaluation(folder: str, settings: dict[str, Any], **row: Any) -> None:
 
 def test_the_evaluation_of_a_set_is_found_by_its_folder_or_its_settings(subject: Subject) -> None:
     same = deciding_pictures(ReportSettings())
+    measured = {
+        "class_share_low": 0.4, "class_share_high": 0.512, "kernel_distance": 12.0, "kernel_distance_std": 0.5,
+        "precision": None, "size_px": 64, "why": {"precision": "too few: 12"},
+    }  # fmt: skip
     write_evaluation("by-settings", same)
-    write_evaluation("by-folder", {"synthetic": {"root": str(Path("set").resolve())}}, precision="too few: 12")
+    write_evaluation("by-folder", {"synthetic": {"root": str(Path("set").resolve())}}, **measured)
     write_evaluation("of-other-settings", same | {"guidance": 7.0})
     write_evaluation("of-other-folder", same | {"synthetic": {"root": "other"}})
     write_evaluation("of-a-sweep", same | {"sweep": "mask_rate"})
+    write_evaluation("of-other-conditions", same | {"conditions": "test"})
     Path("outputs/evaluation/of-other-folder/evaluation.json").parent.with_name("damaged").mkdir()
     Path("outputs/evaluation/damaged/evaluation.json").write_text("{")
     found = read_evaluations(Path("outputs/evaluation"), subject)
     assert [each.folder.name for each in found] == ["by-folder", "by-settings"]
-    assert found[0].header == ("", "images", "right class %", "Fréchet distance", "precision")
-    assert found[0].rows == (("synthetic", "12", "45.6", "36.3", "too few: 12"),)
+    assert found[1].header == ("", "images", "right class %", "Fréchet distance")
+    assert found[1].rows == (("synthetic", "12", "45.6", "36.3"),)
+    assert found[0].header == ("", "images", "right class %", "Fréchet distance", "kernel distance x1000", "precision")
+    assert found[0].rows == (("synthetic", "12", "45.6 [40.0, 51.2]", "36.3", "12 ± 0.5", "too few: 12"),)
     with pytest.raises(FileNotFoundError, match=r"--evaluation nowhere: .* no evaluation\.json in it"):
         read_evaluation(Path("nowhere"))
     with pytest.raises(ValueError, match="damaged"):
