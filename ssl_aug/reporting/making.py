@@ -24,7 +24,8 @@ from ssl_aug.reporting.tuning_log import TuningLog, read_tuning
 from ssl_aug.reporting.views import class_views, facts_for_script, glance_at, pictures_of, told_share
 from ssl_aug.results.accuracies import Kind
 from ssl_aug.settings import flat, short_hash
-from ssl_aug.synthetic import PLACES, default_folder, why_unlabeled, word_of
+from ssl_aug.synthetic import PLACES, default_folder, is_finished, why_unlabeled, word_of
+from ssl_aug.synthetic.folder import NUM_NAMED, finished_sets
 
 NAME = "report.html"
 PASSING = ("num_images", "versions", PLACES)  # of a set's record: a longer set of the same settings is the same one
@@ -69,7 +70,15 @@ def _folder(settings: ReportSettings, labeled: LabeledSet | None) -> Path:
     if settings.synthetic.root:
         return Path(settings.synthetic.root)
     assert labeled is not None  # only a set's folder stands for data that are not there
-    return default_folder(settings, labeled.id)
+    folder = default_folder(settings, labeled.id)
+    others = [] if is_finished(folder) else finished_sets(labeled.id)
+    if others:
+        named = ", ".join(word_of("synthetic.root", str(path)) for path in others[:NUM_NAMED])
+        raise FileNotFoundError(
+            f"{folder} holds no finished set: draw one with python -m ssl_aug.generate and the same settings, or name "
+            f"another of the same labeled images, newest first: {named}"
+        )
+    return folder
 
 
 def identity_of(record: Mapping[str, Any]) -> str:
