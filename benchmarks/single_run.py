@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -22,8 +22,10 @@ from benchmarks.views import TrainViews
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.results.result import RunResult
 from ssl_aug.runtime import Placement, derived_seed, placement, versions
+from ssl_aug.settings import Settings
 from ssl_aug.synthetic import weights_of
 
 
@@ -140,6 +142,7 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
         flush=True,
     )
     reached(begun, state, "running").write(folder)
+    write_command(folder, command_of_run(plan.settings, begun.method))
     try:
         train(
             state, plan.settings.train, plan.settings.seed, training.batches, training.test, training.validation,
@@ -154,6 +157,14 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
         raise
     reached(begun, state, "done").write(folder)
     print(f"{folder}: test accuracy {state.accuracies['accuracy']:.1f} % after the last step", flush=True)
+
+
+def command_of_run(settings: BenchmarkSettings, method: str) -> str:
+    """The command line of this run. Without synthetic images it says nothing of how they would be drawn."""
+    shared = {field.name for field in fields(Settings)} - {"data", "seed", "device", "precision"}
+    unsaid = ("batch_size",) if settings.augment else tuple(shared)
+    groups = {"method": method, "protocol": settings.protocol}
+    return command_of("benchmarks.run", "benchmark", settings, BenchmarkSettings, groups, unsaid)
 
 
 def reached(begun: RunResult, state: TrainState, status: str) -> RunResult:

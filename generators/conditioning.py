@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generators.clip_activation import check_activation
+from generators.clip_tokenizer import clip_tokenizer
 from generators.image_encoder import ImageTower
 from generators.network import how_to_fetch, may_fetch
 from generators.weights import check_fit, fill, read_shapes, read_weights
@@ -47,7 +48,7 @@ class ClipEncoder(nn.Module):
         self.model: nn.Module = open_clip.CLIP(**config) if "text_cfg" in config else ImageTower(config)
         self.model.requires_grad_(False).eval()
         context_length = config["text_cfg"]["context_length"] if "text_cfg" in config else 0
-        self.tokenizer = open_clip.SimpleTokenizer(context_length=context_length)
+        self.tokenizer = clip_tokenizer(context_length)
         self.register_buffer("mean", torch.tensor(open_clip.OPENAI_DATASET_MEAN), persistent=False)
         self.register_buffer("std", torch.tensor(open_clip.OPENAI_DATASET_STD), persistent=False)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 
 from generators.conditioning import clip_file, load_clip
-from generators.files import read_json
+from generators.files import read_json, stamps
 from generators.image_encoder import ImageTower, open_clip_weights
 from generators.ldm import LatentDiffusion, ModelFacts
 from generators.ldm_bert import BertTextEncoder, WordPieces, sizes_of
@@ -89,6 +89,11 @@ def read_pipeline(folder: Path, with_text: bool = False) -> Pipeline:
         FileNotFoundError: parts of it are not there.
         ValueError: another pipeline, a damaged file, a pickle, or networks of another kind.
     """
+    return _read_pipeline(folder, with_text, stamps(folder))
+
+
+@lru_cache(maxsize=4)  # a command asks several times, and networks are built to answer
+def _read_pipeline(folder: Path, with_text: bool, as_it_is: tuple[object, ...]) -> Pipeline:
     kind = kind_of(folder)
     if with_text and kind == IMAGE:
         raise ValueError(f"{folder}: a {IMAGE} has no text encoder for class names; use condition=image")

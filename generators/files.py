@@ -53,6 +53,12 @@ def remove_parts(candidates: Iterable[Path], of: Path | None = None) -> None:
                 path.unlink()
 
 
+def stamps(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """What tells, without reading, that files beneath a folder are as they were: name, size, time (ns), inode."""
+    found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
+    return tuple((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in found)
+
+
 @contextmanager
 def written_whole(folder: Path) -> Iterator[Path]:
     """A new folder to write into, which becomes `folder` when the block ends well and is gone when it does not.

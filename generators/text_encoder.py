@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import open_clip
 import torch
 from open_clip.transformer import LayerNorm, QuickGELU, Transformer
 from torch import Tensor, nn
 
 from generators.clip_names import ACTIVATIONS, LAYER_NORM_EPS, open_clip_names
+from generators.clip_tokenizer import clip_tokenizer, clip_vocabulary
 from generators.files import read_json
 
 _NAMES = {
@@ -19,7 +19,6 @@ _NAMES = {
     "embeddings.position_embedding.weight": "positional_embedding",
     "final_layer_norm": "ln_final",
 }
-_VOCABULARY = open_clip.tokenizer.SimpleTokenizer().encoder
 _SPECIAL = {"<|startoftext|>": "<start_of_text>", "<|endoftext|>": "<end_of_text>"}  # transformers' and open_clip's
 
 
@@ -52,7 +51,7 @@ class TextEncoder(nn.Module):
         super().__init__()
         width, count = settings.width, settings.num_states
         self.settings = settings
-        self.token_embedding = nn.Embedding(len(_VOCABULARY), width)
+        self.token_embedding = nn.Embedding(clip_tokenizer(count).vocab_size, width)
         self.positional_embedding = nn.Parameter(torch.empty(count, width))
         self.transformer = Transformer(
             width=width,
@@ -62,7 +61,7 @@ class TextEncoder(nn.Module):
             act_layer=QuickGELU if settings.quick_gelu else nn.GELU,
         )
         self.ln_final = LayerNorm(width)
-        self.tokenizer = open_clip.tokenizer.SimpleTokenizer(context_length=count)
+        self.tokenizer = clip_tokenizer(count)
         mask = torch.full((count, count), float("-inf"), device="cpu").triu(1)
         self.register_buffer("causal_mask", mask, persistent=False)
 
@@ -112,26 +111,29 @@ def read_text_settings(encoder: Path, tokenizer: Path, way_out: str) -> TextSett
         raise ValueError(f"{path}: no CLIP text tower that is known here ({error})") from error
     if theirs.get("layer_norm_eps", LAYER_NORM_EPS) != LAYER_NORM_EPS:
         raise ValueError(f"{path}: layer_norm_eps {theirs['layer_norm_eps']}, open_clip's towers have {LAYER_NORM_EPS}")
-    if theirs.get("vocab_size") != len(_VOCABULARY):
-        raise ValueError(f"{path}: {theirs.get('vocab_size')} tokens, CLIP's vocabulary has {len(_VOCABULARY)}")
+    known = clip_vocabulary()
+    if theirs.get("vocab_size") != len(known):
+        raise ValueError(f"{path}: {theirs.get('vocab_size')} tokens, CLIP's vocabulary has {len(known)}")
     vocabulary = tokenizer / "vocab.json"
     if vocabulary.is_file():
         named = {_SPECIAL.get(token, token): number for token, number in read_json(vocabulary, way_out).items()}
-        if named != _VOCABULARY:
+        if named != known:
             raise ValueError(f"{vocabulary} is not CLIP's vocabulary: a tokenizer of its own is not known here")
     return found
 
 
 def _pad_id(tokenizer: Path, way_out: str) -> int:
     """The token that a tokenizer fills the places behind a prompt with: the end token in 1.x, "!" in 2.x."""
+    known = clip_vocabulary()
     for name in PAD_FILES:
         path = tokenizer / name
         token = read_json(path, way_out).get("pad_token") if path.is_file() else None
         content = token.get("content") if isinstance(token, dict) else token
         if content is not None:
-            if _SPECIAL.get(content, content) not in _VOCABULARY:
+            number = known.get(_SPECIAL.get(str(content), str(content)))
+            if number is None:
                 raise ValueError(f"{path}: pad_token {content!r} is not in CLIP's vocabulary")
-            return int(_VOCABULARY[_SPECIAL.get(content, content)])
+            return number
     raise ValueError(f"{tokenizer}: no file names the pad_token (special_tokens_map.json): {way_out}")
 
 

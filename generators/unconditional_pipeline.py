@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from diffusers import AutoencoderKL, UNet2DModel, VQModel
 from generators.anl_ddpm import ConditionalUNet
 from generators.compvis import CLIP_NAME
 from generators.conditioning import clip_config, clip_file, load_clip
-from generators.files import read_json
+from generators.files import read_json, stamps
 from generators.ldm import LatentDiffusion, ModelFacts
 from generators.pipeline_files import (
     FETCH_AGAIN,
@@ -83,6 +84,11 @@ def read_pipeline(folder: Path) -> UnconditionalPipeline:
         FileNotFoundError: parts of it are not there.
         ValueError: a damaged file, a pickle, or networks of another kind.
     """
+    return _read_pipeline(folder, stamps(folder))
+
+
+@lru_cache(maxsize=4)  # as in `generators.diffusers_pipeline`
+def _read_pipeline(folder: Path, as_it_is: tuple[object, ...]) -> UnconditionalPipeline:
     has_latents = kind_of(folder) == LATENTS
     flat = not has_latents and is_flat(listing_of(folder))
     names = [ROOT if flat else UNET, *([VQVAE] if has_latents else [])]

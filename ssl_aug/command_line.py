@@ -38,6 +38,23 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
     Raises:
         ValueError: a name, value or option that does not exist, in one line that says what does.
     """
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    config = composed(config_name, overrides, schema)
+    try:
+        return cast(Schema, OmegaConf.to_object(config))
+    except (HydraException, OmegaConfBaseException, OverflowError) as error:
+        raise ValueError(_one_line(error, overrides, schema)) from error
+
+
+def composed(config_name: str, overrides: Sequence[str], schema: type) -> Any:
+    """The same as hydra's tree, in which values are of the right type, not yet in their range.
+
+    Raises:
+        ValueError: as `compose`.
+    """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
     from hydra.core.config_store import ConfigStore
@@ -57,7 +74,7 @@ def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) ->
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
             config = hydra_compose(config_name, overrides=words)
         _refuse_words_of_tuning(OmegaConf.select(config, "generator.name"), overrides)
-        return cast(Schema, OmegaConf.to_object(config))
+        return config
     except (HydraException, OmegaConfBaseException, OverflowError) as error:  # OverflowError: no float holds it
         raise ValueError(_one_line(error, overrides, schema)) from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
@@ -49,6 +50,17 @@ TINY_CLIP = {
     "vision_cfg": {"image_size": 16, "patch_size": 8, "width": 16, "layers": 1, "head_width": 8},
     "text_cfg": {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 1, "layers": 1},
 }
+
+
+def pytest_collection_finish() -> None:
+    """What the imports made stays: the collector need not look through it again and again, a fifth of all time."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Libraries count at the end what was not given back."""
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.lock import locked
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
@@ -65,6 +66,10 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
             raise
         card = dataset_card(settings, plan, dataset.name, split.labeled)
         synthetic = writer.finish(requests, card, {"versions": versions(), PLACES: places_of(settings)})
+        if synthetic is not None:
+            write_command(
+                folder, command_of("ssl_aug.generate", "generate", settings, Settings, unsaid=("synthetic.root",))
+            )
     if synthetic is None:
         print(f"{folder}: this shard is done, others are not")
         return None

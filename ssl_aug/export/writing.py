@@ -20,6 +20,7 @@ from ssl_aug.export.content import PARTS, Content, Options, listing
 from ssl_aug.export.settings import ExportSettings
 from ssl_aug.files import read_json, refuse_existing, write_json
 from ssl_aug.lock import forget_dead, locked_beside
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of
 
@@ -67,6 +68,8 @@ def export_content(content: Content, settings: ExportSettings) -> Path:
             snippet = target.write(content, folder, out.resolve(), options, placed)
         write_json(folder / "classes.json", list(content.class_names))
         write_json(folder / "export.json", _facts(content, settings, counts, folder))
+        line = command_of("ssl_aug.export", "export", settings, ExportSettings, by_last_name=True)
+        write_command(folder, line)
         (folder / "README.md").write_text(_readme(content, settings, told, snippet), encoding="utf-8")
     print(f"{out}: {told} images, {len(content.class_names)} classes")
     if counts["real"] + counts["synthetic"] < SMALL:

@@ -19,6 +19,7 @@ from ssl_aug.data.reading import read_square
 from ssl_aug.files import refuse_existing, write_json
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.lock import forget_dead, locked_beside
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.runtime import progress_bar, versions
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, places_of, word_of, write_manifest
@@ -78,6 +79,7 @@ def import_set(settings: ImportSettings) -> SyntheticSet | None:
             "data": deciding(settings, PICTURES)["data"], "versions": versions(),
             PLACES: places_of(settings),
         })  # fmt: skip
+        write_command(part, command_of("ssl_aug.import_set", "import_set", settings, ImportSettings))
         (part / "README.md").write_text(_card(settings, split.labeled, len(rows)), encoding="utf-8")
     print(f"{len(rows)} images in {out}; benchmarks.run augment=true {word_of('synthetic.root', str(out))} takes them")
     print(f"warning: {LEAK}", file=sys.stderr)

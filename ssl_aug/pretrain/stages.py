@@ -20,6 +20,7 @@ from generators.kept_weights import write_weights
 from generators.weights import load_weights, read_weights
 from ssl_aug.files import written_atomically
 from ssl_aug.lock import locked, remove_leftovers
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.pretrain import record
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD, make_autoencoder, pretrain_autoencoder, psnr, sharpen_decoder
 from ssl_aug.pretrain.backbone_training import BackboneSettings, pretrain_backbone
@@ -47,6 +48,7 @@ def pretrain(settings: PretrainSettings) -> None:
                 bar.update(done - bar.n)
 
             bank = draw_bank(work / "source", settings.num_images, settings.seed, settings.processes, drawn)
+        write_command(out, command_of("ssl_aug.pretrain", "pretrain", settings, PretrainSettings))
         torch.manual_seed(settings.seed)
         for stage in settings.stage_names:
             if stage in record.done(out):

@@ -22,6 +22,7 @@ from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import forget_dead, locked
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.records import read_record
 from ssl_aug.runtime import Placement, accelerator_of, placement, versions
 from ssl_aug.settings import Settings
@@ -123,6 +124,8 @@ def _tune(settings: Settings, plan: TuningPlan, place: Placement, accelerator: A
     )
     adapter, state = tune_unet(model, encodings, settings.tune, generator.fold, accelerator, checkpoint, reporting)
     if accelerator.is_main_process:
+        line = command_of("ssl_aug.tune", "tune", settings, Settings, unsaid=("per_sample", "synthetic.root"))
+        write_command(plan.folder, line)
         write_json(plan.adapter.with_suffix(".json"), _facts(settings, plan, model, adapter, state.losses))
         with written_atomically(plan.adapter) as part:
             write_weights(adapter, part, TRY_INSTEAD)

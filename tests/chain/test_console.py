@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 import ssl_aug
+from ssl_aug import generate
 from ssl_aug.console import COMMANDS, dispatch
+from tests.conftest import contents
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -78,5 +80,15 @@ def test_a_command_is_given_the_words_behind_it(tmp_path: Path) -> None:
     done = run(["tune", "tune.stesp=3"], tmp_path)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "tune.stesp: there is no such setting, did you mean tune.steps?" in done.stderr
-    drawn = run(["generate", "--per-sample", "1", "experiment=smoke", "device=cpu", "precision=fp32"], tmp_path)
+
+
+def test_the_command_draws_what_the_module_draws_whatever_the_seed_of_hashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["--per-sample", "1", "experiment=smoke", "device=cpu", "precision=fp32"]
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    drawn = run(["generate", *words], tmp_path)
     assert drawn.returncode == 0 and "40 images in outputs/synthetic/digits-4-split0-noise" in drawn.stdout
+    (folder,) = (tmp_path / "outputs/synthetic").iterdir()
+    generate.main([*words, "--out", str(tmp_path / "here")])
+    assert contents(folder) == contents(tmp_path / "here")

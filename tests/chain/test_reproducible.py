@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,16 @@ import pytest
 from safetensors.torch import load_file
 
 from benchmarks.run import main as benchmark
-from ssl_aug import generate
+from ssl_aug import generate, tune
 from ssl_aug.files import read_json
+from ssl_aug.made_by import COMMAND
 from tests.conftest import contents, write_image_folder
 
 DATA = ["data=image_folder", "data.root=photos", "data.labels_per_class=2", "device=cpu", "precision=fp32"]
 
 
 def made_in(folder: Path, tiny_checkpoint: Path, num_workers: int) -> tuple[dict[str, Any], ...]:
-    """The set that is tuned for and drawn there, and the result and the weights of a training with it.
-
-    But for what tells of the machine: seconds, and where data and weights lay.
-    """
+    """As `kept_here`, after tuning, drawing and training there."""
     write_image_folder(folder / "photos")
     os.chdir(folder)
     generate.main([
@@ -34,6 +33,14 @@ def made_in(folder: Path, tiny_checkpoint: Path, num_workers: int) -> tuple[dict
         *DATA, "synthetic.root=set", "method=fixmatch", "augment=true", "model=tiny", "train.steps=2",
         "train.batch_size=4", "train.unlabeled_batch_size=4", f"train.num_workers={num_workers}",
     ])  # fmt: skip
+    return kept_here()
+
+
+def kept_here() -> tuple[dict[str, Any], ...]:
+    """The set, and the result and the weights of the training with it.
+
+    But for what tells of the machine: seconds, and where data and weights lay.
+    """
     (run,) = Path("outputs/runs").iterdir()
     result = read_json(run / "result.json")
     assert result.pop("seconds") > 0
@@ -65,5 +72,25 @@ def test_folder_cache_home_time_zone_rights_and_workers_decide_nothing(
         os.umask(rights)
         monkeypatch.undo()
         time.tzset()
+    assert again[0] == first[0]
+    assert again[1:] == first[1:]
+
+
+def test_the_commands_in_the_folders_make_them_again(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first = made_in(tmp_path / "here", tiny_checkpoint, num_workers=0)
+    folders = (Path("set"), *Path("outputs/adapters").iterdir(), *Path("outputs/runs").iterdir())
+    drawing, tuning, training = (shlex.split((folder / COMMAND).read_text())[2:] for folder in folders)
+    assert (drawing[0], tuning[0], training[0]) == ("ssl_aug.generate", "ssl_aug.tune", "benchmarks.run")
+    adapter = contents(folders[1])
+    write_image_folder(tmp_path / "there" / "photos")
+    monkeypatch.chdir(tmp_path / "there")
+    tune.main(tuning[1:])
+    assert contents(folders[1]).keys() == adapter.keys()
+    generate.main([*drawing[1:], "--out", "set"])
+    benchmark(training[1:])
+    again = kept_here()
     assert again[0] == first[0]
     assert again[1:] == first[1:]

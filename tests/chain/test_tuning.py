@@ -116,7 +116,6 @@ def test_more_steps_go_on_from_fewer_and_fewer_begin_again(words: list[str], tmp
     assert any(not torch.equal(fewer[name], tensor) for name, tensor in grown.items())
 
 
-@IN_BOTH_PRECISIONS
 def test_two_processes_give_the_curve_of_one_with_accumulation_two(words: list[str], tmp_path: Path) -> None:
     tune_module.main([*words, "tune.root=one", "tune.accumulation=2"])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(tune_module.__file__).parents[1])}

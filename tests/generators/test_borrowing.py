@@ -137,8 +137,16 @@ def test_where_it_has_no_effect_it_is_refused(words: str, said: str) -> None:
         generate_module.main(["condition=borrowed", *words.split()])
 
 
-def test_tuning_does_not_depend_on_it(capsys: pytest.CaptureFixture[str]) -> None:
-    tune_module.main(["--dry-run", "precision=fp32", "condition=image"])
+def test_tuning_does_not_depend_on_it(
+    tiny_checkpoint: Path, image_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "data=image_folder",
+        f"data.root={image_folder}",
+        "generator=ldm",
+        f"generator.checkpoint={tiny_checkpoint}",
+    ]
+    tune_module.main([*words, "--dry-run", "precision=fp32", "condition=image"])
     plain = capsys.readouterr().out
-    tune_module.main(["--dry-run", "precision=fp32", "condition=borrowed"])
+    tune_module.main([*words, "--dry-run", "precision=fp32", "condition=borrowed"])
     assert capsys.readouterr().out == plain

@@ -25,7 +25,7 @@ def test_pytorch_loads_pictures_and_labels(content: Content) -> None:
     both = content.split.labeled.with_synthetic(content.synthetic)
     dataset = torch_dataset(both, pil_to_tensor)
     assert (dataset.classes, dataset.targets) == (list(both.class_names), list(both.labels))
-    loader = DataLoader(dataset, batch_size=16, num_workers=2, multiprocessing_context="spawn")
+    loader = DataLoader(dataset, batch_size=16, num_workers=1, multiprocessing_context="spawn")
     images, labels = zip(*loader, strict=True)
     assert torch.cat(labels).tolist() == list(both.labels)
     for image, path in zip(torch.cat(images), both.paths, strict=True):
