@@ -11,7 +11,7 @@ from typing import Any
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import written_atomically
-from ssl_aug.reporting.commands import command_of
+from ssl_aug.made_by import read_command
 from ssl_aug.reporting.evaluations import read_evaluation, read_evaluations
 from ssl_aug.reporting.findings import ALTERED, COPY, FLAGS, class_facts, findings, judge
 from ssl_aug.reporting.looks import read_looks, side_px
@@ -192,7 +192,7 @@ def tiles_of(subject: Subject, accuracies: Accuracies) -> tuple[tuple[str, str],
 
 def commands_of(subject: Subject, tuning: TuningLog | None, accuracies: Accuracies) -> tuple[tuple[str, str], ...]:
     """The commands that made what is shown, as far as folders say them."""
-    found = [("this tuning", tuning.command if tuning else None), ("this set", command_of(subject.folder))]
+    found = [("this tuning", tuning.command if tuning else None), ("this set", read_command(subject.folder))]
     found += [("a run", command) for command in accuracies.commands]
     return tuple((what, command) for what, command in found if command is not None)
 
