@@ -37,7 +37,7 @@ OF_ONE_SET = ("labeled_set_id", "class_names", "num_images", "versions", PLACES,
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation: a header and rows of words."""
+    """One evaluation: a header, which names the sets, and a row of words for each measure."""
 
     folder: Path
     title: str
@@ -100,8 +100,8 @@ def _table(folder: Path, content: Mapping[str, Any]) -> Evaluation:
     named = dict.fromkeys(key for row in rows for key in (*row, *row.get("why", {})))
     present = [key for key in named if key not in NO_FIGURES and not key.endswith(BESIDE)]
     keys = [*(key for key in HEADERS if key in present), *(key for key in present if key not in HEADERS)]
-    header = ("", *(HEADERS.get(key, key.replace("_", " ")) for key in keys))
-    cells = tuple((str(row.get("set", "")), *(_cell(row, key) for key in keys)) for row in rows)
+    header = ("", *(str(row.get("set", "")) for row in rows))
+    cells = tuple((HEADERS.get(key, key.replace("_", " ")), *(_cell(row, key) for row in rows)) for key in keys)
     return Evaluation(folder, content.get("title", ""), header, cells, tuple(map(str, content.get("notes", ()))))
 
 

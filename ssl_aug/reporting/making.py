@@ -16,6 +16,7 @@ from ssl_aug.reporting.evaluations import read_evaluation, read_evaluations
 from ssl_aug.reporting.findings import ALTERED, COPY, FLAGS, class_facts, findings, judge
 from ssl_aug.reporting.looks import read_looks, side_px
 from ssl_aug.reporting.page import Page, identity_in, render
+from ssl_aug.reporting.pairs import pairs_of
 from ssl_aug.reporting.runs import Accuracies, read_accuracies
 from ssl_aug.reporting.settings import EVALUATIONS, RUNS, ReportSettings
 from ssl_aug.reporting.sheets import SIZES, make_sheets, size_that_fits
@@ -130,6 +131,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         checked=tuple(words for flag, words in FLAGS.items() if flag != COPY or subject.labeled),
         accuracies=accuracies,
         evaluations=tuple(evaluations),
+        pairs=pairs_of([each.folder for each in evaluations], subject),
         tuning=tuning,
         commands=commands_of(subject, tuning, accuracies),
         next_runs=tuple(

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ssl_aug.reporting.evaluations import Evaluation
 from ssl_aug.reporting.findings import FLAGS, LOW_SHARE, Finding
+from ssl_aug.reporting.pairs import Pair
 from ssl_aug.reporting.runs import Accuracies
 from ssl_aug.reporting.sheets import COLUMNS, ROWS, Sheets
 from ssl_aug.reporting.tuning_log import TuningLog
@@ -38,6 +39,7 @@ class Page:
     checked: tuple[str, ...]  # what was looked for
     accuracies: Accuracies
     evaluations: tuple[Evaluation, ...]
+    pairs: tuple[Pair, ...]  # drawings nearest to a tuning image
     tuning: TuningLog | None
     commands: tuple[tuple[str, str], ...]  # what it makes, and the line
     next_runs: tuple[tuple[str, str], ...]  # what to run for accuracies that are not there yet

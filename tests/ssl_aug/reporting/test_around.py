@@ -145,14 +145,34 @@ def test_the_evaluation_of_a_set_is_found_by_its_folder_or_its_settings(subject:
     Path("outputs/evaluation/damaged/evaluation.json").write_text("{")
     found = read_evaluations(Path("outputs/evaluation"), subject)
     assert [each.folder.name for each in found] == ["by-folder", "by-settings"]
-    assert found[1].header == ("", "images", "right class %", "Fréchet distance")
-    assert found[1].rows == (("synthetic", "12", "45.6", "36.3"),)
-    assert found[0].header == ("", "images", "right class %", "Fréchet distance", "kernel distance x1000", "precision")
-    assert found[0].rows == (("synthetic", "12", "45.6 [40.0, 51.2]", "36.3", "12 ± 0.5", "too few: 12"),)
+    assert found[1].header == ("", "synthetic")
+    assert found[1].rows == (("images", "12"), ("right class %", "45.6"), ("Fréchet distance", "36.3"))
+    assert found[0].rows == (
+        ("images", "12"), ("right class %", "45.6 [40.0, 51.2]"), ("Fréchet distance", "36.3"),
+        ("kernel distance x1000", "12 ± 0.5"), ("precision", "too few: 12"),
+    )  # fmt: skip
     with pytest.raises(FileNotFoundError, match=r"--evaluation nowhere: .* no evaluation\.json in it"):
         read_evaluation(Path("nowhere"))
     with pytest.raises(ValueError, match="damaged"):
         read_evaluation(Path("outputs/evaluation/damaged"))
+
+
+def test_the_closest_pairs_of_an_evaluation_stand_beside_their_tuning_images(subject: Subject) -> None:
+    write_evaluation("found", deciding_pictures(ReportSettings()))
+    labeled = labeled_set(Path.cwd(), NAMES)
+    near = (
+        ("synthetic", "0.98", subject.drawings[3].path, labeled.paths[0]),
+        ("synthetic", "0.97", subject.drawings[1].path.resolve(), "gone.png"),
+        ("other set", "0.96", "elsewhere/0.png", labeled.paths[1]),
+    )
+    lines = ["set,cosine,image,nearest", *(",".join(map(str, each)) for each in near)]
+    Path("outputs/evaluation/found/near_copies.csv").write_text("\n".join(lines) + "\n")
+    page = page_of(Path("set"), labeled)
+    assert [(pair.number, pair.cosine, bool(pair.uri)) for pair in page.pairs] == [
+        (3, "0.98", True),
+        (1, "0.97", False),
+    ]
+    assert "Nearest to a tuning image, by CLIP" in render(page)
 
 
 def test_the_tuning_of_a_set_is_found_and_shown_up_to_its_steps(subject: Subject) -> None:
