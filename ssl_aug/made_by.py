@@ -13,6 +13,7 @@ from typing import Any
 from ssl_aug.command_line import composed
 from ssl_aug.files import written_atomically
 from ssl_aug.settings import Settings, flat
+from ssl_aug.tables import read_text
 from ssl_aug.words import quoted, texts_of
 
 COMMAND = "command.txt"
@@ -26,6 +27,16 @@ def write_command(folder: Path, line: str) -> None:
     """Puts the line into a folder, in place of one that is there."""
     with written_atomically(folder / COMMAND) as part:
         part.write_text(line + "\n", encoding="utf-8")
+
+
+def read_command(folder: Path) -> str | None:
+    """The line in a folder; None where there is none.
+
+    Raises:
+        ValueError: the file is no text.
+    """
+    path = folder / COMMAND
+    return (read_text(path, "take it away").strip() or None) if path.is_file() else None
 
 
 def command_of(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ssl_aug.results.accuracies import Cell, Kind, Table
 from ssl_aug.results.cells import lines_of
 
-ROOM = 0.78  # of a bar plot's width that the longest bar takes; the rest is for its figure
+ROOM = 0.7  # of a bar plot's width that the longest bar takes; the rest is for its figure
 MOST_POINTS = 300  # of a curve; more are averaged
 TICKS = 4
 

@@ -14,14 +14,16 @@ from ssl_aug.settings import flat
 from ssl_aug.synthetic import PLACES
 
 NAME = "evaluation.json"
+KINDS = {"settings": (dict,), "rows": (list,), "title": (str,), "notes": (list,)}
 WAY_OUT = "take it away, or measure the set again with python -m ssl_aug.evaluate"
+BESIDE = ("_low", "_high", "_error", "_std")  # how a figure's interval and error are called, which stand in its cell
+NO_FIGURES = ("set", "why", "size_px")
 SHARES = ("class_share", "near_copy_rate", "paint_share")  # written from 0 to 1, read in percent
 HEADERS = {
     "num_images": "images",
     "class_share": "right class %",
     "frechet_distance": "Fréchet distance",
     "kernel_distance": "kernel distance x1000",
-    "kernel_distance_std": "± kernel distance",
     "inception_score": "inception score",
     "precision": "precision",
     "recall": "recall",
@@ -35,12 +37,13 @@ OF_ONE_SET = ("labeled_set_id", "class_names", "num_images", "versions", PLACES,
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One evaluation: a header and rows of words."""
+    """One evaluation: a header, which names the sets, and a row of words for each measure."""
 
     folder: Path
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]  # on figures that are not there
 
 
 def read_evaluations(folder: Path, subject: Subject) -> list[Evaluation]:
@@ -70,8 +73,8 @@ def read_evaluation(folder: Path) -> Evaluation:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    content = read_record(path, {"settings": (dict,), "rows": (list,), "title": (str,)}, WAY_OUT, ["settings", "rows"])
-    if not all(isinstance(row, dict) for row in content["rows"]):
+    content = read_record(path, KINDS, WAY_OUT, ["settings", "rows"])
+    if not all(isinstance(row, dict) and isinstance(row.get("why", {}), dict) for row in content["rows"]):
         raise ValueError(f"{path}: rows holds something else than rows: {WAY_OUT}")
     return content
 
@@ -82,7 +85,8 @@ def is_of(settings: Mapping[str, Any], subject: Subject) -> bool:
     root = said.get("synthetic.root")
     if root is not None:
         return Path(root).resolve() == subject.folder.resolve()
-    if said.get("sweep") is not None or subject.record.get("imported"):
+    of_several = any(said.get(name) is not None for name in ("sweep", "table", "figure"))
+    if of_several or said.get("conditions") not in (None, "labeled") or subject.record.get("imported"):
         return False
     data, drawn_of = said.get("data.root"), subject.record.get(PLACES, {}).get("data.root")
     if data is not None and drawn_of is not None and Path(data).resolve() != Path(drawn_of).resolve():
@@ -93,16 +97,25 @@ def is_of(settings: Mapping[str, Any], subject: Subject) -> bool:
 
 def _table(folder: Path, content: Mapping[str, Any]) -> Evaluation:
     rows = content["rows"]
-    present = dict.fromkeys(key for row in rows for key in row if key != "set")
+    named = dict.fromkeys(key for row in rows for key in (*row, *row.get("why", {})))
+    present = [key for key in named if key not in NO_FIGURES and not key.endswith(BESIDE)]
     keys = [*(key for key in HEADERS if key in present), *(key for key in present if key not in HEADERS)]
-    header = ("", *(HEADERS.get(key, key.replace("_", " ")) for key in keys))
-    cells = tuple((str(row.get("set", "")), *(_cell(key, row.get(key)) for key in keys)) for row in rows)
-    return Evaluation(folder, content.get("title", ""), header, cells)
+    header = ("", *(str(row.get("set", "")) for row in rows))
+    cells = tuple((HEADERS.get(key, key.replace("_", " ")), *(_cell(row, key) for row in rows)) for key in keys)
+    return Evaluation(folder, content.get("title", ""), header, cells, tuple(map(str, content.get("notes", ()))))
 
 
-def _cell(key: str, value: Any) -> str:
-    if value is None:
-        return "-"
+def _cell(row: Mapping[str, Any], key: str) -> str:
+    """A figure with its interval or error, or why there is none."""
+    if row.get(key) is None:
+        return str(row.get("why", {}).get(key, "-"))
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    error = row.get(f"{key}_error", row.get(f"{key}_std"))
+    interval = "" if low is None or high is None else f" [{_figure(key, low)}, {_figure(key, high)}]"
+    return _figure(key, row[key]) + interval + ("" if error is None else f" ± {_figure(key, error)}")
+
+
+def _figure(key: str, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if key in SHARES:

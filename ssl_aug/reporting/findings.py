@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_aug.reporting.looks import SAME, Look, is_blank, is_noise, mean_correlation, nearest, signatures
+from ssl_aug.reporting.looks import SAME, Look, mean_correlation, nearest, signatures
 from ssl_aug.reporting.subject import ALTERED, DELETED, REJECTED, Drawing, Key, Subject
 
 TOLD = 0.5  # class_score: CLIP gives the class more than all the others together
@@ -84,10 +84,10 @@ def judge(subject: Subject, looks: Sequence[Look], labeled: Mapping[Key, Look]) 
         looks: of the drawings, in their order.
         labeled: of the labeled images.
     """
-    marks = signatures([look.pixels for look in looks])
+    marks = signatures(looks)
     known = [key for key, look in labeled.items() if look.pixels is not None]
     best, places = (
-        nearest(marks, signatures([labeled[key].pixels for key in known]))
+        nearest(marks, signatures([labeled[key] for key in known]))
         if known and len(marks)
         else (np.zeros(len(marks)), np.zeros(len(marks), dtype=np.int64))
     )
@@ -101,8 +101,8 @@ def judge(subject: Subject, looks: Sequence[Look], labeled: Mapping[Key, Look]) 
         if copy_of is None and source_score is not None and source_score >= SAME and not is_blind:
             copy_of = drawing.source
         held = {
-            BLANK: look.pixels is not None and is_blank(look.pixels),
-            GRAINY: look.pixels is not None and is_noise(look.pixels),
+            BLANK: look.facts.is_blank,
+            GRAINY: look.facts.is_noise,
             UNREADABLE: look.pixels is None and drawing.state != DELETED,
             ALIKE: bool(is_repeated),
             COPY: copy_of is not None,
@@ -166,7 +166,7 @@ def findings(
     for flag in (BLANK, GRAINY, UNREADABLE, ALTERED):
         if having[flag]:
             found.append(_finding(flag, having[flag], total, True))
-    alike = mean_correlation(signatures([look.pixels for look in looks]))
+    alike = mean_correlation(signatures(looks))
     if alike >= ALL_ALIKE:
         how = f"Any two correlate by {alike:.2f} on average, whatever their class: the generator shows one thing."
         found.append(Finding("All drawings look alike", how, is_grave=True))
@@ -206,7 +206,7 @@ def _finding(flag: str, drawings: tuple[int, ...], total: int, is_grave: bool) -
         UNREADABLE: "not readable",
         ALTERED: "not as drawn",
         ALIKE: "the same as another one",
-        COPY: "near-copies of a labeled image",
+        COPY: "a near-copy of a labeled image" if len(drawings) == 1 else "near-copies of a labeled image",
         DELETED: "deleted",
         REJECTED: "listed in rejected.txt",
     }

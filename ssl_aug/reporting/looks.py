@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from ssl_aug.runtime import progress_bar
 
 READERS = 4  # threads; Pillow decodes outside Python's lock
 GRID = 16  # pixels of a side at which pictures are compared
+WIDTH = 3 * GRID * GRID
 # Correlation of two pictures at GRID x GRID pixels from which they show the same thing in the same place. Of 1,500
 # photos of cars no two reach 0.90, of 480 rendered cars none 0.95.
 SAME = 0.97
@@ -25,12 +28,41 @@ BLANK = 4.0  # standard deviation of all channels, in steps of 256, below which 
 NOISE, GRAIN = 0.25, 32
 
 
+class Facts(NamedTuple):
+    """What a picture's pixels tell."""
+
+    is_blank: bool  # nearly one color
+    is_noise: bool  # neighboring pixels have little to do with each other
+    signature: NDArray[np.float32]  # (3 * GRID^2,) of unit length; zeros of a blank one
+
+
 @dataclass(frozen=True)
 class Look:
-    """A picture's central square, (s, s, 3) in 0..255; None, and why, where the file cannot be read."""
+    """A picture's central square, (s, s, 3) in 0..255, s a multiple of GRID; None, and why, where there is none."""
 
     pixels: NDArray[np.uint8] | None
     why_none: str = ""
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Nothing is told of a picture that is not there."""
+        return Facts(False, False, np.zeros(WIDTH, np.float32)) if self.pixels is None else facts_of(self.pixels)
+
+
+def facts_of(pixels: NDArray[np.uint8]) -> Facts:
+    """What a picture's pixels tell; the signature holds means of blocks, less their mean, so that products of two are
+    correlations.
+    """
+    size = pixels.shape[0]
+    block, lag = size // GRID, max(1, size // GRAIN)
+    means = pixels.astype(np.float32).reshape(GRID, block, GRID, block, 3).mean(axis=(1, 3)).ravel()
+    flat = pixels - pixels.mean(axis=(0, 1), dtype=np.float32)
+    variance = np.square(flat).mean(axis=(0, 1))
+    if variance.max() < BLANK**2:
+        return Facts(True, False, np.zeros(WIDTH, np.float32))
+    beside = ((flat[lag:] * flat[:-lag]).mean() + (flat[:, lag:] * flat[:, :-lag]).mean()) / 2
+    means -= means.mean()
+    return Facts(False, bool(beside < NOISE * variance.mean()), means / max(1e-6, float(np.linalg.norm(means))))
 
 
 def read_looks(paths: Sequence[Path], size_px: int, hidden: bool = False) -> list[Look]:
@@ -65,34 +97,9 @@ def side_px(paths: Sequence[Path]) -> int | None:
     return None
 
 
-def is_blank(pixels: NDArray[np.uint8]) -> bool:
-    """Whether a picture is nearly one color."""
-    return bool(pixels.reshape(-1, 3).std(axis=0).max() < BLANK)
-
-
-def is_noise(pixels: NDArray[np.uint8]) -> bool:
-    """Whether neighboring pixels of a picture that is not blank have little to do with each other."""
-    lag = max(1, pixels.shape[0] // GRAIN)
-    flat = pixels.astype(np.float32) - pixels.mean(axis=(0, 1), dtype=np.float32)
-    variance = float(np.square(flat).mean())
-    beside = (flat[lag:] * flat[:-lag]).mean() + (flat[:, lag:] * flat[:, :-lag]).mean()
-    return not is_blank(pixels) and float(beside) / 2 < NOISE * variance
-
-
-def signatures(pictures: Sequence[NDArray[np.uint8] | None]) -> NDArray[np.float32]:
-    """(n, 3 * GRID^2) of unit length: means of blocks, less their mean, so that products are correlations.
-
-    A picture that is missing or blank has zeros, and is like no other one.
-    """
-    found = np.zeros((len(pictures), 3 * GRID * GRID), dtype=np.float32)
-    for place, pixels in enumerate(pictures):
-        if pixels is None or is_blank(pixels):
-            continue
-        block = pixels.shape[0] // GRID
-        means = pixels.astype(np.float32).reshape(GRID, block, GRID, block, 3).mean(axis=(1, 3)).ravel()
-        means -= means.mean()
-        found[place] = means / np.linalg.norm(means)
-    return found
+def signatures(looks: Sequence[Look]) -> NDArray[np.float32]:
+    """(n, 3 * GRID^2). What is missing or blank is like no other picture."""
+    return np.stack([look.facts.signature for look in looks]) if looks else np.zeros((0, WIDTH), np.float32)
 
 
 def mirrored(signature: NDArray[np.float32]) -> NDArray[np.float32]:

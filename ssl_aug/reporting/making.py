@@ -11,11 +11,12 @@ from typing import Any
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import written_atomically
-from ssl_aug.reporting.commands import command_of
+from ssl_aug.made_by import read_command
 from ssl_aug.reporting.evaluations import read_evaluation, read_evaluations
 from ssl_aug.reporting.findings import ALTERED, COPY, FLAGS, class_facts, findings, judge
 from ssl_aug.reporting.looks import read_looks, side_px
 from ssl_aug.reporting.page import Page, identity_in, render
+from ssl_aug.reporting.pairs import pairs_of
 from ssl_aug.reporting.runs import Accuracies, read_accuracies
 from ssl_aug.reporting.settings import EVALUATIONS, RUNS, ReportSettings
 from ssl_aug.reporting.sheets import SIZES, make_sheets, size_that_fits
@@ -24,7 +25,8 @@ from ssl_aug.reporting.tuning_log import TuningLog, read_tuning
 from ssl_aug.reporting.views import class_views, facts_for_script, glance_at, pictures_of, told_share
 from ssl_aug.results.accuracies import Kind
 from ssl_aug.settings import flat, short_hash
-from ssl_aug.synthetic import PLACES, default_folder, why_unlabeled, word_of
+from ssl_aug.synthetic import PLACES, default_folder, is_finished, why_unlabeled, word_of
+from ssl_aug.synthetic.folder import NUM_NAMED, finished_sets
 
 NAME = "report.html"
 PASSING = ("num_images", "versions", PLACES)  # of a set's record: a longer set of the same settings is the same one
@@ -69,7 +71,15 @@ def _folder(settings: ReportSettings, labeled: LabeledSet | None) -> Path:
     if settings.synthetic.root:
         return Path(settings.synthetic.root)
     assert labeled is not None  # only a set's folder stands for data that are not there
-    return default_folder(settings, labeled.id)
+    folder = default_folder(settings, labeled.id)
+    others = [] if is_finished(folder) else finished_sets(labeled.id)
+    if others:
+        named = ", ".join(word_of("synthetic.root", str(path)) for path in others[:NUM_NAMED])
+        raise FileNotFoundError(
+            f"{folder} holds no finished set: draw one with python -m ssl_aug.generate and the same settings, or name "
+            f"another of the same labeled images, newest first: {named}"
+        )
+    return folder
 
 
 def identity_of(record: Mapping[str, Any]) -> str:
@@ -121,6 +131,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         checked=tuple(words for flag, words in FLAGS.items() if flag != COPY or subject.labeled),
         accuracies=accuracies,
         evaluations=tuple(evaluations),
+        pairs=pairs_of([each.folder for each in evaluations], subject),
         tuning=tuning,
         commands=commands_of(subject, tuning, accuracies),
         next_runs=tuple(
@@ -137,7 +148,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         has_scores=any(one.class_score for one in views),
         has_boxes=any(one.box for one in views),
         has_lenders=any(one.lender for one in views),
-        facts=facts_for_script(subject, judged),
+        facts=facts_for_script(subject, judged, pictures.of_labeled),
         sheets=sheets,
     )
 
@@ -183,7 +194,7 @@ def tiles_of(subject: Subject, accuracies: Accuracies) -> tuple[tuple[str, str],
 
 def commands_of(subject: Subject, tuning: TuningLog | None, accuracies: Accuracies) -> tuple[tuple[str, str], ...]:
     """The commands that made what is shown, as far as folders say them."""
-    found = [("this tuning", tuning.command if tuning else None), ("this set", command_of(subject.folder))]
+    found = [("this tuning", tuning.command if tuning else None), ("this set", read_command(subject.folder))]
     found += [("a run", command) for command in accuracies.commands]
     return tuple((what, command) for what, command in found if command is not None)
 

@@ -94,7 +94,7 @@
   }
   function look(number) {
     current = number;
-    const [path, k, seed, source, lender, box, copy, flags] = facts[number];
+    const [path, k, seed, source, lender, box, copy, copyCss, flags] = facts[number];
     const li = drawings[number], mini = li.querySelector(".mini");
     by("close-title").textContent = path;
     put(by("close-drawing"), buttonOf(number), `drawing ${path}`);
@@ -102,6 +102,9 @@
     if (box) by("close-source").append(hiddenPart(box.split(" ").map(Number)));
     by("close-lender-figure").hidden = !lender;
     if (lender && mini) put(by("close-lender"), mini, `borrowed from ${lender}`);
+    by("close-copy-figure").hidden = !copyCss || copy === source;
+    by("close-copy").className = `t ${copyCss}`;
+    by("close-copy").setAttribute("aria-label", `labeled image ${copy}`);
     const told = [
       ["class", li.closest(".class").dataset.name], ["labeled image", source], ["borrowed from", lender],
       ["hidden rectangle", box && `${box} (left, top, right, bottom)`], ["class score", li.dataset.c],

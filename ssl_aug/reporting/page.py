@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ssl_aug.reporting.evaluations import Evaluation
 from ssl_aug.reporting.findings import FLAGS, LOW_SHARE, Finding
+from ssl_aug.reporting.pairs import Pair
 from ssl_aug.reporting.runs import Accuracies
 from ssl_aug.reporting.sheets import COLUMNS, ROWS, Sheets
 from ssl_aug.reporting.tuning_log import TuningLog
@@ -20,7 +21,7 @@ from ssl_aug.reporting.views import ClassView, Picture
 
 HERE = Path(__file__).parent
 MARK = '<meta name="generator" content="ssl_aug.report {identity}">'  # by which a later report knows an earlier one
-SHOWN_PX = {192: 128, 128: 112, 96: 96, 64: 84, 48: 64, 32: 56}  # a thumbnail's side in the page, by its own
+SHOWN_PX = {192: 128, 128: 112, 96: 96, 64: 84, 48: 64, 32: 64}  # a thumbnail's side in the page, by its own
 HEAD_BYTES = 2000  # of a page, in which the mark stands
 
 
@@ -38,6 +39,7 @@ class Page:
     checked: tuple[str, ...]  # what was looked for
     accuracies: Accuracies
     evaluations: tuple[Evaluation, ...]
+    pairs: tuple[Pair, ...]  # drawings nearest to a tuning image
     tuning: TuningLog | None
     commands: tuple[tuple[str, str], ...]  # what it makes, and the line
     next_runs: tuple[tuple[str, str], ...]  # what to run for accuracies that are not there yet

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssl_aug.made_by import read_command
 from ssl_aug.reporting.charts import BarPlot, bar_plot
-from ssl_aug.reporting.commands import command_of
 from ssl_aug.reporting.subject import Subject
 from ssl_aug.results.accuracies import Table, build_report, read_runs
 from ssl_aug.results.cells import lines_of
@@ -56,7 +56,7 @@ def read_accuracies(folder: Path, subject: Subject, is_asked: bool) -> Accuracie
     tables = tuple(
         AccuracyTable(table, tuple(tuple(line) for line in lines_of(table)), bar_plot(table)) for table in report.tables
     )
-    commands = dict.fromkeys(command for path in own if (command := command_of(path)) is not None)
+    commands = dict.fromkeys(command for path in own if (command := read_command(path)) is not None)
     return Accuracies(folder, tables, (*report.notes, *([others] if left else [])), tuple(commands))
 
 

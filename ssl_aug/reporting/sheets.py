@@ -17,7 +17,7 @@ from ssl_aug.reporting.looks import Look, read_looks
 COLUMNS, ROWS = 16, 8  # thumbnails of a sheet
 SIZES = (192, 128, 96, 64, 48, 32)  # pixels, multiples of 16: JPEG's blocks then end where a thumbnail does
 QUALITIES = (85, 75, 60, 40, 20)
-MOST_BYTES = 15_000_000  # of all sheets; a third more as text in the page
+MOST_BYTES = 14_000_000  # of all sheets; a third more as text in the page
 SAMPLE = 64  # pictures that tell what a size takes
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from generators.settings import TUNED
 from ssl_aug.data.reading import read_rgb
+from ssl_aug.made_by import read_command
 from ssl_aug.reporting.charts import Curve, curve
-from ssl_aug.reporting.commands import command_of
 from ssl_aug.reporting.sheets import as_jpeg, data_uri
 from ssl_aug.reporting.subject import Subject
 from ssl_aug.settings import Settings
@@ -78,7 +78,7 @@ def read_tuning(settings: Settings, subject: Subject) -> TuningLog | None:
             line = curve(_points(folder / name, column, settings.tune.steps), what)
             if line is not None:
                 curves.append((what, line))
-    return TuningLog(folder, tuple(curves), tuple(_grids(folder, settings.tune.steps)), command_of(folder))
+    return TuningLog(folder, tuple(curves), tuple(_grids(folder, settings.tune.steps)), read_command(folder))
 
 
 def _points(path: Path, column: str, most_steps: int) -> list[tuple[float, float]]:

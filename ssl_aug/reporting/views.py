@@ -143,8 +143,12 @@ def glance_at(classes: Sequence[ClassView]) -> tuple[tuple[str, str, Picture, Pi
     return tuple(drawn[int(number * step)] for number in range(min(len(drawn), MOST_AT_A_GLANCE)))
 
 
-def facts_for_script(subject: Subject, judged: Sequence[Judged]) -> list[list[Any]]:
-    """What the page tells of a drawing when it is looked at closely: a list for each, in the order of FACTS."""
+def facts_for_script(subject: Subject, judged: Sequence[Judged], labeled: Mapping[Key, Picture]) -> list[list[Any]]:
+    """What the page tells of a drawing when it is looked at closely: a list for each, in the order of page.js.
+
+    Args:
+        labeled: pictures of the labeled images.
+    """
     return [
         [
             drawing.row["path"],
@@ -154,6 +158,7 @@ def facts_for_script(subject: Subject, judged: Sequence[Judged]) -> list[list[An
             drawing.row.get("lender", ""),
             drawing.row.get("mask_box", "") if box_of(drawing.row.get("mask_box", "")) else "",
             own.copy_of[1] if own.copy_of else "",
+            labeled[own.copy_of].css if own.copy_of and own.copy_of in labeled else "",
             [FLAGS[flag] for flag in own.flags],
         ]
         for drawing, own in zip(subject.drawings, judged, strict=True)

@@ -39,6 +39,10 @@ def test_the_page_of_a_set_is_written_into_its_folder_and_over_an_earlier_one(
 
 def test_the_settings_name_the_set_as_well(drawn: Path, tmp_path: Path) -> None:
     generate.main([*WORDS, "device=cpu", "precision=fp32"])
+    with pytest.raises(
+        FileNotFoundError, match=r"newest first: synthetic\.root=outputs/synthetic/image_folder-all-split0"
+    ):
+        report.main([*WORDS, "mask_rate=0.25", "--out", "page.html"])
     report.main([*WORDS, "--out", "page.html"])
     assert Path("page.html").read_text().count('<li id="d') == 30
     report.main(["synthetic.root=set", "per_sample=1", "--out", "short.html"])

@@ -67,6 +67,24 @@ def try_filters(tab: Any) -> list[str]:
     return wrong
 
 
+def try_links(tab: Any) -> list[str]:
+    """Follows a link of each finding, and one to a class by its name; returns what did not lead where it says."""
+    wrong = []
+    for link in tab.locator("[data-show]").all():
+        flag = link.get_attribute("data-show")
+        link.click()
+        tab.wait_for_timeout(100)
+        if shown(tab) != tab.locator(f"li[data-f~='{flag}']").count():
+            wrong.append(f"the link to {flag} shows {shown(tab)} drawings")
+    names = tab.eval_on_selector_all(".class", "all => all.map((one) => one.dataset.name)")
+    tab.evaluate("(name) => { location.hash = encodeURIComponent(name); }", names[-1])
+    tab.wait_for_timeout(300)
+    top = tab.locator(".class").last.bounding_box()
+    if top is None or not -50 < top["y"] < tab.viewport_size["height"]:
+        wrong.append(f"#{names[-1]} leads to {top}")
+    return wrong
+
+
 def try_keys(tab: Any) -> list[str]:
     """Goes to a drawing, looks closely, moves on, marks and closes by keys alone; returns what did not work."""
     wrong = []
@@ -111,7 +129,7 @@ def main() -> None:
             if overflow > 0:
                 wrong.append(f"{name}: the page is {overflow} pixels wider than the window")
             if name != "narrow":
-                wrong += try_filters(tab) + try_keys(tab)
+                wrong += try_filters(tab) + try_links(tab) + try_keys(tab)
                 tab.wait_for_timeout(200)
                 tab.screenshot(path=options.pictures / f"{name}-close.png")
             left = [url for url in asked if url != own and not url.startswith("data:")]

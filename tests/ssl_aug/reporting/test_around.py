@@ -131,21 +131,48 @@ def write_evaluation(folder: str, settings: dict[str, Any], **row: Any) -> None:
 
 def test_the_evaluation_of_a_set_is_found_by_its_folder_or_its_settings(subject: Subject) -> None:
     same = deciding_pictures(ReportSettings())
+    measured = {
+        "class_share_low": 0.4, "class_share_high": 0.512, "kernel_distance": 12.0, "kernel_distance_std": 0.5,
+        "precision": None, "size_px": 64, "why": {"precision": "too few: 12"},
+    }  # fmt: skip
     write_evaluation("by-settings", same)
-    write_evaluation("by-folder", {"synthetic": {"root": str(Path("set").resolve())}}, precision="too few: 12")
+    write_evaluation("by-folder", {"synthetic": {"root": str(Path("set").resolve())}}, **measured)
     write_evaluation("of-other-settings", same | {"guidance": 7.0})
     write_evaluation("of-other-folder", same | {"synthetic": {"root": "other"}})
     write_evaluation("of-a-sweep", same | {"sweep": "mask_rate"})
+    write_evaluation("of-other-conditions", same | {"conditions": "test"})
     Path("outputs/evaluation/of-other-folder/evaluation.json").parent.with_name("damaged").mkdir()
     Path("outputs/evaluation/damaged/evaluation.json").write_text("{")
     found = read_evaluations(Path("outputs/evaluation"), subject)
     assert [each.folder.name for each in found] == ["by-folder", "by-settings"]
-    assert found[0].header == ("", "images", "right class %", "Fréchet distance", "precision")
-    assert found[0].rows == (("synthetic", "12", "45.6", "36.3", "too few: 12"),)
+    assert found[1].header == ("", "synthetic")
+    assert found[1].rows == (("images", "12"), ("right class %", "45.6"), ("Fréchet distance", "36.3"))
+    assert found[0].rows == (
+        ("images", "12"), ("right class %", "45.6 [40.0, 51.2]"), ("Fréchet distance", "36.3"),
+        ("kernel distance x1000", "12 ± 0.5"), ("precision", "too few: 12"),
+    )  # fmt: skip
     with pytest.raises(FileNotFoundError, match=r"--evaluation nowhere: .* no evaluation\.json in it"):
         read_evaluation(Path("nowhere"))
     with pytest.raises(ValueError, match="damaged"):
         read_evaluation(Path("outputs/evaluation/damaged"))
+
+
+def test_the_closest_pairs_of_an_evaluation_stand_beside_their_tuning_images(subject: Subject) -> None:
+    write_evaluation("found", deciding_pictures(ReportSettings()))
+    labeled = labeled_set(Path.cwd(), NAMES)
+    near = (
+        ("synthetic", "0.98", subject.drawings[3].path, labeled.paths[0]),
+        ("synthetic", "0.97", subject.drawings[1].path.resolve(), "gone.png"),
+        ("other set", "0.96", "elsewhere/0.png", labeled.paths[1]),
+    )
+    lines = ["set,cosine,image,nearest", *(",".join(map(str, each)) for each in near)]
+    Path("outputs/evaluation/found/near_copies.csv").write_text("\n".join(lines) + "\n")
+    page = page_of(Path("set"), labeled)
+    assert [(pair.number, pair.cosine, bool(pair.uri)) for pair in page.pairs] == [
+        (3, "0.98", True),
+        (1, "0.97", False),
+    ]
+    assert "Nearest to a tuning image, by CLIP" in render(page)
 
 
 def test_the_tuning_of_a_set_is_found_and_shown_up_to_its_steps(subject: Subject) -> None:

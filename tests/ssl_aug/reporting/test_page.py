@@ -15,7 +15,7 @@ import pytest
 
 from ssl_aug.reporting.looks import Look
 from ssl_aug.reporting.page import HEAD_BYTES, identity_in, render
-from ssl_aug.reporting.sheets import COLUMNS, ROWS, make_sheets
+from ssl_aug.reporting.sheets import COLUMNS, MOST_BYTES, ROWS, make_sheets
 from tests.ssl_aug.reporting.sets import HOSTILE, labeled_set, page_of, write_set
 
 
@@ -112,6 +112,17 @@ def test_what_filters_ask_for_stands_at_each_drawing(hostile: str) -> None:
     assert len(drawings) == 24
     assert {(each["data-c"], each["data-q"], each["data-f"]) for each in drawings} == {("0.9", "0.5", "")}
     assert {each["id"] for each in drawings} == {f"d{number}" for number in range(24)}
+
+
+def test_a_drawing_takes_little_text(tmp_path: Path) -> None:
+    """784 x 10 of them beside 20 MB of pictures stay below 25 MB."""
+    lengths = []
+    for count in (2, 4):
+        labeled = labeled_set(tmp_path / str(count), ("ash", "beech"))
+        write_set(tmp_path / str(count) / "set", labeled, per_sample=count)
+        text = render(page_of(tmp_path / str(count) / "set", labeled))
+        lengths.append(len(re.sub("data:image/jpeg;base64,[^)]*", "", text)))
+    assert (lengths[1] - lengths[0]) / 8 < 25_000_000 / 7840 - MOST_BYTES * 4 / 3 / 7840
 
 
 def test_every_picture_has_words(hostile: str) -> None:
