@@ -13,9 +13,10 @@ from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
-from ssl_aug.drawing.verdict import first_to_draw, pixels_of, verdict
+from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
+from ssl_aug.reporting.looks import read_looks
 from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
@@ -78,6 +79,7 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     more = f"; {synthetic.left_out}{again}" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
     if len(synthetic):
+        print(in_numbers(synthetic, split.labeled))
         print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
 
@@ -112,8 +114,8 @@ def draw_missing(
             bar.update(len(chunk))
             if number == num_first:
                 first = [request for chunk in mine[:num_first] for request in chunk]
-                drawn = pixels_of([writer.folder / request.path for request in first])
-                sources = pixels_of([request.source.path for request in first])
+                drawn = read_looks([writer.folder / request.path for request in first], SIZE, hidden=True)
+                sources = read_looks([request.source.path for request in first], SIZE, hidden=True)
                 for line in verdict(drawn, sources, class_scores, len(labeled.class_names)):
                     bar.write(line, file=sys.stderr)
 
