@@ -264,7 +264,7 @@ def test_a_dry_run_foretells_what_is_left(
         command_module.main([*words, "--dry-run", *more])
         return capsys.readouterr().out
 
-    assert "would go on: 10 of 18 images (2 for each of 9 labeled ones) are left to draw in set\n" in foretold()
+    assert "would go on: 13 of 18 images (2 for each of 9 labeled ones) are left to draw in set\n" in foretold()
     assert contents(tmp_path) == before
     command_module.main(words)
     next((tmp_path / "set" / "images").rglob("*.png")).unlink()

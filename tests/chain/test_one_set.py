@@ -18,6 +18,7 @@ from ssl_aug.export.live import load
 from ssl_aug.files import read_json
 from ssl_aug.generate import main as generate
 from ssl_aug.import_set import main as import_set
+from ssl_aug.report import main as report
 from tests.conftest import write_image_folder
 
 ROOT = "synthetic.root='../a set'"
@@ -63,26 +64,27 @@ def test_generating_ends_with_the_commands_that_use_the_set(
     data = ["data=image_folder", "data.root=photos", "data.labels_per_class=4"]
     words = [*data, "generator=noise", "experiment=none", "precision=fp32"]
     generate([*words, "--per-sample", "2", "--out", "it's a set", "--device", "cpu"])
-    first, second, *lines = capsys.readouterr().out.splitlines()
-    assert first == "24 images in it's a set"
+    first, numbers, second, *lines = capsys.readouterr().out.splitlines()
+    assert first == "24 images in it's a set" and numbers.startswith("of 24 drawings: ")
     assert second == "to look at them: it's a set/contact_sheet.png" and Path("it's a set/contact_sheet.png").is_file()
     commands = [shlex.split(line) for line in lines]
     assert [command[:3] for command in commands] == [
         ["python", "-m", module]
-        for module in ("benchmarks.run", "benchmarks.run", "ssl_aug.evaluate", "ssl_aug.export")
+        for module in ("ssl_aug.report", "benchmarks.run", "benchmarks.run", "ssl_aug.evaluate", "ssl_aug.export")
     ]
-    assert [command[-4:] for command in commands[:2]] == [
+    assert [command[-4:] for command in commands[1:3]] == [
         [f"augment={augment}", "experiment=none", "precision=fp32", "device=cpu"] for augment in ("false", "true")
     ]
     for run, command, more in zip(
-        (benchmark, benchmark, evaluate, export), commands, (SMALL[:4], SMALL[:4], ["judge_steps=2"], []), strict=True
-    ):
+        (report, benchmark, benchmark, evaluate, export), commands,
+        ([], SMALL[:4], SMALL[:4], ["judge_steps=2"], []), strict=True,
+    ):  # fmt: skip
         run([*command[3:], *more])
     assert results() == [(0, 12, 0), (0, 12, 24)]
     assert Path("outputs/export/it's a set/labeled").is_dir()
     generate([*words, "--per-sample", "1", "device=cpu"])
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("python")] == [
-        "benchmarks.run", "benchmarks.run", "ssl_aug.export",
+        "ssl_aug.report", "benchmarks.run", "benchmarks.run", "ssl_aug.export",
     ]  # fmt: skip
 
 
