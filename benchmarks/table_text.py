@@ -8,7 +8,7 @@ import io
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from ssl_aug.results.accuracies import Cell, Report
+from ssl_aug.results.accuracies import IN_PARENTHESES, Cell, Report
 from ssl_aug.results.cells import lines_of
 
 
@@ -51,6 +51,8 @@ def _csv(report: Report) -> str:
                 elif cell is not None:
                     writer.writerow([table.title, row.label, column, f"{cell:.4f}", "", ""])
     for note in report.notes:
+        if note == IN_PARENTHESES:  # here nothing is
+            continue
         writer.writerow([note, "", "", "", "", ""])
     return out.getvalue()
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ssl_aug.data.settings import labels_told
 from ssl_aug.results.result import RESULT, RunResult
-from ssl_aug.results.significance import paired_line
+from ssl_aug.results.significance import compared
 from ssl_aug.settings import EMBEDDED_DATA
 
 METRICS = {
@@ -30,6 +30,10 @@ TITLES = {
     "ema_last": "test accuracy (%) of averaged weights after the last step",
     "ema_best_on_test": "test accuracy (%) of averaged weights, best evaluation on the test set",
 }
+IN_PARENTHESES = (
+    "in parentheses: differences that may be chance (p of 0.05 or more; with fewer than 3 seeds or 100 test images, 0 "
+    "in the interval over test images)"
+)
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
 
@@ -65,6 +69,7 @@ class Row:
     kind: Kind
     label: str
     cells: tuple[Cell | float | None, ...]
+    unsure: frozenset[int] = frozenset()  # columns of differences that may be chance
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    num_test: int | None = None  # test images that every accuracy is a share of; None where results do not say
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,8 @@ def build_report(runs: Mapping[Path, RunResult], metric: str) -> Report:
     for run in _counted(runs, metric, notes):
         groups.setdefault(_group(run), []).append(run)
     tables = tuple(_table(group, metric, notes) for _, group in sorted(groups.items(), key=lambda item: str(item[0])))
+    if any(row.unsure for table in tables for row in table.rows):
+        notes.append(IN_PARENTHESES)
     return Report(tables, tuple(notes))
 
 
@@ -165,7 +173,7 @@ def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
             plain = {method: _plain_of(own, runs) for method, own in found.items()}
             rows += _difference(setup, plain, found, metric, notes)
     num_runs = max(len(own) for found in by_setup.values() for own in found.values())
-    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows))
+    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), runs[0].num_test)
 
 
 def _differing(run: RunResult, runs: Sequence[RunResult]) -> str:
@@ -201,7 +209,8 @@ def _difference(
         augmented: runs of the same methods, with this setup.
     """
     differences: list[float | None] = []
-    for method, after in augmented.items():
+    unsure = set()
+    for column, (method, after) in enumerate(augmented.items()):
         before = plain[method]
         if not (before and after):
             differences.append(None)
@@ -209,10 +218,15 @@ def _difference(
         means = [statistics.fmean(_accuracy(run, metric) for run in own) for own in (before, after)]
         differences.append(means[1] - means[0])
         by_pair = [{(run.seed, run.labeled_set_id): _accuracy(run, metric) for run in own} for own in (before, after)]
-        notes.append(f"{method}: {paired_line(setup.label(Kind.AUGMENTED), *by_pair)}")
+        found = compared(setup.label(Kind.AUGMENTED), by_pair[0], by_pair[1], after[0].num_test)
+        notes.append(f"{method}: {found.line}")
+        if not found.is_carried:
+            unsure.add(column)
     if all(difference is None for difference in differences):
         return []
-    return [Row(Kind.DIFFERENCE, setup.label(Kind.DIFFERENCE), (*differences, _mean(differences)))]
+    if len(unsure) == len(differences):  # then their mean is no surer
+        unsure.add(len(differences))
+    return [Row(Kind.DIFFERENCE, setup.label(Kind.DIFFERENCE), (*differences, _mean(differences)), frozenset(unsure))]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -241,8 +255,9 @@ def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
         for method in sorted({run.method for run in runs})
     )
     seeds = sorted({run.seed for run in runs})
+    images = "" if first.num_test is None else f", of {first.num_test} test images"
     return (
         f"{world}, {labels_told(first.labels_per_class)}, {first.model}, protocol {first.protocol}: "
-        f"{TITLES[metric]}; steps: {steps}; "
+        f"{TITLES[metric]}{images}; steps: {steps}; "
         f"n = {num_runs} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
     )

@@ -14,16 +14,17 @@ from PIL import Image
 from benchmarks.table import main
 from benchmarks.table_plot import plot
 from benchmarks.table_text import as_text, print_report
-from ssl_aug.results.accuracies import Cell, Kind, Table, build_report, read_runs
+from ssl_aug.results.accuracies import IN_PARENTHESES, Cell, Kind, Table, build_report, read_runs
 from ssl_aug.results.cells import cell_text
 from ssl_aug.results.result import RunResult
+from ssl_aug.results.significance import difference_interval, wilson_interval
 
 
 def result(method: str, augment: bool, seed: int, accuracy: float | None, **other: Any) -> RunResult:
     facts: dict[str, Any] = {
         "data": "toycars", "labels_per_class": 4, "model": "embedded", "protocol": "benchmark", "steps": 100,
         "labeled_set_id": "abc", "num_synthetic": 960 if augment else 0, "status": "done",
-        "accuracy_best_on_test": 60.0,
+        "accuracy_best_on_test": 60.0, "num_test": 1000,
     }  # fmt: skip
     return RunResult(**facts | {"method": method, "augment": augment, "seed": seed, "accuracy_last": accuracy} | other)
 
@@ -58,8 +59,10 @@ def test_means_deviations_and_differences() -> None:
     assert table.columns == ("erm", "fixmatch", "mean")
     # a paired t-test with one degree of freedom: p = 1 - 2 arctan(t) / pi, with t = 10 and 6.5 / 1.5
     assert report.notes == (
-        "erm: + augmentation against plain +10.0 ± 1.4 over 2 seeds, paired t-test p = 0.063",
-        "fixmatch: + augmentation against plain +6.5 ± 2.1 over 2 seeds, paired t-test p = 0.14",
+        "erm: + augmentation against plain +10.0 ± 1.4 over 2 seeds, paired t-test p = 0.063; by 1000 test images +5.8 "
+        "to +14.2 (95 %)",
+        "fixmatch: + augmentation against plain +6.5 ± 2.1 over 2 seeds, paired t-test p = 0.14; by 1000 test images "
+        "+2.1 to +10.8 (95 %)",
     )
     erm, fixmatch, mean = row(table, PLAIN)
     assert isinstance(erm, Cell) and isinstance(fixmatch, Cell)
@@ -143,7 +146,7 @@ def test_other_data_labels_models_and_protocols_are_tables_of_their_own() -> Non
 def test_unlike_seeds_steps_and_numbers_of_synthetic_images_are_said() -> None:
     runs = [*RUNS, result("erm", False, 2, 33.0, steps=200), result("erm", True, 3, 40.0, num_synthetic=384)]
     notes = build_report(in_folders(*runs), "last").notes
-    assert "erm: plain has seeds [0, 1, 2], + augmentation [0, 1, 3]" in notes
+    assert any(note.startswith("erm: plain has seeds [0, 1, 2], + augmentation [0, 1, 3]; by 1000") for note in notes)
     assert "erm: runs with 100, 200 steps are taken together" in notes
     assert "erm: runs with 384, 960 synthetic images are taken together" in notes
 
@@ -173,23 +176,24 @@ def test_formats_hold_the_same_numbers() -> None:
 
 
 TITLE = (
-    "embedded world toycars, 4 labels per class, embedded, protocol benchmark: test accuracy (%) after the last step; "
-    "steps: erm 100, fixmatch 100; n = 2 (seeds 0, 1)"
+    "embedded world toycars, 4 labels per class, embedded, protocol benchmark: test accuracy (%) after the last step, "
+    "of 1000 test images; steps: erm 100, fixmatch 100; n = 2 (seeds 0, 1)"
 )
 NOTES = (
     "not counted: runs/0007-erm (erm, seed 2): running",
-    "erm: + augmentation against plain +10.0 ± 1.4 over 2 seeds, paired t-test p = 0.063",
-    "erm: plain has seeds [0, 1], + augmentation, share 0.5 [0]",
+    "erm: + augmentation against plain +10.0 ± 1.4 over 2 seeds, paired t-test p = 0.063; by 1000 test images +5.8 to "
+    "+14.2 (95 %)",
+    "erm: plain has seeds [0, 1], + augmentation, share 0.5 [0]; by 1000 test images +13.7 to +22.2 (95 %)",
 )
 MARKDOWN = f"""\
 {TITLE}
 
 |  | erm | fixmatch | mean |
 | --- | ---: | ---: | ---: |
-| plain | 32.0 ± 2.8 | 50.0 (n=1) | 41.0 |
+| plain | 32.0 ± 2.8 | 50.0 [46.9, 53.1] (n=1) | 41.0 |
 | + augmentation | 42.0 ± 1.4 | - | - |
 | difference | +10.0 | - | - |
-| + augmentation, share 0.5 | 50.0 (n=1) | - | - |
+| + augmentation, share 0.5 | 50.0 [46.9, 53.1] (n=1) | - | - |
 | difference, share 0.5 | +18.0 | - | - |
 
 - {NOTES[0]}
@@ -214,10 +218,10 @@ LATEX = rf"""% {TITLE}
 \hline
  & erm & fixmatch & mean \\
 \hline
-plain & 32.0 $\pm$ 2.8 & 50.0 (n=1) & 41.0 \\
+plain & 32.0 $\pm$ 2.8 & 50.0 [46.9, 53.1] (n=1) & 41.0 \\
 + augmentation & 42.0 $\pm$ 1.4 & - & - \\
 difference & +10.0 & - & - \\
-+ augmentation, share 0.5 & 50.0 (n=1) & - & - \\
++ augmentation, share 0.5 & 50.0 [46.9, 53.1] (n=1) & - & - \\
 difference, share 0.5 & +18.0 & - & - \\
 \hline
 \end{{tabular}}
@@ -306,6 +310,47 @@ def test_sets_and_settings_that_differ_have_rows_of_their_own() -> None:
     assert not any("same experiment" in note for note in report.notes)
 
 
+def test_intervals_over_test_images_are_those_of_the_papers() -> None:
+    """Wilson's for 10 and 40 of 100, and Newcombe's for their difference, worked out by hand."""
+    assert wilson_interval(10.0, 100) == pytest.approx((5.52, 17.44), abs=0.01)
+    assert wilson_interval(40.0, 100) == pytest.approx((30.94, 49.80), abs=0.01)
+    assert difference_interval(10.0, 40.0, 100) == pytest.approx((18.27, 40.78), abs=0.01)
+    assert wilson_interval(100.0, 8)[1] == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("gains", "num_test", "said"),
+    [
+        ([12.5], 8, "(+12.5)"),  # one photo of eight
+        ([12.5], None, "(+12.5)"),
+        ([12.5], 1000, "+12.5"),
+        ([2.0], 1000, "(+2.0)"),
+        ([12.0, 13.0], 8, "(+12.5)"),
+        ([12.0, 13.0, 12.5], 8, "(+12.5)"),  # the same eight each time
+        ([12.5, 12.5, 12.5], 8, "(+12.5)"),
+        ([2.0, 2.1, 1.9], 1000, "+2.0"),  # small, and the same with every seed
+        ([-9.0, 15.0, 0.0], 1000, "(+2.0)"),
+    ],
+)
+def test_a_difference_that_may_be_chance_stands_in_parentheses(
+    gains: list[float], num_test: int | None, said: str
+) -> None:
+    pairs = [
+        result("erm", augment, seed, 50.0 + augment * gain, num_test=num_test)
+        for seed, gain in enumerate(gains)
+        for augment in (False, True)
+    ]
+    report = build_report(in_folders(*pairs), "last")
+    assert f"| difference | {said} | {said} |" in as_text(report, "markdown")
+    assert (IN_PARENTHESES in report.notes) == said.startswith("(")
+
+
+def test_the_title_says_of_how_many_test_images() -> None:
+    report = build_report(in_folders(result("erm", False, 0, 37.5, num_test=8)), "last")
+    assert "of 8 test images" in report.tables[0].title
+    assert "| plain | 37.5 [13.7, 69.4] | 37.5 |" in as_text(report, "markdown")
+
+
 def test_runs_are_paired_by_seed_and_split() -> None:
     runs = [
         result("erm", augment, 0, accuracy, labeled_set_id=split)
@@ -315,8 +360,8 @@ def test_runs_are_paired_by_seed_and_split() -> None:
     assert note.startswith("erm: + augmentation against plain +5.0 ± 2.8 over 2 seeds and splits, paired t-test")
     elsewhere = [replace(run, labeled_set_id="c") if run.augment else run for run in runs[::2]]
     assert (
-        build_report(in_folders(*elsewhere), "last").notes[-1]
-        == "erm: plain and + augmentation are of other splits, no test"
+        build_report(in_folders(*elsewhere), "last").notes[0]
+        == "erm: plain and + augmentation are of other splits, no test; by 1000 test images -1.1 to +7.1 (95 %)"
     )
 
 
