@@ -37,10 +37,10 @@ HOW = {  # what a flag means, and what to do about it
     "rejected.txt, or draw them again with synthetic.refill=true.",
     DELETED: "They were thrown out and are left out of every training. synthetic.refill=true draws them again.",
     ALIKE: f"At 16 x 16 pixels they correlate by {SAME:g} or more with another drawing of their class, and add little "
-    "to it. Less guidance or a larger mask_rate varies more.",
+    "to it. Of a tuned generator, less guidance or a larger mask_rate varies more.",
     COPY: f"At 16 x 16 pixels, as they are or mirrored, they correlate by {SAME:g} or more with a labeled image, or "
-    f"their source_score in CLIP's space is {SAME:g} or more where most are below {BLIND:g}. Fewer tune.steps or a "
-    "larger mask_rate copy less.",
+    f"their source_score in CLIP's space is {SAME:g} or more where most are below {BLIND:g}. Of a tuned generator, "
+    "fewer tune.steps or a larger mask_rate copy less.",
     LOW: "A drawing is recognized where CLIP, asked to choose among all classes by their labeled images, gives its own "
     "at least half of the probability. It may be CLIP that cannot tell the classes apart: look at the drawings.",
     REJECTED: "They stay on disk and are left out of every training.",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_aug.reporting import subject
 from ssl_aug.reporting.findings import ALIKE, BLANK, COPY, GRAINY, LOW, UNREADABLE
 from ssl_aug.reporting.page import Page, render
 from ssl_aug.synthetic.kept import REJECTED
@@ -111,6 +112,17 @@ def test_a_set_without_its_data_is_shown_without_labeled_images(tmp_path: Path) 
     page = page_of(tmp_path / "set", type(labeled)(labeled.examples, labeled.class_names))
     assert "those that lie here now are labeled set" in page.notices[0]
     assert {row.picture.css for each in page.classes for row in each.rows} == {""}
+
+
+def test_of_more_drawings_than_a_page_takes_the_first_of_each_image_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "MOST_SHOWN", 6)
+    labeled = labeled_set(tmp_path, NAMES)
+    write_set(tmp_path / "set", labeled)
+    page = page_of(tmp_path / "set", labeled)
+    assert [[len(row.drawings) for row in each.rows] for each in page.classes] == [[1, 1]] * 3
+    assert page.notices == ("6 of 18 drawings are shown, the first of each labeled image (a page takes 6).",)
 
 
 def test_a_class_without_drawings_is_named(tmp_path: Path) -> None:
