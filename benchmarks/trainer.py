@@ -47,7 +47,7 @@ def train(
     upcoming = train_batches(batches, state.step, settings.steps, settings.num_workers, pin)
     label = folder.name
     with (
-        progress_bar(settings.steps, label, state.step) as bar,
+        progress_bar(settings.steps, label, state.step, unit="step") as bar,
         interrupts_deferred() as interrupted,
         Log(folder, state.step) as log,
     ):

@@ -34,6 +34,9 @@ class ToldBar:
         self.done += number
         self.progress(self.done, self.total, self.label)
 
+    def write(self, line: str, file: Any) -> None:
+        self.bar.write(line, file=file)
+
     def set_postfix(self, shown: dict[str, Any] | None = None, refresh: bool = True, loss: str | None = None) -> None:
         self.bar.set_postfix(shown or {"loss": loss}, refresh)
 

@@ -254,12 +254,21 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False) -> Iterator[Any]:
-    """A bar with an ETA; without a terminal one line every 30 seconds. It also tells whom `progress.told_to` names."""
+def progress_bar(total: int, label: str, initial: int = 0, hidden: bool = False, unit: str = "image") -> Iterator[Any]:
+    """A bar with an ETA and units a second; without a terminal one line every 30 seconds.
+
+    It also tells whom `progress.told_to` names.
+    """
     from tqdm import tqdm
 
     interval = 0.2 if sys.stderr.isatty() else 30.0
     with tqdm(
-        total=total, desc=label, initial=initial, mininterval=interval, maxinterval=interval + 10, disable=hidden
+        total=total,
+        desc=label,
+        initial=initial,
+        mininterval=interval,
+        maxinterval=interval + 10,
+        disable=hidden,
+        unit=unit,
     ) as bar:
         yield bar if hidden else reporting(bar, total, label, initial)

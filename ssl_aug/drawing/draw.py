@@ -13,8 +13,10 @@ from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
 from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
+from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
+from ssl_aug.reporting.looks import read_looks
 from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
@@ -77,6 +79,7 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     more = f"; {synthetic.left_out}{again}" if synthetic.left_out else ""
     print(f"{len(synthetic)} images in {folder}{more}")
     if len(synthetic):
+        print(in_numbers(synthetic, split.labeled))
         print(f"to look at them: {write_contact_sheet(synthetic, split.labeled)}")
     return synthetic
 
@@ -97,15 +100,24 @@ def draw_missing(
     generator = make_generator(settings, plan, labeled, place)
     scorer = make_scorer(generator, labeled, place)
     total, left = num_images(of_shard), num_images(mine)
+    mine, num_first = first_to_draw(mine)
+    class_scores: list[float] = []
     with progress_bar(total, "drawing", initial=total - left) as bar:
-        for chunk in mine:
+        for number, chunk in enumerate(mine, start=1):
             images = draw(generator, chunk, labeled, place)
             facts = facts_of(chunk, settings.sampling(), labeled, generator)
             if scorer is not None:
                 scores = scorer.scores(images, chunk)
+                class_scores += [float(score["class_score"]) for score in scores]
                 facts = [{**fact, **score} for fact, score in zip(facts, scores, strict=True)]
             writer.write(chunk, [encode_png(image) for image in images], facts)
             bar.update(len(chunk))
+            if number == num_first:
+                first = [request for chunk in mine[:num_first] for request in chunk]
+                drawn = read_looks([writer.folder / request.path for request in first], SIZE, hidden=True)
+                sources = read_looks([request.source.path for request in first], SIZE, hidden=True)
+                for line in verdict(drawn, sources, class_scores, len(labeled.class_names)):
+                    bar.write(line, file=sys.stderr)
 
 
 def num_images(chunks: Sequence[Sequence[Request]]) -> int:

@@ -17,7 +17,7 @@ NO_TEST = "# these data have no test images; where some are added (test/<class>/
 
 
 def next_commands(synthetic: SyntheticSet, split: Split, data: str, words: Sequence[str]) -> list[str]:
-    """The benchmark without and with the set, its evaluation and its export; fewer where the set is not fit for one.
+    """A page to look at it, the benchmark without and with it, its evaluation, its export; fewer where it is not fit.
 
     Args:
         split: what the set was drawn for.
@@ -37,7 +37,8 @@ def next_commands(synthetic: SyntheticSet, split: Split, data: str, words: Seque
         commands += [["ssl_aug.export", *export, root]]
     if any(int(row["k"]) > 0 for row in synthetic.rows):  # diversity needs two of one labeled image
         commands.insert(2, ["ssl_aug.evaluate", root, *measuring])
+    commands = [["ssl_aug.report", root], *commands]
     lines = [shlex.join(["python", "-m", *command]) for command in commands]
     if not split.test.examples:  # first what can be done now
-        lines = [*lines[2:], NO_TEST, *lines[:2]] if len(lines) > 2 else lines
+        lines = [lines[0], *lines[3:], NO_TEST, *lines[1:3]] if len(lines) > 3 else lines
     return lines

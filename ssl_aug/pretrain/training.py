@@ -72,7 +72,10 @@ def train(
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     kept = [*parameters, *buffers]
     losses = _resume(kept, optimizer, settings, checkpoint)
-    with progress_bar(settings.steps, label, initial=len(losses)) as bar, interrupts_deferred() as interrupted:
+    with (
+        progress_bar(settings.steps, label, initial=len(losses), unit="step") as bar,
+        interrupts_deferred() as interrupted,
+    ):
         for step in range(len(losses), settings.steps):
             torch.manual_seed(derived_seed(settings.seed, step))
             for group in optimizer.param_groups:

@@ -91,7 +91,9 @@ def tune_unet(
     unet, prepared = accelerator.prepare(model.unet, optimizer)
     loss_of_part = make_loss(model, unet, encodings, options, accelerator)
     label = f"tuning ({options.approach})"
-    shown = progress_bar(options.steps, label, initial=len(state.losses), hidden=not accelerator.is_main_process)
+    shown = progress_bar(
+        options.steps, label, initial=len(state.losses), hidden=not accelerator.is_main_process, unit="step"
+    )
     folder, is_alone = checkpoint.parent, accelerator.num_processes == 1
     save = partial(_save, parameters, optimizer, average, accelerator, options, checkpoint, state)
     with shown as bar, interrupts_deferred() as interrupted:

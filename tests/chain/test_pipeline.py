@@ -19,23 +19,26 @@ from ssl_aug import tune as tune_module
 from ssl_aug.files import read_json
 from ssl_aug.synthetic import SyntheticSet
 from tests.chain.walks import assert_stopped_work_goes_on_to_the_same_bytes, refused
-from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
+from tests.conftest import write_image_folder
 from tests.generators.pipelines import IMAGE, TEXT, WORDS, write_clip, write_pipeline
 
 WEIGHTS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "weights.md"
 # kind, prediction, condition: an image encoder of the pipeline's own or CLIP from elsewhere, each prediction
-KINDS = pytest.mark.parametrize(
-    "words",
-    [
-        (IMAGE, "epsilon", "image"),
-        (IMAGE, "epsilon", "borrowed"),
-        (TEXT, "v_prediction", "image"),
-        (TEXT, "epsilon", "class"),
-        (TEXT, "v_prediction", "image+class"),
-        (WORDS, "epsilon", "class"),
-    ],
-    indirect=True,
-    ids=["variations", "variations, borrowed", "text, v", "class", "image and class, v", "text2im"],
+CASES = {
+    "variations": (IMAGE, "epsilon", "image"),
+    "variations, borrowed": (IMAGE, "epsilon", "borrowed"),
+    "text, v": (TEXT, "v_prediction", "image"),
+    "class": (TEXT, "epsilon", "class"),
+    "image and class, v": (TEXT, "v_prediction", "image+class"),
+    "text2im": (WORDS, "epsilon", "class"),
+}
+KINDS = pytest.mark.parametrize("words", CASES.values(), indirect=True, ids=CASES)
+# bfloat16 rounds otherwise, whatever the kind: one with each encoder
+IN_PRECISIONS = pytest.mark.parametrize(
+    ("words", "precision"),
+    [*((case, "fp32") for case in CASES.values()), *((CASES[name], "bf16") for name in ("variations", "text2im"))],
+    indirect=["words"],
+    ids=[*(f"{name}-fp32" for name in CASES), "variations-bf16", "text2im-bf16"],
 )
 
 
@@ -59,22 +62,20 @@ def words(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, reque
     ]
 
 
-@IN_BOTH_PRECISIONS
-@KINDS
+@IN_PRECISIONS
 def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(words: list[str], tmp_path: Path) -> None:
     assert_stopped_work_goes_on_to_the_same_bytes(words, tmp_path, 3 * 3 * 2, step=2)
 
 
-@IN_BOTH_PRECISIONS
-@KINDS
+@IN_PRECISIONS
 def test_batch_sizes_agree_within_rounding(words: list[str], tmp_path: Path, precision: str) -> None:
     sets = []
-    for size in (1, 7, 32):
+    for size in (1, 7):
         generate_module.main([*words, f"batch_size={size}", "--out", f"set{size}"])
         examples = SyntheticSet.open(tmp_path / f"set{size}").examples
         sets.append(np.stack([np.asarray(Image.open(example.path), dtype=int) for example in examples]))
     most = {"fp32": 1, "bf16": 4}[precision]  # of 256 grey levels
-    assert max(np.abs(sets[0] - other).max() for other in sets[1:]) <= most
+    assert np.abs(sets[0] - sets[1]).max() <= most
 
 
 @KINDS

@@ -43,7 +43,7 @@ def refused(
     monkeypatch.setattr("sys.argv", ["command", *words])
     with pytest.raises(SystemExit) as caught:
         command(main)
-    *others, line = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "it/s]" not in line]
+    *others, line = [line for line in capsys.readouterr().err.splitlines() if line.strip() and "%|" not in line]
     assert line.startswith("error: ")
     assert all(re.match(r"warning: |\w+: \d+ classes, ", other) for other in others), others
     assert caught.value.code == 2

@@ -150,7 +150,7 @@ class Trial:
         if ending.after_signal is None or ending.code in (0, 2):  # it was done before
             assert self.is_over(ending), self.said
             return False
-        lines = [line for line in (self.log / "err").read_text().splitlines() if line and "it/s" not in line]
+        lines = [line for line in (self.log / "err").read_text().splitlines() if line and "%|" not in line]
         assert ending.code == 130, (ending, self.said)
         assert "Traceback" not in self.said and lines[-1].startswith("interrupted: "), self.said
         assert [line for line in lines if line.startswith("interrupted: ")] == lines[-1:], self.said
