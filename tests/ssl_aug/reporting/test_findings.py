@@ -11,7 +11,7 @@ from ssl_aug.reporting import subject
 from ssl_aug.reporting.findings import ALIKE, BLANK, COPY, GRAINY, LOW, UNREADABLE
 from ssl_aug.reporting.page import Page, render
 from ssl_aug.synthetic.kept import REJECTED
-from tests.ssl_aug.reporting.sets import SIDE, labeled_set, page_of, picture, write_set
+from tests.ssl_aug.reporting.sets import SIDE, labeled_set, page_of, picture, png, write_set
 
 NAMES = ("ash", "beech", "cedar")
 RANDOM = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -72,6 +72,22 @@ def test_a_set_that_shows_one_thing_is_told_so(tmp_path: Path) -> None:
     page = page_of(tmp_path / "set", labeled)
     assert titles(page)[:2] == ["All drawings look alike", "18 of 18 drawings are near-copies of a labeled image"]
     assert page.findings[0].is_grave and page.findings[1].is_grave
+
+
+def test_what_labeled_images_are_themselves_is_not_wrong_with_drawings(tmp_path: Path) -> None:
+    """Scans of one organ: all alike, to a little."""
+    labeled = labeled_set(tmp_path, NAMES)
+    scan, rng = picture(1).astype(int), np.random.default_rng(0)
+    faint = [np.clip(scan + rng.normal(0, 12, scan.shape), 0, 255).astype(np.uint8) for _ in range(24)]
+    for example, pixels in zip(labeled.examples, faint, strict=False):
+        example.path.write_bytes(png(pixels))
+    labeled = type(labeled)(labeled.examples, labeled.class_names)
+    write_set(tmp_path / "set", labeled, dict(enumerate(faint[6:])))
+    page = page_of(tmp_path / "set", labeled)
+    assert "All drawings look alike" not in titles(page)
+    assert sum(COPY in flags for flags in flags_of(page).values()) < 6
+    write_set(tmp_path / "copies", labeled, dict.fromkeys(range(18), faint[0]))
+    assert sum(COPY in flags for flags in flags_of(page_of(tmp_path / "copies", labeled)).values()) == 18
 
 
 def test_scores_of_a_clip_that_finds_all_alike_flag_no_copies(tmp_path: Path) -> None:
