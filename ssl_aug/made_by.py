@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -85,8 +86,24 @@ def _composed(config_name: str, words: tuple[str, ...], schema: type) -> dict[st
     """What these choices leave all settings at, by name."""
     from omegaconf import OmegaConf
 
-    found: Any = OmegaConf.to_container(composed(config_name, words, schema), resolve=True)
+    with _aside_of_a_grid():
+        found: Any = OmegaConf.to_container(composed(config_name, words, schema), resolve=True)
     return flat(found)
+
+
+@contextmanager
+def _aside_of_a_grid() -> Iterator[None]:
+    """Inside, settings can be composed also while hydra runs a grid, which takes that for a slip."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    running = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        if running is not None:
+            GlobalHydra.instance().initialize(running)
 
 
 def _text(value: Any) -> str:

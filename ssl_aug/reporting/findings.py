@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ssl_aug.reporting.looks import SAME, Look, mean_correlation, nearest, signatures
+from ssl_aug.reporting.looks import SAME, Look, mean_correlation, nearest, same_from, signatures
 from ssl_aug.reporting.subject import ALTERED, DELETED, REJECTED, Drawing, Key, Subject
 
 TOLD = 0.5  # class_score: CLIP gives the class more than all the others together
@@ -28,6 +28,7 @@ FLAGS = {  # what a drawing may be, in the order in which it is told
     LOW: f"class score below {TOLD:g}",
     REJECTED: "listed in rejected.txt",
 }
+NEARER = "Where labeled images are as near to each other, that limit is higher."
 HOW = {  # what a flag means, and what to do about it
     BLANK: "Their pixels hardly differ. Look at the weights and at precision=fp32, then draw the set again.",
     GRAINY: "Their neighboring pixels have little to do with each other. Dense textures look so too; if yours do not, "
@@ -37,10 +38,10 @@ HOW = {  # what a flag means, and what to do about it
     "rejected.txt, or draw them again with synthetic.refill=true.",
     DELETED: "They were thrown out and are left out of every training. synthetic.refill=true draws them again.",
     ALIKE: f"At 16 x 16 pixels they correlate by {SAME:g} or more with another drawing of their class, and add little "
-    "to it. Less guidance or a larger mask_rate varies more.",
+    f"to it. {NEARER} Of a tuned generator, less guidance or a larger mask_rate varies more.",
     COPY: f"At 16 x 16 pixels, as they are or mirrored, they correlate by {SAME:g} or more with a labeled image, or "
-    f"their source_score in CLIP's space is {SAME:g} or more where most are below {BLIND:g}. Fewer tune.steps or a "
-    "larger mask_rate copy less.",
+    f"their source_score in CLIP's space is {SAME:g} or more where most are below {BLIND:g}. {NEARER} Of a tuned "
+    "generator, fewer tune.steps or a larger mask_rate copy less.",
     LOW: "A drawing is recognized where CLIP, asked to choose among all classes by their labeled images, gives its own "
     "at least half of the probability. It may be CLIP that cannot tell the classes apart: look at the drawings.",
     REJECTED: "They stay on disk and are left out of every training.",
@@ -86,23 +87,23 @@ def judge(subject: Subject, looks: Sequence[Look], labeled: Mapping[Key, Look]) 
     """
     marks = signatures(looks)
     known = [key for key, look in labeled.items() if look.pixels is not None]
+    real = signatures([labeled[key] for key in known])
+    limit, usual = same_from(real), usual_flags(labeled)
     best, places = (
-        nearest(marks, signatures([labeled[key] for key in known]))
-        if known and len(marks)
-        else (np.zeros(len(marks)), np.zeros(len(marks), dtype=np.int64))
+        nearest(marks, real) if known and len(marks) else (np.zeros(len(marks)), np.zeros(len(marks), dtype=np.int64))
     )
-    repeated, is_blind = _repeated(subject.drawings, marks), _median_source_score(subject.drawings) >= BLIND
+    repeated, is_blind = _repeated(subject.drawings, marks, limit), _median_source_score(subject.drawings) >= BLIND
     found = []
     for drawing, look, correlation, place, is_repeated in zip(
         subject.drawings, looks, best, places, repeated, strict=True
     ):
         source_score, class_score = drawing.score("source_score"), drawing.score("class_score")
-        copy_of = known[place] if correlation >= SAME else None
+        copy_of = known[place] if correlation >= limit else None
         if copy_of is None and source_score is not None and source_score >= SAME and not is_blind:
             copy_of = drawing.source
         held = {
-            BLANK: look.facts.is_blank,
-            GRAINY: look.facts.is_noise,
+            BLANK: look.facts.is_blank and BLANK not in usual,
+            GRAINY: look.facts.is_noise and GRAINY not in usual,
             UNREADABLE: look.pixels is None and drawing.state != DELETED,
             ALIKE: bool(is_repeated),
             COPY: copy_of is not None,
@@ -113,7 +114,14 @@ def judge(subject: Subject, looks: Sequence[Look], labeled: Mapping[Key, Look]) 
     return found
 
 
-def _repeated(drawings: Sequence[Drawing], marks: NDArray[np.float32]) -> NDArray[np.bool_]:
+def usual_flags(labeled: Mapping[Key, Look]) -> set[str]:
+    """What at least half of the labeled images are themselves, so that it is not wrong with drawings."""
+    facts = [look.facts for look in labeled.values()]
+    counts = {BLANK: sum(each.is_blank for each in facts), GRAINY: sum(each.is_noise for each in facts)}
+    return {flag for flag, count in counts.items() if facts and 2 * count >= len(facts)}
+
+
+def _repeated(drawings: Sequence[Drawing], marks: NDArray[np.float32], limit: float) -> NDArray[np.bool_]:
     """Which drawings are the same as another one of their class."""
     of_class: dict[int, list[int]] = defaultdict(list)
     for place, drawing in enumerate(drawings):
@@ -122,7 +130,7 @@ def _repeated(drawings: Sequence[Drawing], marks: NDArray[np.float32]) -> NDArra
     for places in of_class.values():
         correlation = marks[places] @ marks[places].T
         np.fill_diagonal(correlation, 0)
-        found[places] = correlation.max(axis=1) >= SAME
+        found[places] = correlation.max(axis=1) >= limit
     return found
 
 
@@ -157,7 +165,11 @@ def class_facts(subject: Subject, judged: Sequence[Judged]) -> list[ClassFacts]:
 
 
 def findings(
-    subject: Subject, looks: Sequence[Look], judged: Sequence[Judged], facts: Sequence[ClassFacts]
+    subject: Subject,
+    looks: Sequence[Look],
+    labeled: Mapping[Key, Look],
+    judged: Sequence[Judged],
+    facts: Sequence[ClassFacts],
 ) -> list[Finding]:
     """What looks wrong, the gravest first; nothing where nothing does."""
     having = {flag: tuple(place for place, own in enumerate(judged) if flag in own.flags) for flag in FLAGS}
@@ -166,8 +178,8 @@ def findings(
     for flag in (BLANK, GRAINY, UNREADABLE, ALTERED):
         if having[flag]:
             found.append(_finding(flag, having[flag], total, True))
-    alike = mean_correlation(signatures(looks))
-    if alike >= ALL_ALIKE:
+    alike, before = mean_correlation(signatures(looks)), mean_correlation(signatures(list(labeled.values())))
+    if alike >= ALL_ALIKE > before:
         how = f"Any two correlate by {alike:.2f} on average, whatever their class: the generator shows one thing."
         found.append(Finding("All drawings look alike", how, is_grave=True))
     blind = _median_source_score(subject.drawings)

@@ -22,6 +22,7 @@ WIDTH = 3 * GRID * GRID
 # Correlation of two pictures at GRID x GRID pixels from which they show the same thing in the same place. Of 1,500
 # photos of cars no two reach 0.90, of 480 rendered cars none 0.95.
 SAME = 0.97
+USUAL = 0.99  # share of real pictures whose nearest other one tells how near pictures are that are not the same
 BLANK = 4.0  # standard deviation of all channels, in steps of 256, below which a picture shows nothing
 # Correlation of pixels that lie a GRAIN-th of the side apart, below which a picture is little more than noise. The
 # lowest of 600 photos of cars is 0.46, the highest of 48 drawings of a network with random weights 0.11.
@@ -117,6 +118,19 @@ def nearest(some: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[NDA
     correlation = np.maximum(straight, some @ mirrored(others).T)
     place = correlation.argmax(axis=1)
     return correlation[np.arange(len(some)), place], place
+
+
+def same_from(known: NDArray[np.float32]) -> float:
+    """The correlation from which two pictures show the same: SAME, or more where real ones are as near to each other.
+
+    Args:
+        known: (n, d) signatures of real pictures, such as centered scans of one organ, that may all look alike.
+    """
+    if len(known) < 2:
+        return SAME
+    correlation = np.maximum(known @ known.T, known @ mirrored(known).T)
+    np.fill_diagonal(correlation, -1)
+    return max(SAME, float(np.quantile(correlation.max(axis=1), USUAL)))
 
 
 def mean_correlation(some: NDArray[np.float32]) -> float:

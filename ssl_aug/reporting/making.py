@@ -127,7 +127,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
         notices=subject.notices,
         tiles=tiles_of(subject, accuracies),
         glance=glance_at(classes),
-        findings=tuple(findings(subject, looks[: len(drawn)], judged, facts)),
+        findings=tuple(findings(subject, looks[: len(drawn)], known, judged, facts)),
         checked=tuple(words for flag, words in FLAGS.items() if flag != COPY or subject.labeled),
         accuracies=accuracies,
         evaluations=tuple(evaluations),

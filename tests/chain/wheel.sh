@@ -24,4 +24,5 @@ run="$scratch/env/bin/python"
 "$run" -m ssl_aug.generate experiment=smoke
 "$run" -m benchmarks.run experiment=smoke method=fixmatch augment=true
 "$scratch/env/bin/ssl-aug" table
+"$scratch/env/bin/ssl-aug" report experiment=smoke
 echo "the wheel works: $(ls "$scratch/dist")"

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_aug.reporting import subject
 from ssl_aug.reporting.findings import ALIKE, BLANK, COPY, GRAINY, LOW, UNREADABLE
 from ssl_aug.reporting.page import Page, render
 from ssl_aug.synthetic.kept import REJECTED
-from tests.ssl_aug.reporting.sets import SIDE, labeled_set, page_of, picture, write_set
+from tests.ssl_aug.reporting.sets import SIDE, labeled_set, page_of, picture, png, write_set
 
 NAMES = ("ash", "beech", "cedar")
 RANDOM = np.random.default_rng(0).integers(0, 255, (SIDE, SIDE, 3), dtype=np.uint8)
@@ -73,6 +74,22 @@ def test_a_set_that_shows_one_thing_is_told_so(tmp_path: Path) -> None:
     assert page.findings[0].is_grave and page.findings[1].is_grave
 
 
+def test_what_labeled_images_are_themselves_is_not_wrong_with_drawings(tmp_path: Path) -> None:
+    """Scans of one organ: all alike, to a little."""
+    labeled = labeled_set(tmp_path, NAMES)
+    scan, rng = picture(1).astype(int), np.random.default_rng(0)
+    faint = [np.clip(scan + rng.normal(0, 12, scan.shape), 0, 255).astype(np.uint8) for _ in range(24)]
+    for example, pixels in zip(labeled.examples, faint, strict=False):
+        example.path.write_bytes(png(pixels))
+    labeled = type(labeled)(labeled.examples, labeled.class_names)
+    write_set(tmp_path / "set", labeled, dict(enumerate(faint[6:])))
+    page = page_of(tmp_path / "set", labeled)
+    assert "All drawings look alike" not in titles(page)
+    assert sum(COPY in flags for flags in flags_of(page).values()) < 6
+    write_set(tmp_path / "copies", labeled, dict.fromkeys(range(18), faint[0]))
+    assert sum(COPY in flags for flags in flags_of(page_of(tmp_path / "copies", labeled)).values()) == 18
+
+
 def test_scores_of_a_clip_that_finds_all_alike_flag_no_copies(tmp_path: Path) -> None:
     labeled = labeled_set(tmp_path, NAMES)
     write_set(tmp_path / "set", labeled, facts={place: {"source_score": "0.99"} for place in range(18)})
@@ -111,6 +128,17 @@ def test_a_set_without_its_data_is_shown_without_labeled_images(tmp_path: Path) 
     page = page_of(tmp_path / "set", type(labeled)(labeled.examples, labeled.class_names))
     assert "those that lie here now are labeled set" in page.notices[0]
     assert {row.picture.css for each in page.classes for row in each.rows} == {""}
+
+
+def test_of_more_drawings_than_a_page_takes_the_first_of_each_image_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subject, "MOST_SHOWN", 6)
+    labeled = labeled_set(tmp_path, NAMES)
+    write_set(tmp_path / "set", labeled)
+    page = page_of(tmp_path / "set", labeled)
+    assert [[len(row.drawings) for row in each.rows] for each in page.classes] == [[1, 1]] * 3
+    assert page.notices == ("6 of 18 drawings are shown, the first of each labeled image (a page takes 6).",)
 
 
 def test_a_class_without_drawings_is_named(tmp_path: Path) -> None:
