@@ -36,6 +36,8 @@ CHOICES = {
     "mean_over": ("all", "kept"),
     "annealing": ("none", "linear", "log", "exp"),
     "mapping": ("convex", "linear", "concave"),
+    "statistics_of": ("raw", "aligned"),
+    "average_start": ("uniform", "first_batch"),
 }
 # A head whose weights are zero says the same of every image: with this bias, class 0 with this confidence exactly.
 BIAS = torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -48,7 +50,8 @@ SPECIAL: dict[tuple[str, str], dict[str, Any]] = {
 }
 # Where images have to differ from the first step on: a head that is larger than at the start of a training.
 LARGE_HEAD = {("flexmatch", "threshold"), ("flexmatch", "warmup"), ("flexmatch", "mapping")} | {
-    ("freematch", "fairness_weight")
+    ("freematch", "fairness_weight"),
+    ("softmatch", "average_start"),
 }
 # Shown by a test of its own (methods/test_flexmatch.py): by chance no confidence is a threshold exactly.
 SHOWN_APART = {("flexmatch", "strict")}
