@@ -92,7 +92,9 @@ def build(plan: Plan) -> Training:
     if settings.model.name != "embedded" and not settings.model.pretrained and not settings.model.checkpoint:
         print(f"warning: model.name={settings.model.name} starts from random weights", file=sys.stderr, flush=True)
     model, inputs = build_classifier(settings.model, len(plan.split.labeled.class_names))
-    method = build_method(settings.method, model, len(plan.unlabeled or ()))
+    method = build_method(settings.method, model, len(plan.labeled), len(plan.unlabeled or ()))
+    for caveat in method.caveats(model.num_classes, options.unlabeled_batch_size):
+        print(f"warning: {caveat}", file=sys.stderr, flush=True)
     if options.channels_last:
         model.to(memory_format=torch.channels_last)
     if options.compile:

@@ -69,9 +69,9 @@ def facts_of(settings: Any) -> MethodFacts:
     return MethodFacts(name, known_methods()[name][0].uses_unlabeled)
 
 
-def build_method(settings: Any, model: Classifier, num_unlabeled: int) -> Method:
-    """The method whose settings these are, ready for this model and so many unlabeled images."""
+def build_method(settings: Any, model: Classifier, num_labeled: int, num_unlabeled: int) -> Method:
+    """The method whose settings these are, ready for this model and so many images."""
     kind, _ = known_methods()[method_name(settings)]
     method = kind(settings)
-    method.prepare(model, num_unlabeled)
+    method.prepare(model, num_labeled, num_unlabeled)
     return method

@@ -68,7 +68,7 @@ class FlexMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """All images are unused."""
         self.register_buffer("last", torch.full((num_unlabeled,), UNUSED))
         self.register_buffer("counts", torch.zeros(model.num_classes + 1))  # of each class; of the unused ones at last

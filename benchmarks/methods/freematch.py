@@ -87,11 +87,21 @@ class FreeMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """All start at 1/C (Eq. 5, 6 and 10 at t = 0)."""
         self.register_buffer("confidence", torch.tensor(1 / model.num_classes))
         self.register_buffer("expectation", torch.full((model.num_classes,), 1 / model.num_classes))
         self.register_buffer("histogram", torch.full((model.num_classes,), 1 / model.num_classes))
+
+    def caveats(self, num_classes: int, unlabeled_batch_size: int) -> list[str]:
+        """Says where the fairness term is nearly constant."""
+        if num_classes <= unlabeled_batch_size or not self.settings.fairness_weight:
+            return []
+        return [
+            f"method=freematch with {num_classes} classes and train.unlabeled_batch_size={unlabeled_batch_size}: most "
+            "classes have no image in a batch, so that the fairness term hardly changes; give larger batches, or "
+            "method.fairness_weight=0"
+        ]
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         settings = self.settings

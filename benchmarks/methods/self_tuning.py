@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.classifier import Classifier, in_full_precision
-from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
+from benchmarks.methods.base import (
+    Labeled,
+    Method,
+    StepOutput,
+    Unlabeled,
+    ViewKinds,
+    accuracy,
+    supervised_cross_entropy,
+)
 from benchmarks.methods.ranges import Above0, AtLeast1, Below1, Range, check
 
 
@@ -77,7 +85,7 @@ def enqueue(queue: Tensor, pointer: Tensor, key: Tensor, label: Tensor) -> None:
 class SelfTuning(Method):
     """Cross-entropy and group contrast; owns the projector, the momentum encoder and the queue."""
 
-    view_kinds: ClassVar[tuple[str, str]] = ("strong", "strong")
+    view_kinds = ViewKinds(("strong", "strong"), ("strong", "strong"))
     learns_like_backbone: ClassVar[bool] = True  # the projector (benchmark)
     queue: Tensor
     pointer: Tensor
@@ -86,7 +94,7 @@ class SelfTuning(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """A projector, copies of it and of the model as momentum encoder, and a queue of random unit vectors."""
         settings = self.settings
         self.projector = nn.Linear(model.num_features, settings.projection_width)

@@ -76,7 +76,7 @@ class SoftMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """mu starts at 1/C and sigma^2 at 1 (section 3.2); the mean prediction at 1/C, or unknown, which is 0."""
         share = 1 / model.num_classes
         self.register_buffer("mean", torch.tensor(share))

@@ -23,7 +23,8 @@ from benchmarks.single_run import run
 
 MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
-NUM_UNLABELED = 24  # twice a batch: half of the images are not seen in a step
+NUM_LABELED = 16  # twice a batch: half of the images are not seen in a step
+NUM_UNLABELED = 24  # likewise
 COLORS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200), (190, 190, 40)])
 
 
@@ -103,7 +104,7 @@ def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
 def ready(settings: Any, model: Classifier) -> Method:
     """The method of these settings, with its own parameters drawn from one seed."""
     torch.manual_seed(7)
-    return build_method(settings, model, NUM_UNLABELED)
+    return build_method(settings, model, NUM_LABELED, NUM_UNLABELED)
 
 
 def confident_step(settings: Any, progress: float = 0.0) -> tuple[StepOutput, list[Tensor]]:

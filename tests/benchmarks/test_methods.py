@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import METHODS, method_name
-from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
+from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled, bounds_of_round
 from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
 
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
@@ -62,10 +62,15 @@ def batch_for(method: Method, step: int) -> tuple[Labeled, Unlabeled | None]:
     return random_labeled(step), random_unlabeled(step) if method.uses_unlabeled else None
 
 
+STEPS = 12
+
+
 def take_steps(method: Method, model: Classifier, optimizer: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
+        if step == bounds_of_round(method.rounds, step, STEPS)[0] > 0:
+            method.begin_round(model)
         torch.manual_seed(step)  # dropout, as the trainer does
-        output = method(model, *batch_for(method, step), progress=step / 12)
+        output = method(model, *batch_for(method, step), progress=step / STEPS)
         optimizer.zero_grad()
         torch.stack(list(output.losses.values())).sum().backward()
         optimizer.step()
@@ -74,7 +79,7 @@ def take_steps(method: Method, model: Classifier, optimizer: torch.optim.Optimiz
 def weights_after(
     settings: Any,
     make_classifier: MakeClassifier,
-    steps: int = 12,
+    steps: int = STEPS,
     bias: Tensor | None = None,
     head_scale: float = 0.0,
 ) -> list[Tensor]:
@@ -250,6 +255,13 @@ def test_a_threshold_may_be_0_and_1_and_nothing_beyond(name: str) -> None:
         assert METHODS[name][1](threshold=threshold).threshold == threshold
     with pytest.raises(ValueError, match="give 0 to 1"):
         METHODS[name][1](threshold=1.001)
+
+
+def test_rounds_begin_at_the_first_step_of_their_share() -> None:
+    assert [bounds_of_round((), step, 7) for step in (0, 6)] == [(0, 7)] * 2
+    found = [bounds_of_round((0.25, 0.5), step, 10) for step in range(10)]
+    assert found == [(0, 3)] * 3 + [(3, 5)] * 2 + [(5, 10)] * 5
+    assert bounds_of_round((0.1 + 0.2,), 3, 10) == (3, 10)  # 0.30000000000000004
 
 
 def test_the_equation_can_be_imported_with_torch_alone() -> None:

@@ -38,7 +38,7 @@ def losses_of_method(method: str, protocol: str) -> list[float]:
     settings = settings_from([f"method={method}", f"protocol={protocol}", *threshold]).method
     model = build_classifier()
     torch.manual_seed(7)
-    built = build_method(settings, model, 24)
+    built = build_method(settings, model, 16, 24)
     optimizer = torch.optim.SGD([*model.parameters(), *built.parameters()], 0.03, momentum=0.9)
     found = []
     for step in range(STEPS):

@@ -51,8 +51,8 @@ def weights_by_hand(batches: list[list[list[float]]], decay: float, order: str) 
 @pytest.mark.parametrize("order", ["paper", "usb"])
 def test_weights_of_twenty_steps_are_those_of_algorithm_1_or_of_usbs_order(order: str) -> None:
     batches = [(logits(seed, 16) + torch.tensor([1.5, 0.0, 0.0, -1.0])).softmax(1) for seed in range(20)]
-    usbs = {} if order == "paper" else {"statistics_of": "aligned", "average_start": "first_batch"}
-    method = ready(SoftMatchSettings(decay=0.9, **usbs), build_classifier())
+    usbs = SoftMatchSettings(decay=0.9, statistics_of="aligned", average_start="first_batch")
+    method = ready(SoftMatchSettings(decay=0.9) if order == "paper" else usbs, build_classifier())
     assert isinstance(method, SoftMatch)
     method.double()
     expected = weights_by_hand([batch.tolist() for batch in batches], 0.9, order)
