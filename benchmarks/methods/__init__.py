@@ -16,6 +16,8 @@ from benchmarks.methods.erm import ERM, ERMSettings
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings
 from benchmarks.methods.freematch import FreeMatch, FreeMatchSettings
+from benchmarks.methods.mean_teacher import MeanTeacher, MeanTeacherSettings
+from benchmarks.methods.pi_model import PiModel, PiModelSettings
 from benchmarks.methods.pseudo_label import PseudoLabel, PseudoLabelSettings
 from benchmarks.methods.self_tuning import SelfTuning, SelfTuningSettings
 from benchmarks.methods.softmatch import SoftMatch, SoftMatchSettings
@@ -33,6 +35,8 @@ METHODS: dict[str, tuple[type[Method], type]] = {
     "dst": (DST, DSTSettings),
     "softmatch": (SoftMatch, SoftMatchSettings),
     "freematch": (FreeMatch, FreeMatchSettings),
+    "pi_model": (PiModel, PiModelSettings),
+    "mean_teacher": (MeanTeacher, MeanTeacherSettings),
 }
 
 

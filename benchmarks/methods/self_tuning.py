@@ -27,6 +27,7 @@ from benchmarks.methods.base import (
     accuracy,
     supervised_cross_entropy,
 )
+from benchmarks.methods.mean_teacher import follow
 from benchmarks.methods.ranges import Above0, AtLeast1, Below1, Range, check
 
 
@@ -135,8 +136,5 @@ class SelfTuning(Method):
         return model.logits(features), loss
 
     def _follow(self, model: Classifier) -> None:
-        """k <- m k + (1 - m) q, parameters alone: BatchNorm statistics are the key encoder's own."""
-        pairs = [(self.key_model, model), (self.key_projector, self.projector)]
-        for follower, leader in pairs:
-            for slow, fast in zip(follower.parameters(), leader.parameters(), strict=True):
-                slow.lerp_(fast.detach(), 1 - self.settings.momentum)
+        for follower, leader in ((self.key_model, model), (self.key_projector, self.projector)):
+            follow(follower, leader, self.settings.momentum)

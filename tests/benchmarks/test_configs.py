@@ -14,6 +14,8 @@ from ssl_aug.command_line import config_folder
 CARS: dict[str, tuple[int, float, float, dict[str, float]]] = {
     "erm": (10000, 0.03, 4e-4, {}),
     "pseudo_label": (20000, 0.03, 4e-4, {"threshold": 0.95}),
+    "pi_model": (20000, 0.03, 4e-4, {"unlabeled_weight": 0.1}),
+    "mean_teacher": (20000, 0.05, 1e-4, {"unlabeled_weight": 0.1}),
     "uda": (30000, 0.003, 4e-4, {"threshold": 0.7, "temperature": 0.85}),
     "fixmatch": (30000, 0.01, 4e-4, {"threshold": 0.7, "strict": True, "strong_weight": 0.1}),
     "self_tuning": (30000, 0.01, 4e-4, {}),

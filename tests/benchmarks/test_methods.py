@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import METHODS, method_name
-from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled, bounds_of_round
-from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
+from benchmarks.methods.base import Classifier, Method, bounds_of_round
+from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, batch_for, methods_with, ready
 
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
 BASE: dict[str, dict[str, Any]] = {
@@ -38,6 +38,8 @@ CHOICES = {
     "mapping": ("convex", "linear", "concave"),
     "statistics_of": ("raw", "aligned"),
     "average_start": ("uniform", "first_batch"),
+    "averaged_over": ("images_and_classes", "images", "nothing"),
+    "consistency_on": ("all", "unlabeled"),
 }
 # A head whose weights are zero says the same of every image: with this bias, class 0 with this confidence exactly.
 BIAS = torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -55,11 +57,7 @@ LARGE_HEAD = {("flexmatch", "threshold"), ("flexmatch", "warmup"), ("flexmatch",
 }
 # Shown by a test of its own (methods/test_flexmatch.py): by chance no confidence is a threshold exactly.
 SHOWN_APART = {("flexmatch", "strict")}
-BELOW_ONE = ("decay", "momentum", "dropout")
-
-
-def batch_for(method: Method, step: int) -> tuple[Labeled, Unlabeled | None]:
-    return random_labeled(step), random_unlabeled(step) if method.uses_unlabeled else None
+BELOW_ONE = ("decay", "momentum", "early_momentum", "dropout")
 
 
 STEPS = 12
@@ -200,10 +198,9 @@ def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_c
     for dtype in (torch.float32, torch.bfloat16):
         model = make_classifier()
         method = ready(METHODS[name][1](), model)
-        unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
         torch.manual_seed(0)
         with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
-            output = method(model, random_labeled(0), unlabeled, 0.5)
+            output = method(model, *batch_for(method, 0), 0.5)
         for loss in output.losses.values():
             assert loss.dtype == torch.float32
         losses.append({key: value.item() for key, value in output.losses.items()})

@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks.methods import METHODS
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.passes import PASSES, batch_norm_per_group, step_logits
-from tests.benchmarks.conftest import MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
+from tests.benchmarks.conftest import MakeClassifier, batch_for, methods_with, random_labeled, random_unlabeled, ready
 
 
 def test_separate_passes_come_in_the_benchmarks_order_and_the_weak_one_moves_batchnorm(
@@ -45,7 +45,7 @@ def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifie
     for passes in ("separate", "grouped"):
         model = make_classifier()
         method = ready(METHODS[name][1](passes=passes, strong_weight=0.1), model)
-        output = method(model, random_labeled(0), random_unlabeled(0), 0.5)
+        output = method(model, *batch_for(method, 0), 0.5)
         torch.stack(list(output.losses.values())).sum().backward()
         gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
         results.append((output.losses, gradients, dict(model.named_buffers())))
