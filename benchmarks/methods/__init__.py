@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmarks.classifier import Classifier
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
+from benchmarks.methods.adamatch import AdaMatch, AdaMatchSettings
 from benchmarks.methods.base import Method
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
 from benchmarks.methods.dst import DST, DSTSettings
@@ -35,6 +36,7 @@ METHODS: dict[str, tuple[type[Method], type]] = {
     "dst": (DST, DSTSettings),
     "softmatch": (SoftMatch, SoftMatchSettings),
     "freematch": (FreeMatch, FreeMatchSettings),
+    "adamatch": (AdaMatch, AdaMatchSettings),
     "pi_model": (PiModel, PiModelSettings),
     "mean_teacher": (MeanTeacher, MeanTeacherSettings),
 }

@@ -90,11 +90,28 @@ def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
 
 
 @contextmanager
+def batch_norm_unmoved(model: nn.Module) -> Iterator[None]:
+    """Inside, BatchNorm layers normalize by the batch as ever, and leave their running statistics as they are."""
+    layers = [layer for layer in _batch_norms(model) if layer.track_running_stats]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True
+
+
+def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+@contextmanager
 def batch_norm_per_group(model: nn.Module, sizes: Sequence[int]) -> Iterator[None]:
     """Inside, BatchNorm layers take a batch as groups of `sizes`: each is normalized by itself and moves the running
     statistics in its turn, as if it had come alone. The mathematics of separate passes in one pass.
     """
-    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    layers = _batch_norms(model)
     for layer in layers:
         layer.forward = partial(_normalized_by_group, type(layer).forward, layer, list(sizes))
     try:

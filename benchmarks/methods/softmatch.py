@@ -16,6 +16,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
+from benchmarks.methods.alignment import aligned
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
 from benchmarks.methods.erm import supervised_term
 from benchmarks.methods.fixmatch import masked_pseudo_label_loss
@@ -61,8 +62,7 @@ def uniformly_aligned(probabilities: Tensor, average: Tensor) -> Tensor:
     Args:
         average: E[p], (c,) moving average of predictions.
     """
-    aligned = probabilities / (len(average) * average.clamp(min=1e-12))
-    return aligned / aligned.sum(1, keepdim=True)
+    return aligned(probabilities, torch.full_like(average, 1 / len(average)), average)
 
 
 class SoftMatch(Method):
@@ -100,14 +100,14 @@ class SoftMatch(Method):
     def weigh(self, probabilities: Tensor) -> Tensor:
         """Moves the averages by a batch of weak views' probabilities, (u, c), and returns the images' weights, (u,)."""
         settings, keep = self.settings, self.settings.decay
-        aligned = probabilities
+        uniform = probabilities
         if settings.uniform_alignment:
             seen = probabilities.mean(0)
             is_new = self.average.sum() == 0
             self.average.copy_(torch.where(is_new, seen, self.average.lerp(seen, 1 - keep)))
-            aligned = uniformly_aligned(probabilities, self.average)
-        followed = (aligned if settings.statistics_of == "aligned" else probabilities).max(1).values
+            uniform = uniformly_aligned(probabilities, self.average)
+        followed = (uniform if settings.statistics_of == "aligned" else probabilities).max(1).values
         self.mean.lerp_(followed.mean(), 1 - keep)
         if len(followed) > 1:
             self.variance.lerp_(followed.var(), 1 - keep)  # of U - 1, as Eq. 7
-        return truncated_gaussian(aligned.max(1).values, self.mean, self.variance, settings.num_sigmas)
+        return truncated_gaussian(uniform.max(1).values, self.mean, self.variance, settings.num_sigmas)
