@@ -18,9 +18,12 @@ from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings
 from benchmarks.methods.freematch import FreeMatch, FreeMatchSettings
 from benchmarks.methods.mean_teacher import MeanTeacher, MeanTeacherSettings
+from benchmarks.methods.noisy_student import NoisyStudent, NoisyStudentSettings
 from benchmarks.methods.pi_model import PiModel, PiModelSettings
 from benchmarks.methods.pseudo_label import PseudoLabel, PseudoLabelSettings
+from benchmarks.methods.remixmatch import ReMixMatch, ReMixMatchSettings
 from benchmarks.methods.self_tuning import SelfTuning, SelfTuningSettings
+from benchmarks.methods.simmatch import SimMatch, SimMatchSettings
 from benchmarks.methods.softmatch import SoftMatch, SoftMatchSettings
 from benchmarks.methods.uda import UDA, UDASettings
 
@@ -37,8 +40,11 @@ METHODS: dict[str, tuple[type[Method], type]] = {
     "softmatch": (SoftMatch, SoftMatchSettings),
     "freematch": (FreeMatch, FreeMatchSettings),
     "adamatch": (AdaMatch, AdaMatchSettings),
+    "simmatch": (SimMatch, SimMatchSettings),
+    "remixmatch": (ReMixMatch, ReMixMatchSettings),
     "pi_model": (PiModel, PiModelSettings),
     "mean_teacher": (MeanTeacher, MeanTeacherSettings),
+    "noisy_student": (NoisyStudent, NoisyStudentSettings),
 }
 
 

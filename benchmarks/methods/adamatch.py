@@ -38,9 +38,8 @@ class AdaMatchSettings:
     alignment: bool = True  # pseudo-labels come as often as labeled predictions; paper: true
     decay: Below1 = 0.999  # of the average of labeled predictions, 0 to below 1; authors: 0.999
     window: AtLeast1 = 128  # batches in the average of unlabeled predictions, 1 or more; authors: 128
-    targets: Annotated[str, OneOf(TARGETS)] = (
-        "soft"  # soft: all probabilities (paper); hard: the likeliest class (authors)
-    )
+    # soft: all probabilities (paper); hard: the likeliest class (authors' code)
+    targets: Annotated[str, OneOf(TARGETS)] = "soft"
     unlabeled_weight: WeightOrERM = 1.0  # mu at the end of the ramp, above 0; paper: 1
     ramp_end: Fraction = 0.5  # share of the training from which it is full; paper: 0.5
     strict: bool = False  # confidence > threshold; false: >=, as the paper

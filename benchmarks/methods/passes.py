@@ -54,9 +54,13 @@ def step_logits(
 
 
 def forward_views(
-    model: Classifier, views: Sequence[Tensor | None], passes: str, without_gradient: Sequence[int] = ()
+    model: Classifier,
+    views: Sequence[Tensor | None],
+    passes: str,
+    without_gradient: Sequence[int] = (),
+    function: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Tensor | None]:
-    """Logits of every view, None for a view that is None.
+    """Logits of every view, or what `function` says of it, None for a view that is None.
 
     Args:
         model: in train mode.
@@ -65,28 +69,30 @@ def forward_views(
             per view; equal to separate, but that dropout draws other masks.
         without_gradient: positions of views whose logits are targets. They are passed in train mode all the same, as
             in the benchmark: dropout makes them noisy and the running statistics move.
+        function: `model.features` in place of the model.
     """
+    call = model if function is None else function
     if passes == "separate":
         return [
-            None if view is None else _logits(model, view, has_gradient=position not in without_gradient)
+            None if view is None else _passed(call, view, has_gradient=position not in without_gradient)
             for position, view in enumerate(views)
         ]
     present = [view for view in views if view is not None]
     sizes = [len(view) for view in present]
     if passes == "grouped":
         with batch_norm_per_group(model, sizes):
-            parts = iter(model(torch.cat(present)).split(sizes))
+            parts = iter(call(torch.cat(present)).split(sizes))
     else:
-        parts = iter(model(torch.cat(present)).split(sizes))
-    logits = [None if view is None else next(parts) for view in views]
+        parts = iter(call(torch.cat(present)).split(sizes))
+    found = [None if view is None else next(parts) for view in views]
     return [
-        one.detach() if one is not None and position in without_gradient else one for position, one in enumerate(logits)
+        one.detach() if one is not None and position in without_gradient else one for position, one in enumerate(found)
     ]
 
 
-def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
+def _passed(call: Callable[[Tensor], Tensor], view: Tensor, has_gradient: bool) -> Tensor:
     with torch.set_grad_enabled(has_gradient and torch.is_grad_enabled()):
-        return model(view)
+        return call(view)
 
 
 @contextmanager

@@ -25,8 +25,12 @@ CARS: dict[str, tuple[int, float, float, dict[str, float]]] = {
     "softmatch": (45000, 0.01, 4e-4, {}),
     "freematch": (45000, 0.01, 4e-4, {}),
     "adamatch": (45000, 0.01, 4e-4, {}),
+    "simmatch": (45000, 0.01, 4e-4, {}),
+    "remixmatch": (45000, 0.01, 4e-4, {}),
+    "noisy_student": (45000, 0.01, 4e-4, {}),
 }
-UNPUBLISHED = ("softmatch", "freematch", "adamatch")
+UNPUBLISHED = ("softmatch", "freematch", "adamatch", "simmatch", "remixmatch", "noisy_student")
+THRESHOLDS = {"adamatch": 0.9, "noisy_student": 0.0}  # a relative one, and none; else 0.7 on the embedded world
 SLOWER = ("uda", "self_tuning", "dst")  # a third of the learning rate of the others on the embedded world
 EXPERIMENTS = ("none", "demo", "smoke", "paper", "sd15")
 
@@ -79,7 +83,7 @@ def test_the_embedded_world_has_its_own_values(name: str) -> None:
     assert demo.train == TrainSettings(steps=200, learning_rate=rate, eval_every=100)
     assert plain.view == demo.view == ViewSettings(crop_scale_min=0.5, test_center_share=1.0)
     assert plain.method == demo.method != METHODS[name][1]()
-    assert getattr(plain.method, "threshold", 0.7) == (0.9 if name == "adamatch" else 0.7)  # its own is relative
+    assert getattr(plain.method, "threshold", 0.7) == THRESHOLDS.get(name, 0.7)
 
 
 @pytest.mark.parametrize("name", METHODS)

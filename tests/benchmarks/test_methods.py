@@ -28,6 +28,9 @@ BASE: dict[str, dict[str, Any]] = {
     "dst": {"threshold": 0.25, "width": 16},
     "softmatch": {"decay": 0.9},
     "freematch": {"decay": 0.9},
+    "simmatch": {"threshold": 0.25, "window": 4},
+    "remixmatch": {"num_strong": 2, "window": 4, "ramp_end": 0.5},
+    "noisy_student": {"temperature": 0.5},
     "self_tuning": {"queue_size": 4, "momentum": 0.9, "projection_width": 8},
 }
 CHOICES = {
@@ -57,11 +60,11 @@ LARGE_HEAD = {("flexmatch", "threshold"), ("flexmatch", "warmup"), ("flexmatch",
     ("freematch", "fairness_weight"),
     ("softmatch", "average_start"),
 }
-# Shown by a test of its own (methods/test_flexmatch.py): by chance no confidence is a threshold exactly.
-SHOWN_APART = {("flexmatch", "strict")}
+# Shown by tests of their own in methods/: by chance no confidence is a threshold exactly.
+SHOWN_APART = {("flexmatch", "strict"), ("simmatch", "strict")}
 # Where rounding decides which side of its threshold an image is on.
 ROUNDED = {"adamatch": {"threshold": 0.5}}
-BELOW_ONE = ("decay", "momentum", "early_momentum", "dropout")
+BELOW_ONE = ("decay", "bank_momentum", "momentum", "early_momentum", "dropout")
 
 
 STEPS = 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifie
     results = []
     for passes in ("separate", "grouped"):
         model = make_classifier()
-        method = ready(METHODS[name][1](passes=passes, strong_weight=0.1), model)
+        method = ready(with_passes(name, passes), model)
         output = method(model, *batch_for(method, 0), 0.5)
         torch.stack(list(output.losses.values())).sum().backward()
         gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
@@ -56,6 +57,12 @@ def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifie
             # BatchNorm takes any bias before it away: its gradient is rounding alone
             size = largest if key == "bottleneck.0.bias" else float(value.detach().double().norm())
             assert float((value - other[key]).detach().double().norm()) <= 1e-6 * size, key
+
+
+def with_passes(name: str, passes: str) -> Any:
+    """The method's settings, with labeled strong views in the loss where it has such a weight, and few passes."""
+    own = {"strong_weight": 0.1} if name in methods_with("strong_weight") else {"num_strong": 1}
+    return METHODS[name][1](passes=passes, **own)
 
 
 def test_grouped_batchnorm_is_gone_afterwards(make_classifier: MakeClassifier) -> None:
