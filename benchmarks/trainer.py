@@ -74,14 +74,15 @@ def train(
                 output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
             refuse_non_finite(output, state.step)
 
-            state.optimizer.zero_grad(set_to_none=True)
-            state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
-            if settings.gradient_clip:
-                state.scaler.unscale_(state.optimizer)
-                trained = [each for group in state.optimizer.param_groups for each in group["params"]]
-                torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
-            state.scaler.step(state.optimizer)
-            state.scaler.update()
+            if state.method.has_gradient:
+                state.optimizer.zero_grad(set_to_none=True)
+                state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+                if settings.gradient_clip:
+                    state.scaler.unscale_(state.optimizer)
+                    trained = [each for group in state.optimizer.param_groups for each in group["params"]]
+                    torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+                state.scaler.step(state.optimizer)
+                state.scaler.update()
             if state.average is not None:
                 state.average.update(state.model)
             state.step += 1

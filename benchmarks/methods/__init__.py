@@ -11,6 +11,8 @@ from benchmarks.classifier import Classifier
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
 from benchmarks.methods.adamatch import AdaMatch, AdaMatchSettings
 from benchmarks.methods.base import Method
+from benchmarks.methods.clip_means import ClipMeans, ClipMeansSettings
+from benchmarks.methods.clip_probe import ClipProbe, ClipProbeSettings
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
 from benchmarks.methods.dst import DST, DSTSettings
 from benchmarks.methods.erm import ERM, ERMSettings
@@ -45,6 +47,8 @@ METHODS: dict[str, tuple[type[Method], type]] = {
     "pi_model": (PiModel, PiModelSettings),
     "mean_teacher": (MeanTeacher, MeanTeacherSettings),
     "noisy_student": (NoisyStudent, NoisyStudentSettings),
+    "clip_probe": (ClipProbe, ClipProbeSettings),
+    "clip_means": (ClipMeans, ClipMeansSettings),
 }
 
 
@@ -79,6 +83,11 @@ def facts_of(settings: Any) -> MethodFacts:
     """What a plan needs to know of the method whose settings these are."""
     name = method_name(settings)
     return MethodFacts(name, known_methods()[name][0].uses_unlabeled)
+
+
+def is_on_frozen_clip(settings: Any) -> bool:
+    """Whether the method trains on a frozen CLIP, which its settings name, in place of the run's model."""
+    return known_methods()[method_name(settings)][0].on_frozen_clip
 
 
 def build_method(settings: Any, model: Classifier, num_labeled: int, num_unlabeled: int) -> Method:

@@ -72,6 +72,8 @@ class Method(nn.Module):
 
     uses_unlabeled: ClassVar[bool] = True
     learns_like_backbone: ClassVar[bool] = False  # its own parameters' rate is the backbone's, not the new layers'
+    on_frozen_clip: ClassVar[bool] = False  # its settings' `clip` takes the place of the model
+    has_gradient: ClassVar[bool] = True  # false: what it learns it writes into the model itself
     # of the settings as well: these two may be set in __init__
     view_kinds: ViewKinds = ViewKinds()
     rounds: tuple[float, ...] = ()  # shares of the training, above 0 and rising, at which a new round begins

@@ -48,9 +48,10 @@ def losses_of_method(method: str, protocol: str) -> list[float]:
         if step == first > 0:
             built.begin_round(model)
         loss = torch.stack(list(built(model, *batch_for(built, step), step / STEPS).losses.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        if built.has_gradient:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
         found.append(loss.item())
     return found
 
