@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from benchmarks.methods.base import Classifier
 from benchmarks.settings import ModelSettings
 from ssl_aug.files import read_json
-from ssl_aug.frozen_clip import frozen_clip
 from ssl_aug.runtime import why_nothing_is_fetched
 from ssl_aug.settings import EMBEDDED
 from ssl_aug.shipped import BACKBONE, refuse_altered_weights
@@ -66,18 +65,6 @@ def build_classifier(settings: ModelSettings, num_classes: int) -> tuple[Classif
         raise ValueError(f"model.name={settings.name}: gives features of shape {tuple(features.shape)}, not (1, f)")
     bottleneck = build_bottleneck(features.shape[1], settings.bottleneck_width, settings.dropout)
     return Classifier(backbone, bottleneck, nn.Linear(settings.bottleneck_width, num_classes)), inputs
-
-
-def build_on_frozen_clip(clip: str, checkpoint: str | None, num_classes: int) -> tuple[Classifier, Inputs]:
-    """A CLIP that does not learn, no bottleneck, and a new head drawn from torch's generator.
-
-    Raises:
-        ValueError, FileNotFoundError: as `frozen_clip`.
-    """
-    backbone = frozen_clip(clip, checkpoint)
-    half = (0.5, 0.5, 0.5)  # images in [-1, 1]: CLIP normalizes them itself
-    model = Classifier(backbone, nn.Identity(), nn.Linear(backbone.width, num_classes))
-    return model, Inputs(backbone.image_size, half, half)
 
 
 def build_bottleneck(num_features: int, width: int, dropout: float) -> nn.Sequential:

@@ -13,7 +13,7 @@ from benchmarks.claim import claim
 from benchmarks.classifier import Classifier
 from benchmarks.loaders import TestBatches, TrainBatches
 from benchmarks.methods import build_method, facts_of, is_on_frozen_clip
-from benchmarks.model import Inputs, build_classifier, build_on_frozen_clip
+from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
 from benchmarks.result import RunResult
 from benchmarks.run_folder import refuse_other_data
@@ -126,6 +126,8 @@ def build(plan: Plan) -> Training:
 
 def _classifier(settings: BenchmarkSettings, num_classes: int) -> tuple[Classifier, Inputs]:
     if is_on_frozen_clip(settings.method):
+        from benchmarks.clip_model import build_on_frozen_clip
+
         clip = settings.method.clip
         print(f"a frozen CLIP ({clip}) takes the place of model={settings.model.name}", file=sys.stderr, flush=True)
         return build_on_frozen_clip(clip, settings.method.clip_checkpoint, num_classes)

@@ -10,8 +10,10 @@ from torch.nn import functional as F
 
 from generators.checkpoints import locate, open_checkpoint
 from generators.conditioning import ClipEncoder, clip_config, load_clip
+from generators.model_folder import CLIP_FILE, read_facts
+from generators.weights import load_weights
 from ssl_aug.settings import EMBEDDED
-from ssl_aug.shipped import GENERATOR, refuse_altered_weights
+from ssl_aug.shipped import refuse_altered_weights
 
 _OF_CLIP = {"embed_dim", "vision_cfg", "text_cfg"}  # parts of open_clip's configs; other kinds of models have more
 
@@ -63,8 +65,10 @@ def _clip(name: str, checkpoint: str | None) -> ClipEncoder:
     if name == "embedded":
         if checkpoint is not None:
             raise ValueError("method.clip_checkpoint has no effect on method.clip=embedded, which brings its own")
-        refuse_altered_weights(EMBEDDED, GENERATOR)
-        return open_checkpoint(EMBEDDED).clip
+        refuse_altered_weights(EMBEDDED, ("clip",))
+        clip = ClipEncoder(read_facts(EMBEDDED).clip, image_norm=None)
+        load_weights(clip.model, EMBEDDED / CLIP_FILE)
+        return clip
     if Path(name).exists() or "/" in name:
         return open_checkpoint(locate(name)[0], checkpoint).clip
     config = _config(name)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.clip_model import build_on_frozen_clip
 from benchmarks.methods.clip_means import ClipMeans, ClipMeansSettings, class_sums
-from benchmarks.model import build_on_frozen_clip
 from ssl_aug.frozen_clip import frozen_clip
 from tests.benchmarks.conftest import build_classifier, random_labeled, read_log, ready, trained
 
