@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.methods.base import Labeled, Unlabeled
+from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.views import BENCHMARK_CENTER_SHARE, TrainViews, test_view
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.reading import read_rgb
@@ -86,14 +86,14 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         batch_sizes: tuple[int, int],
         seed: int,
         cache_bytes: int,
-        view_kinds: tuple[str, str] = ("weak", "strong"),
+        view_kinds: ViewKinds = ViewKinds(),  # noqa: B008 (frozen)
         num_real: int | None = None,
         synthetic_share: float | None = None,
         synthetic_weights: Sequence[float] = (),
     ):
         """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images.
 
-        `view_kinds` says which of the views stands in `weak` and in `strong` of a batch. The labeled images from
+        `view_kinds` says which views stand in `weak`, `strong` and `more` of a batch. The labeled images from
         number `num_real` on are synthetic: `synthetic_share` of each batch, to the nearest image, where it is given,
         and of `synthetic_weights` in the loss, one each (none given: 1).
         """
@@ -118,10 +118,11 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     def _labeled(self, step: int) -> Labeled:
         seed = derived_seed(self.seed, "labeled")
         index = self._labeled_indices(seed, step)
-        weak, strong = self._views([self.labeled.examples[i].path for i in index], seed, step)
+        paths = [self.labeled.examples[i].path for i in index]
+        weak, strong, more = self._views(paths, seed, step, self.view_kinds.labeled)
         target = torch.tensor([self.labeled.examples[i].label for i in index])
         weight = torch.tensor([self.weights[i] for i in index])
-        return Labeled(weak, strong, target, torch.tensor(index), weight)
+        return Labeled(weak, strong, target, torch.tensor(index), weight, more)
 
     def _labeled_indices(self, seed: int, step: int) -> list[int]:
         size = self.batch_sizes[0]
@@ -138,19 +139,25 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         assert self.unlabeled is not None
         seed = derived_seed(self.seed, "unlabeled")
         index = whole_batches_of_passes(len(self.unlabeled), self.batch_sizes[1], step, seed)
-        weak, strong = self._views([self.unlabeled[i] for i in index], seed, step)
-        return Unlabeled(weak, strong, torch.tensor(index))
+        paths = [self.unlabeled[i] for i in index]
+        weak, strong, more = self._views(paths, seed, step, self.view_kinds.unlabeled)
+        return Unlabeled(weak, strong, torch.tensor(index), more)
 
-    def _views(self, paths: Sequence[Path], seed: int, step: int) -> tuple[Tensor, Tensor]:
+    def _views(
+        self, paths: Sequence[Path], seed: int, step: int, kinds: Sequence[str]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The first, the second and all further views: (b, 3, s, s) twice, and (k, b, 3, s, s)."""
         images = [self.store.read(path) for path in paths]
         seeds = [derived_seed(seed, step, position) for position in range(len(paths))]
-        # two views of one kind are two draws
-        second = [derived_seed(s, "second") for s in seeds] if self.view_kinds[0] == self.view_kinds[1] else seeds
         makers = {"weak": self.views.weak, "strong": self.views.strong}
-        both = []
-        for kind, own in zip(self.view_kinds, (seeds, second), strict=True):
-            both.append(torch.stack([makers[kind](image, s) for image, s in zip(images, own, strict=True)]))
-        return both[0], both[1]
+        made = []
+        for number, kind in enumerate(kinds):
+            draw = kinds[:number].count(kind)  # two views of one kind are two draws
+            words = "second" if draw == 1 else f"view {draw}"
+            own = seeds if draw == 0 else [derived_seed(s, words) for s in seeds]
+            made.append(torch.stack([makers[kind](image, s) for image, s in zip(images, own, strict=True)]))
+        first, second, *others = made
+        return first, second, torch.stack(others) if others else first.new_empty(0, *first.shape)
 
 
 class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from benchmarks.claim import claim
+from benchmarks.classifier import Classifier
 from benchmarks.loaders import TestBatches, TrainBatches
-from benchmarks.methods import build_method, facts_of
+from benchmarks.methods import build_method, facts_of, is_on_frozen_clip
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
 from benchmarks.run_folder import refuse_other_data
@@ -91,10 +92,10 @@ def build(plan: Plan) -> Training:
     settings, options = plan.settings, plan.settings.train
     place = placement(settings.device, settings.precision)
     torch.manual_seed(derived_seed(settings.seed, "new layers"))
-    if settings.model.name != "embedded" and not settings.model.pretrained and not settings.model.checkpoint:
-        print(f"warning: model.name={settings.model.name} starts from random weights", file=sys.stderr, flush=True)
-    model, inputs = build_classifier(settings.model, len(plan.split.labeled.class_names))
-    method = build_method(settings.method, model, len(plan.unlabeled or ()))
+    model, inputs = _classifier(settings, len(plan.split.labeled.class_names))
+    method = build_method(settings.method, model, len(plan.labeled), len(plan.unlabeled or ()))
+    for caveat in method.caveats(model.num_classes, options.unlabeled_batch_size):
+        print(f"warning: {caveat}", file=sys.stderr, flush=True)
     if options.channels_last:
         model.to(memory_format=torch.channels_last)
     if options.compile:
@@ -123,6 +124,18 @@ def build(plan: Plan) -> Training:
     )
     validation = to_evaluate(plan.split.validation) if plan.split.validation else None
     return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, place)
+
+
+def _classifier(settings: BenchmarkSettings, num_classes: int) -> tuple[Classifier, Inputs]:
+    if is_on_frozen_clip(settings.method):
+        from benchmarks.clip_model import build_on_frozen_clip
+
+        clip = settings.method.clip
+        print(f"a frozen CLIP ({clip}) takes the place of model={settings.model.name}", file=sys.stderr, flush=True)
+        return build_on_frozen_clip(clip, settings.method.clip_checkpoint, num_classes)
+    if settings.model.name != "embedded" and not settings.model.pretrained and not settings.model.checkpoint:
+        print(f"warning: model.name={settings.model.name} starts from random weights", file=sys.stderr, flush=True)
+    return build_classifier(settings.model, num_classes)
 
 
 def train_and_record(folder: Path, plan: Plan, training: Training) -> None:

@@ -38,6 +38,13 @@ class TrainState:
     best: dict[str, float] = field(default_factory=dict)  # highest of every evaluation, percent
     unevaluated: dict[str, float] | None = None  # the log's row of this step, where its evaluation is still to be made
 
+    def begin_round(self) -> None:
+        """What the method's next round changes, and with it momenta and the average: they begin with its weights."""
+        self.method.begin_round(self.model)
+        self.optimizer.state.clear()
+        if self.average is not None:
+            self.average.set(self.model)
+
     def record(self, raw: Accuracy, average: Accuracy | None, validation: Accuracy | None = None) -> None:
         """Takes in an evaluation on the test set of the weights, and of their average if there is one.
 

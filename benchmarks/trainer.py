@@ -14,7 +14,7 @@ from torch import Tensor
 
 from benchmarks.evaluation import evaluate
 from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches
-from benchmarks.methods.base import Labeled, StepOutput, Unlabeled
+from benchmarks.methods.base import Labeled, StepOutput, Unlabeled, bounds_of_round
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
@@ -62,7 +62,11 @@ def train(
         for batch in upcoming:
             started = time.monotonic()
             torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
-            lr = learning_rate(settings.schedule, settings.learning_rate, state.step, settings.steps, settings.gamma)
+            first, end = bounds_of_round(state.method.rounds, state.step, settings.steps)
+            if state.step == first > 0:
+                state.begin_round()
+            since, length = state.step - first, end - first
+            lr = learning_rate(settings.schedule, settings.learning_rate, since, length, settings.gamma)
             set_learning_rate(state.optimizer, lr)
 
             labeled, unlabeled = placed(batch, inputs, placement)
@@ -70,14 +74,15 @@ def train(
                 output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
             refuse_non_finite(output, state.step)
 
-            state.optimizer.zero_grad(set_to_none=True)
-            state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
-            if settings.gradient_clip:
-                state.scaler.unscale_(state.optimizer)
-                trained = [each for group in state.optimizer.param_groups for each in group["params"]]
-                torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
-            state.scaler.step(state.optimizer)
-            state.scaler.update()
+            if state.method.has_gradient:
+                state.optimizer.zero_grad(set_to_none=True)
+                state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+                if settings.gradient_clip:
+                    state.scaler.unscale_(state.optimizer)
+                    trained = [each for group in state.optimizer.param_groups for each in group["params"]]
+                    torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+                state.scaler.step(state.optimizer)
+                state.scaler.update()
             if state.average is not None:
                 state.average.update(state.model)
             state.step += 1
@@ -148,12 +153,14 @@ def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled,
             numbers(labeled.target),
             numbers(labeled.index),
             numbers(labeled.weight),
+            images(labeled.more),
         ),
         replace(
             unlabeled,
             weak=images(unlabeled.weak),
             strong=images(unlabeled.strong),
             index=numbers(unlabeled.index),
+            more=images(unlabeled.more),
         )
         if unlabeled is not None
         else None,

@@ -9,15 +9,23 @@ from typing import Any
 
 from benchmarks.classifier import Classifier
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
+from benchmarks.methods.adamatch import AdaMatch, AdaMatchSettings
 from benchmarks.methods.base import Method
+from benchmarks.methods.clip_means import ClipMeans, ClipMeansSettings
+from benchmarks.methods.clip_probe import ClipProbe, ClipProbeSettings
 from benchmarks.methods.debiasmatch import DebiasMatch, DebiasMatchSettings
 from benchmarks.methods.dst import DST, DSTSettings
 from benchmarks.methods.erm import ERM, ERMSettings
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.flexmatch import FlexMatch, FlexMatchSettings
 from benchmarks.methods.freematch import FreeMatch, FreeMatchSettings
+from benchmarks.methods.mean_teacher import MeanTeacher, MeanTeacherSettings
+from benchmarks.methods.noisy_student import NoisyStudent, NoisyStudentSettings
+from benchmarks.methods.pi_model import PiModel, PiModelSettings
 from benchmarks.methods.pseudo_label import PseudoLabel, PseudoLabelSettings
+from benchmarks.methods.remixmatch import ReMixMatch, ReMixMatchSettings
 from benchmarks.methods.self_tuning import SelfTuning, SelfTuningSettings
+from benchmarks.methods.simmatch import SimMatch, SimMatchSettings
 from benchmarks.methods.softmatch import SoftMatch, SoftMatchSettings
 from benchmarks.methods.uda import UDA, UDASettings
 
@@ -33,6 +41,14 @@ METHODS: dict[str, tuple[type[Method], type]] = {
     "dst": (DST, DSTSettings),
     "softmatch": (SoftMatch, SoftMatchSettings),
     "freematch": (FreeMatch, FreeMatchSettings),
+    "adamatch": (AdaMatch, AdaMatchSettings),
+    "simmatch": (SimMatch, SimMatchSettings),
+    "remixmatch": (ReMixMatch, ReMixMatchSettings),
+    "pi_model": (PiModel, PiModelSettings),
+    "mean_teacher": (MeanTeacher, MeanTeacherSettings),
+    "noisy_student": (NoisyStudent, NoisyStudentSettings),
+    "clip_probe": (ClipProbe, ClipProbeSettings),
+    "clip_means": (ClipMeans, ClipMeansSettings),
 }
 
 
@@ -69,9 +85,14 @@ def facts_of(settings: Any) -> MethodFacts:
     return MethodFacts(name, known_methods()[name][0].uses_unlabeled)
 
 
-def build_method(settings: Any, model: Classifier, num_unlabeled: int) -> Method:
-    """The method whose settings these are, ready for this model and so many unlabeled images."""
+def is_on_frozen_clip(settings: Any) -> bool:
+    """Whether the method trains on a frozen CLIP, which its settings name, in place of the run's model."""
+    return known_methods()[method_name(settings)][0].on_frozen_clip
+
+
+def build_method(settings: Any, model: Classifier, num_labeled: int, num_unlabeled: int) -> Method:
+    """The method whose settings these are, ready for this model and so many images."""
     kind, _ = known_methods()[method_name(settings)]
     method = kind(settings)
-    method.prepare(model, num_unlabeled)
+    method.prepare(model, num_labeled, num_unlabeled)
     return method

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
@@ -10,6 +12,18 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class ViewKinds:
+    """What stands in `weak`, `strong` and, from the third on, `more` of a batch: each "weak" or "strong"."""
+
+    labeled: tuple[str, ...] = ("weak", "strong")
+    unlabeled: tuple[str, ...] = ("weak", "strong")
+
+
+def _none() -> Tensor:
+    return torch.empty(0)
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,7 @@ class Labeled:
     target: Tensor  # (b,) class indices
     index: Tensor  # (b,) positions in the labeled set
     weight: Tensor  # (b,) weights of the images in the loss, 1 by default
+    more: Tensor = field(default_factory=_none)  # (k, b, 3, s, s) further views, where the method's `view_kinds` ask
 
     def pin_memory(self) -> Labeled:
         """What torch's DataLoader calls so that copies to a GPU need not wait."""
@@ -34,6 +49,7 @@ class Unlabeled:
     weak: Tensor
     strong: Tensor
     index: Tensor  # (u,) positions in the unlabeled set
+    more: Tensor = field(default_factory=_none)  # (k, u, 3, s, s) likewise
 
     def pin_memory(self) -> Unlabeled:
         """Likewise."""
@@ -55,15 +71,27 @@ class Method(nn.Module):
     """
 
     uses_unlabeled: ClassVar[bool] = True
-    view_kinds: ClassVar[tuple[str, str]] = ("weak", "strong")  # what stands in `weak` and `strong` of both halves
     learns_like_backbone: ClassVar[bool] = False  # its own parameters' rate is the backbone's, not the new layers'
+    on_frozen_clip: ClassVar[bool] = False  # its settings' `clip` takes the place of the model
+    has_gradient: ClassVar[bool] = True  # false: what it learns it writes into the model itself
+    # of the settings as well: these two may be set in __init__
+    view_kinds: ViewKinds = ViewKinds()
+    rounds: tuple[float, ...] = ()  # shares of the training, above 0 and rising, at which a new round begins
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """Makes the state whose size the model or the data decide; called once, before a state is loaded.
 
         Args:
-            num_unlabeled: images of the unlabeled set, which `Unlabeled.index` counts.
+            num_labeled: images of the labeled set, synthetic ones included, which `Labeled.index` counts.
+            num_unlabeled: images of the unlabeled set, which `Unlabeled.index` counts; 0 where it is not used.
         """
+
+    def begin_round(self, model: Classifier) -> None:
+        """What a new round changes in the method and the model. Momentum, schedule and averaged weights start anew."""
+
+    def caveats(self, num_classes: int, unlabeled_batch_size: int) -> list[str]:
+        """What a user should be warned of before the training, a line each."""
+        return []
 
     @abstractmethod
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
@@ -74,6 +102,16 @@ class Method(nn.Module):
             unlabeled: None exactly when `uses_unlabeled` is False.
             progress: share of the training that is done, 0 to below 1.
         """
+
+
+def bounds_of_round(rounds: Sequence[float], step: int, steps: int) -> tuple[int, int]:
+    """The first step of the round that `step` of `steps` belongs to, and the step after its last.
+
+    Args:
+        rounds: shares of the training at which a new round begins, as `Method.rounds`.
+    """
+    starts = [0, *(math.ceil(share * steps - 1e-9) for share in rounds), steps]
+    return max(start for start in starts if start <= step), min(start for start in starts if start > step)
 
 
 def accuracy(logits: Tensor, target: Tensor) -> Tensor:

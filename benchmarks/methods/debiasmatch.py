@@ -79,7 +79,7 @@ class DebiasMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """Every class is as likely."""
         self.register_buffer("average", torch.full((model.num_classes,), 1 / model.num_classes))
         self.register_buffer("steps", torch.zeros(()))

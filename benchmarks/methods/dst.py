@@ -86,7 +86,7 @@ class DST(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """The pseudo head and the worst-case head, two layers each."""
         width, dropout = self.settings.width, self.settings.dropout
 

@@ -50,7 +50,7 @@ def masked_pseudo_label_loss(logits_strong: Tensor, pseudo_label: Tensor, mask: 
     """1/U sum_u mask_u H(pseudo_label_u, p(y | A(u))): the mean is over all U images.
 
     Args:
-        logits_strong: (u, c) of the strong views A(u). pseudo_label: (u,) class indices.
+        logits_strong: (u, c) of the strong views A(u). pseudo_label: (u,) class indices, or (u, c) probabilities.
         mask: (u,) whether an image counts, or how much.
     """
     losses = torch.nn.functional.cross_entropy(logits_strong, pseudo_label, reduction="none")  # (u,)

@@ -58,6 +58,15 @@ def flexible_thresholds(
     return threshold * {"convex": beta / (2 - beta), "linear": beta, "concave": torch.log2(beta + 1)}[mapping]
 
 
+def last_of_each(index: Tensor) -> Tensor:
+    """Whether no later entry is of the same image, (n,) bool: writing these alone, the later one holds on any device.
+
+    Args:
+        index: (n,) positions of images.
+    """
+    return ~(index[None, :] == index[:, None]).triu(1).any(dim=1)
+
+
 class FlexMatch(Method):
     """FixMatch with a threshold per class; owns each unlabeled image's last confident pseudo-label."""
 
@@ -68,7 +77,7 @@ class FlexMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """All images are unused."""
         self.register_buffer("last", torch.full((num_unlabeled,), UNUSED))
         self.register_buffer("counts", torch.zeros(model.num_classes + 1))  # of each class; of the unused ones at last
@@ -102,9 +111,7 @@ class FlexMatch(Method):
         """
         if len(index) == 0:
             return
-        order = torch.arange(len(index), device=index.device)
-        is_later = (index[None, :] == index[:, None]) & (order[None, :] > order[:, None])
-        final = ~is_later.any(dim=1)
+        final = last_of_each(index)
         index, pseudo_label = index[final], pseudo_label[final]
         one = torch.ones(len(index), device=self.counts.device, dtype=self.counts.dtype)
         self.counts.index_add_(0, self.last[index] % len(self.counts), -one)  # UNUSED is the last position

@@ -2,7 +2,13 @@
 
 Source: Wang et al., "FreeMatch", arXiv:2205.07246: global threshold Eq. 5, class expectations Eq. 6, self-adaptive
 threshold Eq. 7, unlabeled loss Eq. 8, fairness Eq. 9 to 12. It is not in the published benchmark;
-`protocol=benchmark` gives it the benchmark's passes and labeled strong views. **Deviations:** none in the loss.
+`protocol=benchmark` gives it the benchmark's passes and labeled strong views. **Deviations:** none in the loss. The
+paper's own inequality differs: > in the unlabeled loss (Eq. 8), >= in the fairness term (Eq. 9). Here one mask serves
+both, so that the fairness term looks at the images that the loss learns from: `strict` says which.
+
+The fairness term compares how often classes are predicted within one batch. Where there are many more classes than
+images in it, most of them get none and count log 1e-12 whatever the model does: the term is then nearly constant, and
+its gradient says little.
 """
 
 from __future__ import annotations
@@ -27,8 +33,8 @@ class FreeMatchSettings:
 
     decay: Below1 = 0.999  # lambda of the moving averages, 0 to below 1; paper: 0.999
     unlabeled_weight: WeightOrERM = 1.0  # w_u, above 0; paper: 1
-    fairness_weight: Weight = 0.01  # w_f, 0 or more; paper: 0.01 (0.001 to 0.05)
-    strict: bool = True  # confidence > threshold (paper, Eq. 8); false: >=
+    fairness_weight: Weight = 0.01  # w_f, 0 or more; paper: 0.01 with few labels, else 0.05; USB: 0.001
+    strict: bool = True  # confidence > threshold (paper, Eq. 8); false: >= (its Eq. 9)
     strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
     passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
 
@@ -81,11 +87,21 @@ class FreeMatch(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """All start at 1/C (Eq. 5, 6 and 10 at t = 0)."""
         self.register_buffer("confidence", torch.tensor(1 / model.num_classes))
         self.register_buffer("expectation", torch.full((model.num_classes,), 1 / model.num_classes))
         self.register_buffer("histogram", torch.full((model.num_classes,), 1 / model.num_classes))
+
+    def caveats(self, num_classes: int, unlabeled_batch_size: int) -> list[str]:
+        """Says where the fairness term is nearly constant."""
+        if num_classes <= unlabeled_batch_size or not self.settings.fairness_weight:
+            return []
+        return [
+            f"method=freematch with {num_classes} classes and train.unlabeled_batch_size={unlabeled_batch_size}: most "
+            "classes have no image in a batch, so that the fairness term hardly changes; give larger batches, or "
+            "method.fairness_weight=0"
+        ]
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         settings = self.settings

@@ -54,9 +54,13 @@ def step_logits(
 
 
 def forward_views(
-    model: Classifier, views: Sequence[Tensor | None], passes: str, without_gradient: Sequence[int] = ()
+    model: Classifier,
+    views: Sequence[Tensor | None],
+    passes: str,
+    without_gradient: Sequence[int] = (),
+    function: Callable[[Tensor], Tensor] | None = None,
 ) -> list[Tensor | None]:
-    """Logits of every view, None for a view that is None.
+    """Logits of every view, or what `function` says of it, None for a view that is None.
 
     Args:
         model: in train mode.
@@ -65,28 +69,47 @@ def forward_views(
             per view; equal to separate, but that dropout draws other masks.
         without_gradient: positions of views whose logits are targets. They are passed in train mode all the same, as
             in the benchmark: dropout makes them noisy and the running statistics move.
+        function: `model.features` in place of the model.
     """
+    call = model if function is None else function
     if passes == "separate":
         return [
-            None if view is None else _logits(model, view, has_gradient=position not in without_gradient)
+            None if view is None else _passed(call, view, has_gradient=position not in without_gradient)
             for position, view in enumerate(views)
         ]
     present = [view for view in views if view is not None]
     sizes = [len(view) for view in present]
     if passes == "grouped":
         with batch_norm_per_group(model, sizes):
-            parts = iter(model(torch.cat(present)).split(sizes))
+            parts = iter(call(torch.cat(present)).split(sizes))
     else:
-        parts = iter(model(torch.cat(present)).split(sizes))
-    logits = [None if view is None else next(parts) for view in views]
+        parts = iter(call(torch.cat(present)).split(sizes))
+    found = [None if view is None else next(parts) for view in views]
     return [
-        one.detach() if one is not None and position in without_gradient else one for position, one in enumerate(logits)
+        one.detach() if one is not None and position in without_gradient else one for position, one in enumerate(found)
     ]
 
 
-def _logits(model: Classifier, view: Tensor, has_gradient: bool) -> Tensor:
+def _passed(call: Callable[[Tensor], Tensor], view: Tensor, has_gradient: bool) -> Tensor:
     with torch.set_grad_enabled(has_gradient and torch.is_grad_enabled()):
-        return model(view)
+        return call(view)
+
+
+@contextmanager
+def batch_norm_unmoved(model: nn.Module) -> Iterator[None]:
+    """Inside, BatchNorm layers normalize by the batch as ever, and leave their running statistics as they are."""
+    layers = [layer for layer in _batch_norms(model) if layer.track_running_stats]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True
+
+
+def _batch_norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 @contextmanager
@@ -94,7 +117,7 @@ def batch_norm_per_group(model: nn.Module, sizes: Sequence[int]) -> Iterator[Non
     """Inside, BatchNorm layers take a batch as groups of `sizes`: each is normalized by itself and moves the running
     statistics in its turn, as if it had come alone. The mathematics of separate passes in one pass.
     """
-    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    layers = _batch_norms(model)
     for layer in layers:
         layer.forward = partial(_normalized_by_group, type(layer).forward, layer, list(sizes))
     try:

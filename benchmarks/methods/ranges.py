@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from ssl_aug.allowed import Above0, AtLeast1, Below1, Fraction, NotNegative, OneOf, Range, check
+from ssl_aug.allowed import Above0, AtLeast1, Below1, Fraction, NotNegative, OneOf, PathText, Range, check
 
 Confidence = Fraction
 Weight = NotNegative
@@ -18,6 +18,7 @@ __all__ = [
     "Confidence",
     "Fraction",
     "OneOf",
+    "PathText",
     "Range",
     "Weight",
     "WeightOrERM",

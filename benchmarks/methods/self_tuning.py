@@ -18,7 +18,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.classifier import Classifier, in_full_precision
-from benchmarks.methods.base import Labeled, Method, StepOutput, Unlabeled, accuracy, supervised_cross_entropy
+from benchmarks.methods.base import (
+    Labeled,
+    Method,
+    StepOutput,
+    Unlabeled,
+    ViewKinds,
+    accuracy,
+    supervised_cross_entropy,
+)
+from benchmarks.methods.mean_teacher import follow
 from benchmarks.methods.ranges import Above0, AtLeast1, Below1, Range, check
 
 
@@ -77,7 +86,7 @@ def enqueue(queue: Tensor, pointer: Tensor, key: Tensor, label: Tensor) -> None:
 class SelfTuning(Method):
     """Cross-entropy and group contrast; owns the projector, the momentum encoder and the queue."""
 
-    view_kinds: ClassVar[tuple[str, str]] = ("strong", "strong")
+    view_kinds = ViewKinds(("strong", "strong"), ("strong", "strong"))
     learns_like_backbone: ClassVar[bool] = True  # the projector (benchmark)
     queue: Tensor
     pointer: Tensor
@@ -86,7 +95,7 @@ class SelfTuning(Method):
         super().__init__()
         self.settings = settings
 
-    def prepare(self, model: Classifier, num_unlabeled: int) -> None:
+    def prepare(self, model: Classifier, num_labeled: int, num_unlabeled: int) -> None:
         """A projector, copies of it and of the model as momentum encoder, and a queue of random unit vectors."""
         settings = self.settings
         self.projector = nn.Linear(model.num_features, settings.projection_width)
@@ -127,8 +136,5 @@ class SelfTuning(Method):
         return model.logits(features), loss
 
     def _follow(self, model: Classifier) -> None:
-        """k <- m k + (1 - m) q, parameters alone: BatchNorm statistics are the key encoder's own."""
-        pairs = [(self.key_model, model), (self.key_projector, self.projector)]
-        for follower, leader in pairs:
-            for slow, fast in zip(follower.parameters(), leader.parameters(), strict=True):
-                slow.lerp_(fast.detach(), 1 - self.settings.momentum)
+        for follower, leader in ((self.key_model, model), (self.key_projector, self.projector)):
+            follow(follower, leader, self.settings.momentum)

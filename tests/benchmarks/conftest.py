@@ -23,7 +23,8 @@ from benchmarks.single_run import run
 
 MakeClassifier = Callable[..., Classifier]
 NUM_CLASSES = 4
-NUM_UNLABELED = 24  # twice a batch: half of the images are not seen in a step
+NUM_LABELED = 16  # twice a batch: half of the images are not seen in a step
+NUM_UNLABELED = 24  # likewise
 COLORS = np.array([(200, 40, 40), (40, 200, 40), (40, 40, 200), (190, 190, 40)])
 
 
@@ -81,18 +82,27 @@ def methods_with(setting: str) -> list[str]:
     return [name for name, (_, schema) in METHODS.items() if setting in inspect.get_annotations(schema)]
 
 
-def random_labeled(step: int, size: int = 8) -> Labeled:
-    """A batch of noise; the same one for the same step."""
+def random_labeled(step: int, size: int = 8, num_more: int = 0) -> Labeled:
+    """A batch of noise; the same one for the same step, and with as many further views as are asked for."""
     generator = torch.Generator().manual_seed(step)
     target = torch.randint(NUM_CLASSES, (size,), generator=generator)
     pictures = torch.randn(2, size, 3, 9, 9, generator=generator)
-    return Labeled(pictures[0], pictures[1], target, torch.arange(size), torch.ones(size))
+    more = torch.randn(num_more, size, 3, 9, 9, generator=generator)
+    return Labeled(pictures[0], pictures[1], target, torch.arange(size), torch.ones(size), more)
 
 
-def random_unlabeled(step: int, size: int = 12) -> Unlabeled:
+def random_unlabeled(step: int, size: int = 12, num_more: int = 0) -> Unlabeled:
     generator = torch.Generator().manual_seed(1000 + step)
     pictures = torch.randn(2, size, 3, 9, 9, generator=generator)
-    return Unlabeled(pictures[0], pictures[1], torch.arange(size))
+    more = torch.randn(num_more, size, 3, 9, 9, generator=generator)
+    return Unlabeled(pictures[0], pictures[1], torch.arange(size), more)
+
+
+def batch_for(method: Method, step: int) -> tuple[Labeled, Unlabeled | None]:
+    """The random batch of a step, with the views that the method asks for."""
+    more, more_unlabeled = len(method.view_kinds.labeled) - 2, len(method.view_kinds.unlabeled) - 2
+    unlabeled = random_unlabeled(step, num_more=more_unlabeled) if method.uses_unlabeled else None
+    return random_labeled(step, num_more=more), unlabeled
 
 
 def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
@@ -103,17 +113,17 @@ def logits(seed: int, rows: int = 40, scale: float = 3.0) -> Tensor:
 def ready(settings: Any, model: Classifier) -> Method:
     """The method of these settings, with its own parameters drawn from one seed."""
     torch.manual_seed(7)
-    return build_method(settings, model, NUM_UNLABELED)
+    return build_method(settings, model, NUM_LABELED, NUM_UNLABELED)
 
 
 def confident_step(settings: Any, progress: float = 0.0) -> tuple[StepOutput, list[Tensor]]:
-    """A step on `random_labeled(0)` and `random_unlabeled(0)`, by a model that is sure of some images; the logits of
-    its passes, in their order."""
+    """A step on the random batch of step 0, by a model that is sure of some images; its passes' logits, in order."""
     model = build_classifier()
     model.head.weight.data.mul_(4)
     seen: list[Tensor] = []
     model.register_forward_hook(lambda module, inputs, output: seen.append(output.detach()))
-    return ready(settings, model)(model, random_labeled(0), random_unlabeled(0), progress), seen
+    method = ready(settings, model)
+    return method(model, *batch_for(method, 0), progress), seen
 
 
 def assert_erms_gradients(settings: Any) -> None:
@@ -123,7 +133,7 @@ def assert_erms_gradients(settings: Any) -> None:
     for one in (settings, ERMSettings(strong_weight=0.1)):
         model = build_classifier(batch_norm=False)
         method = ready(one, model)
-        output = method(model, random_labeled(0), random_unlabeled(0) if method.uses_unlabeled else None, 0.5)
+        output = method(model, *batch_for(method, 0), 0.5)
         torch.stack(list(output.losses.values())).sum().backward()
         found.append([parameter.grad for parameter in model.parameters()])
     for gradient, expected in zip(*found, strict=True):

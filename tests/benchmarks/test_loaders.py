@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
 from benchmarks.loaders import test_batches as batches_for_test
+from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.settings import ViewSettings
 from benchmarks.views import TrainViews
 from ssl_aug.data.base import Example, LabeledSet
@@ -154,10 +156,28 @@ def test_an_empty_synthetic_set_changes_nothing(pictures: Path) -> None:
 
 
 def test_two_strong_views_are_two_draws(pictures: Path) -> None:
-    plain = make_batches(pictures)
-    twice = TrainBatches(
-        plain.labeled, plain.unlabeled, plain.views, plain.batch_sizes, plain.seed, 0, ("strong", "strong")
-    )
+    plain, twice = make_batches(pictures), make_batches(pictures)
+    twice.view_kinds = ViewKinds(("strong", "strong"), ("strong", "strong"))
     before, after = plain[0][0], twice[0][0]  # type: ignore[index]
     assert not torch.equal(after.weak, after.strong)
     assert not torch.equal(after.weak, before.weak)
+
+
+def test_a_method_gets_as_many_views_of_a_kind_as_it_asks_for_and_the_first_are_the_usual_ones(pictures: Path) -> None:
+    usual, asking = make_batches(pictures), make_batches(pictures)
+    asking.view_kinds = ViewKinds(("weak", "strong", "weak"), ("strong", "weak", "weak", "weak"))
+    (labeled, unlabeled), (plain, plain_unlabeled) = batch_of(asking), batch_of(usual)
+    assert torch.equal(labeled.weak, plain.weak) and torch.equal(labeled.strong, plain.strong)
+    assert torch.equal(unlabeled.weak, plain_unlabeled.strong) and torch.equal(unlabeled.strong, plain_unlabeled.weak)
+    assert (labeled.more.shape, unlabeled.more.shape) == ((1, 3, 3, 16, 16), (2, 5, 3, 16, 16))
+    assert (plain.more.shape, plain_unlabeled.more.shape) == ((0, 3, 3, 16, 16), (0, 5, 3, 16, 16))
+    weak = [labeled.weak, *labeled.more]
+    assert not torch.equal(*weak)
+    of_unlabeled = [unlabeled.strong, *unlabeled.more]
+    assert not any(torch.equal(a, b) for a, b in combinations(of_unlabeled, 2))
+
+
+def batch_of(batches: TrainBatches) -> tuple[Labeled, Unlabeled]:
+    batch = batches[3]
+    assert isinstance(batch, tuple) and batch[1] is not None
+    return batch[0], batch[1]

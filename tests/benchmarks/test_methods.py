@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.methods import METHODS, method_name
-from benchmarks.methods.base import Classifier, Labeled, Method, Unlabeled
-from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
+from benchmarks.methods.base import Classifier, Method, bounds_of_round
+from tests.benchmarks.conftest import NUM_CLASSES, MakeClassifier, batch_for, methods_with, ready
 
 # Where a setting can be seen to matter: with logits all zero, confidence is 1/4 exactly, so that > and >= part ways.
 BASE: dict[str, dict[str, Any]] = {
@@ -28,6 +28,9 @@ BASE: dict[str, dict[str, Any]] = {
     "dst": {"threshold": 0.25, "width": 16},
     "softmatch": {"decay": 0.9},
     "freematch": {"decay": 0.9},
+    "simmatch": {"threshold": 0.25, "window": 4},
+    "remixmatch": {"num_strong": 2, "window": 4, "ramp_end": 0.5},
+    "noisy_student": {"temperature": 0.5},
     "self_tuning": {"queue_size": 4, "momentum": 0.9, "projection_width": 8},
 }
 CHOICES = {
@@ -36,6 +39,11 @@ CHOICES = {
     "mean_over": ("all", "kept"),
     "annealing": ("none", "linear", "log", "exp"),
     "mapping": ("convex", "linear", "concave"),
+    "statistics_of": ("raw", "aligned"),
+    "average_start": ("uniform", "first_batch"),
+    "averaged_over": ("images_and_classes", "images", "nothing"),
+    "consistency_on": ("all", "unlabeled"),
+    "targets": ("soft", "hard"),
 }
 # A head whose weights are zero says the same of every image: with this bias, class 0 with this confidence exactly.
 BIAS = torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -45,33 +53,40 @@ SPECIAL: dict[tuple[str, str], dict[str, Any]] = {
     ("pseudo_label", "strict"): {"ramp_start": 0.0, "ramp_end": 0.0},
     ("uda", "strict"): {"threshold": SAID},
     ("uda", "mean_over"): {"threshold": 0.35},
+    ("adamatch", "strict"): {"threshold": 1.0, "ramp_end": 0.0, "targets": "hard"},
 }
 # Where images have to differ from the first step on: a head that is larger than at the start of a training.
 LARGE_HEAD = {("flexmatch", "threshold"), ("flexmatch", "warmup"), ("flexmatch", "mapping")} | {
-    ("freematch", "fairness_weight")
+    ("freematch", "fairness_weight"),
+    ("softmatch", "average_start"),
 }
-# Shown by a test of its own (methods/test_flexmatch.py): by chance no confidence is a threshold exactly.
-SHOWN_APART = {("flexmatch", "strict")}
-BELOW_ONE = ("decay", "momentum", "dropout")
+# Shown by tests of their own in methods/: by chance no confidence is a threshold exactly.
+SHOWN_APART = {("flexmatch", "strict"), ("simmatch", "strict")}
+OF_LOADING = ("clip", "clip_checkpoint")  # decide what is trained on; methods/test_clip_probe.py
+# Where rounding decides which side of its threshold an image is on.
+ROUNDED = {"adamatch": {"threshold": 0.5}}
+BELOW_ONE = ("decay", "bank_momentum", "momentum", "early_momentum", "dropout")
 
 
-def batch_for(method: Method, step: int) -> tuple[Labeled, Unlabeled | None]:
-    return random_labeled(step), random_unlabeled(step) if method.uses_unlabeled else None
+STEPS = 12
 
 
 def take_steps(method: Method, model: Classifier, optimizer: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
+        if step == bounds_of_round(method.rounds, step, STEPS)[0] > 0:
+            method.begin_round(model)
         torch.manual_seed(step)  # dropout, as the trainer does
-        output = method(model, *batch_for(method, step), progress=step / 12)
-        optimizer.zero_grad()
-        torch.stack(list(output.losses.values())).sum().backward()
-        optimizer.step()
+        output = method(model, *batch_for(method, step), progress=step / STEPS)
+        if method.has_gradient:
+            optimizer.zero_grad()
+            torch.stack(list(output.losses.values())).sum().backward()
+            optimizer.step()
 
 
 def weights_after(
     settings: Any,
     make_classifier: MakeClassifier,
-    steps: int = 12,
+    steps: int = STEPS,
     bias: Tensor | None = None,
     head_scale: float = 0.0,
 ) -> list[Tensor]:
@@ -96,12 +111,12 @@ def test_losses_are_finite_scalars_and_the_report_has_no_graph(name: str, make_c
     assert output.losses
     for loss in output.losses.values():
         assert loss.shape == () and torch.isfinite(loss)
-    assert any(loss.requires_grad for loss in output.losses.values())
+    assert any(loss.requires_grad for loss in output.losses.values()) == method.has_gradient
     for value in output.report.values():
         assert value.shape == () and not value.requires_grad
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", [name for name, (kind, _) in METHODS.items() if kind.has_gradient])
 def test_gradients_reach_every_parameter(name: str, make_classifier: MakeClassifier) -> None:
     model = make_classifier()
     method = ready(METHODS[name][1](**BASE.get(name, {})), model)
@@ -165,7 +180,7 @@ def alternatives(name: str, value: Any) -> list[Any]:
         (name, field.name)
         for name, (_, schema) in METHODS.items()
         for field in dataclasses.fields(schema)
-        if (name, field.name) not in SHOWN_APART
+        if (name, field.name) not in SHOWN_APART and field.name not in OF_LOADING
     ],
 )
 def test_every_setting_changes_the_trajectory(method: str, setting: str, make_classifier: MakeClassifier) -> None:
@@ -191,11 +206,10 @@ def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_c
     losses = []
     for dtype in (torch.float32, torch.bfloat16):
         model = make_classifier()
-        method = ready(METHODS[name][1](), model)
-        unlabeled = random_unlabeled(0) if method.uses_unlabeled else None
+        method = ready(METHODS[name][1](**ROUNDED.get(name, {})), model)
         torch.manual_seed(0)
         with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
-            output = method(model, random_labeled(0), unlabeled, 0.5)
+            output = method(model, *batch_for(method, 0), 0.5)
         for loss in output.losses.values():
             assert loss.dtype == torch.float32
         losses.append({key: value.item() for key, value in output.losses.items()})
@@ -209,7 +223,7 @@ def test_under_autocast_every_loss_is_that_of_float32_features(name: str, make_c
         (name, field.name)
         for name, (_, schema) in METHODS.items()
         for field in dataclasses.fields(schema)
-        if not isinstance(field.default, bool)
+        if not isinstance(field.default, bool) and field.name not in OF_LOADING
     ],
 )
 def test_every_setting_refuses_what_is_out_of_range_and_says_what_to_give(method: str, setting: str) -> None:
@@ -247,6 +261,13 @@ def test_a_threshold_may_be_0_and_1_and_nothing_beyond(name: str) -> None:
         assert METHODS[name][1](threshold=threshold).threshold == threshold
     with pytest.raises(ValueError, match="give 0 to 1"):
         METHODS[name][1](threshold=1.001)
+
+
+def test_rounds_begin_at_the_first_step_of_their_share() -> None:
+    assert [bounds_of_round((), step, 7) for step in (0, 6)] == [(0, 7)] * 2
+    found = [bounds_of_round((0.25, 0.5), step, 10) for step in range(10)]
+    assert found == [(0, 3)] * 3 + [(3, 5)] * 2 + [(5, 10)] * 5
+    assert bounds_of_round((0.1 + 0.2,), 3, 10) == (3, 10)  # 0.30000000000000004
 
 
 def test_the_equation_can_be_imported_with_torch_alone() -> None:

@@ -21,16 +21,17 @@ from benchmarks.run import settings_from
 from benchmarks.state import TrainState, save_state
 from ssl_aug.files import read_json
 from ssl_aug.results.result import RunResult
-from tests.benchmarks.conftest import assert_same_weights, read_log, trained
-from tests.conftest import IN_BOTH_PRECISIONS, stop_after
+from tests.benchmarks.conftest import assert_same_weights, build_classifier, read_log, ready, trained
+from tests.conftest import stop_after
 
 
-@IN_BOTH_PRECISIONS
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "precision"), [*((method, "fp32") for method in METHODS), ("fixmatch", "bf16"), ("self_tuning", "bf16")]
+)
 def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(method: str, words: list[str]) -> None:
     words = [*words, f"method={method}", "train.ema_decay=0.7", "train.schedule=cosine"]
     whole = trained(words)
-    for step in (1, 3, 4, 6):
+    for step in (3, 4):  # between evaluations, and at one
         with stop_after(step, trainer):
             trained(words)
         folder = max(whole.parent.iterdir())
@@ -47,10 +48,10 @@ def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(method: str, word
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_ten_stops_at_random_steps_leave_no_trace(method: str, words: list[str]) -> None:
-    words = [*words, f"method={method}", "train.steps=30", "train.eval_every=30", "train.ema_decay=0.7"]
+def test_stops_at_random_steps_leave_no_trace(method: str, words: list[str]) -> None:
+    words = [*words, f"method={method}", "train.steps=16", "train.eval_every=16", "train.ema_decay=0.7"]
     whole = trained(words)
-    stops = sorted(random.Random(f"stops of {method}").sample(range(1, 30), 10))
+    stops = sorted(random.Random(f"stops of {method}").sample(range(1, 16), 5))
     folder, before = None, 0
     for step in stops:
         with stop_after(step - before, trainer):
@@ -58,8 +59,8 @@ def test_ten_stops_at_random_steps_leave_no_trace(method: str, words: list[str])
         folder, before = max(whole.parent.iterdir()), step
         assert read_json(folder / "last.json")["step"] == step
     assert trained([f"resume={folder}"]) == folder
-    if method in ("self_tuning", "flexmatch", "debiasmatch", "dst", "softmatch", "freematch"):
-        assert any(name.startswith("method/") for name in load_file(folder / "last.safetensors"))
+    has_state = bool(ready(METHODS[method][1](), build_classifier()).state_dict())
+    assert has_state == any(name.startswith("method/") for name in load_file(folder / "last.safetensors"))
     assert_same_weights(whole, folder)
 
 

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from benchmarks.methods import METHODS, build_method
+from benchmarks.methods.base import bounds_of_round
 from benchmarks.run import settings_from
 from ssl_aug import tune as tune_module
-from tests.benchmarks.conftest import build_classifier, random_labeled, random_unlabeled
+from tests.benchmarks.conftest import batch_for, build_classifier
 from tests.conftest import write_image_folder
 
 LOSSES = Path(__file__).with_name("losses.json")
@@ -38,16 +39,19 @@ def losses_of_method(method: str, protocol: str) -> list[float]:
     settings = settings_from([f"method={method}", f"protocol={protocol}", *threshold]).method
     model = build_classifier()
     torch.manual_seed(7)
-    built = build_method(settings, model, 24)
+    built = build_method(settings, model, 16, 24)
     optimizer = torch.optim.SGD([*model.parameters(), *built.parameters()], 0.03, momentum=0.9)
     found = []
     for step in range(STEPS):
         torch.manual_seed(step)  # dropout
-        unlabeled = random_unlabeled(step) if built.uses_unlabeled else None
-        loss = torch.stack(list(built(model, random_labeled(step), unlabeled, step / STEPS).losses.values())).sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        first, _ = bounds_of_round(built.rounds, step, STEPS)
+        if step == first > 0:
+            built.begin_round(model)
+        loss = torch.stack(list(built(model, *batch_for(built, step), step / STEPS).losses.values())).sum()
+        if built.has_gradient:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
         found.append(loss.item())
     return found
 

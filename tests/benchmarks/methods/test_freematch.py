@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.methods.fixmatch import masked_pseudo_label_loss
-from benchmarks.methods.freematch import FreeMatchSettings, fairness_loss, self_adaptive_thresholds
+from benchmarks.methods.freematch import FreeMatch, FreeMatchSettings, fairness_loss, self_adaptive_thresholds
 from tests.benchmarks.conftest import NUM_CLASSES, confident_step, logits
 
 
@@ -47,3 +47,10 @@ def test_a_freematch_step_is_its_equations_on_the_logits_of_its_passes() -> None
     fairness = 0.5 * fairness_loss(strong, mask, expectation, histogram)
     assert output.losses["fairness"].item() == pytest.approx(fairness.item(), rel=1e-5)
     assert output.report["confident_share"].item() == pytest.approx(mask.sum().item() / 12)
+
+
+def test_freematch_warns_where_most_classes_have_no_image_in_a_batch() -> None:
+    (line,) = FreeMatch(FreeMatchSettings()).caveats(196, 32)
+    assert "196 classes and train.unlabeled_batch_size=32" in line and "fairness_weight=0" in line
+    assert FreeMatch(FreeMatchSettings()).caveats(32, 32) == []
+    assert FreeMatch(FreeMatchSettings(fairness_weight=0.0)).caveats(196, 32) == []

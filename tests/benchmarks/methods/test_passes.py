@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from benchmarks.methods import METHODS
 from benchmarks.methods.fixmatch import FixMatch, FixMatchSettings
 from benchmarks.methods.passes import PASSES, batch_norm_per_group, step_logits
-from tests.benchmarks.conftest import MakeClassifier, methods_with, random_labeled, random_unlabeled, ready
+from tests.benchmarks.conftest import MakeClassifier, batch_for, methods_with, random_labeled, random_unlabeled, ready
 
 
 def test_separate_passes_come_in_the_benchmarks_order_and_the_weak_one_moves_batchnorm(
@@ -44,8 +45,8 @@ def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifie
     results = []
     for passes in ("separate", "grouped"):
         model = make_classifier()
-        method = ready(METHODS[name][1](passes=passes, strong_weight=0.1), model)
-        output = method(model, random_labeled(0), random_unlabeled(0), 0.5)
+        method = ready(with_passes(name, passes), model)
+        output = method(model, *batch_for(method, 0), 0.5)
         torch.stack(list(output.losses.values())).sum().backward()
         gradients = {key: parameter.grad for key, parameter in model.named_parameters()}
         results.append((output.losses, gradients, dict(model.named_buffers())))
@@ -56,6 +57,12 @@ def test_grouped_and_separate_passes_are_the_same_step(name: str, make_classifie
             # BatchNorm takes any bias before it away: its gradient is rounding alone
             size = largest if key == "bottleneck.0.bias" else float(value.detach().double().norm())
             assert float((value - other[key]).detach().double().norm()) <= 1e-6 * size, key
+
+
+def with_passes(name: str, passes: str) -> Any:
+    """The method's settings, with labeled strong views in the loss where it has such a weight, and few passes."""
+    own = {"strong_weight": 0.1} if name in methods_with("strong_weight") else {"num_strong": 1}
+    return METHODS[name][1](passes=passes, **own)
 
 
 def test_grouped_batchnorm_is_gone_afterwards(make_classifier: MakeClassifier) -> None:
