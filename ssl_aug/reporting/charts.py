@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssl_aug.results.accuracies import Cell, Kind, Table
 from ssl_aug.results.cells import lines_of
+from ssl_aug.results.significance import wilson_interval
 
 ROOM = 0.7  # of a bar plot's width that the longest bar takes; the rest is for its figure
 MOST_POINTS = 300  # of a curve; more are averaged
@@ -21,7 +22,7 @@ class Bar:
     series: int
     text: str  # what stands behind it
     end: float
-    spread: tuple[float, float]  # one deviation below and above; the same where there is none
+    spread: tuple[float, float]  # from one deviation below to one above, or an interval; the same where there is none
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,11 @@ class Curve:
 
 
 def bar_plot(table: Table) -> BarPlot:
-    """The accuracies of a table with their standard deviations."""
-    lines = {row.label: line for row, line in zip(table.rows, lines_of(table), strict=True)}
+    """The accuracies of a table with their standard deviations, or of single runs their intervals over test images."""
+    short = lines_of(replace(table, num_test=None))  # the bars show the intervals
+    lines = {row.label: line for row, line in zip(table.rows, short, strict=True)}
     rows = [row for row in table.rows if row.kind is not Kind.DIFFERENCE]
-    tops = [_spread(cell)[1] for row in rows for cell in row.cells if cell is not None]
+    tops = [_spread(cell, table.num_test)[1] for row in rows for cell in row.cells if cell is not None]
     step = _step(max([*tops, 1.0]) / TICKS)
     scale = 100 * ROOM / max([*tops, 1.0])
     groups, told = [], []
@@ -68,7 +70,7 @@ def bar_plot(table: Table) -> BarPlot:
             cell = row.cells[column]
             if cell is None:
                 continue
-            low, high = _spread(cell)
+            low, high = _spread(cell, table.num_test)
             mean, text = cell.mean if isinstance(cell, Cell) else cell, lines[row.label][1 + column]
             bars.append(Bar(series, text, mean * scale, (low * scale, high * scale)))
             told.append(f"{label}, {row.label}: {text} %")
@@ -77,11 +79,12 @@ def bar_plot(table: Table) -> BarPlot:
     return BarPlot(tuple(row.label for row in rows), tuple(groups), ticks, "; ".join(told))
 
 
-def _spread(cell: Cell | float) -> tuple[float, float]:
+def _spread(cell: Cell | float, num_test: int | None) -> tuple[float, float]:
     if not isinstance(cell, Cell):
         return cell, cell
-    deviation = cell.std or 0.0
-    return max(0.0, cell.mean - deviation), cell.mean + deviation
+    if cell.std is None:
+        return (cell.mean, cell.mean) if num_test is None else wilson_interval(cell.mean, num_test)
+    return max(0.0, cell.mean - cell.std), cell.mean + cell.std
 
 
 def _step(rough: float) -> float:

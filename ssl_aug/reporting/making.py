@@ -181,14 +181,16 @@ def tiles_of(subject: Subject, accuracies: Accuracies) -> tuple[tuple[str, str],
     share = told_share(subject.drawings)
     tiles += [(f"{100 * share:.0f}\N{NO-BREAK SPACE}%", "recognized by CLIP")] if share is not None else []
     gains = [
-        row.cells[-1]
+        (row.cells[-1], len(row.cells) - 1 in row.unsure)
         for each in accuracies.tables
         for row in each.table.rows
         if row.kind is Kind.DIFFERENCE and isinstance(row.cells[-1], float)
     ]
     if len(gains) == 1:
-        gain = f"{gains[0]:+.1f}".replace("-", "\N{MINUS SIGN}")
-        tiles.append((gain, "points of accuracy by the drawings, mean of the methods"))
+        gain, is_unsure = gains[0]
+        chance = ": may be chance" if is_unsure else ""
+        what = f"points of accuracy by the drawings, mean of the methods{chance}"
+        tiles.append((f"{gain:+.1f}".replace("-", "\N{MINUS SIGN}"), what))
     return tuple(tiles)
 
 

@@ -85,7 +85,7 @@ def test_the_accuracies_stand_on_the_page_in_words_and_as_a_plot(subject: Subjec
     text = render(page)
     assert "22.0 ± 2.8" in text and "erm, + augmentation: 40.0" in text
     assert page.commands == (("a run", "python -m benchmarks.run augment=true"),)
-    assert ("+18.0", "points of accuracy by the drawings, mean of the methods") in page.tiles
+    assert ("+18.0", "points of accuracy by the drawings, mean of the methods: may be chance") in page.tiles
 
 
 def test_without_runs_the_page_says_which_commands_make_some(subject: Subject) -> None:
@@ -110,6 +110,11 @@ def test_bars_end_where_their_figures_say() -> None:
     )
     assert plot.described == "erm, plain: 20.0 ± 14.1 %; mean, plain: 40.0 %"
     assert all(0 <= at <= 100 for at, _ in plot.ticks)
+    single = Table("t", ("erm",), (Row(Kind.PLAIN, "plain", (Cell((40.0,)),)),), num_test=100)
+    (alone,) = bar_plot(single).groups[0].bars
+    assert alone.text == "40.0"
+    low, high = (end / alone.end * 40 for end in alone.spread)
+    assert (low, high) == (pytest.approx(30.9, abs=0.1), pytest.approx(49.8, abs=0.1))
 
 
 def test_a_curve_is_thinned_and_told() -> None:
