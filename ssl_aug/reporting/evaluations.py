@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ssl_aug.synthetic import PLACES
 
 NAME = "evaluation.json"
 KINDS = {"settings": (dict,), "rows": (list,), "title": (str,), "notes": (list,)}
+OF_OTHERS = "By its settings this evaluation is of other sets than this one."
 WAY_OUT = "take it away, or measure the set again with python -m ssl_aug.evaluate"
 BESIDE = ("_low", "_high", "_error", "_std")  # how a figure's interval and error are called, which stand in its cell
 NO_FIGURES = ("set", "why", "size_px")
@@ -57,8 +58,8 @@ def read_evaluations(folder: Path, subject: Subject) -> list[Evaluation]:
     return found
 
 
-def read_evaluation(folder: Path) -> Evaluation:
-    """The evaluation in a folder, whatever set it is of.
+def read_evaluation(folder: Path, subject: Subject) -> Evaluation:
+    """The evaluation in a folder, whatever set it is of; of another one, a note says so.
 
     Raises:
         FileNotFoundError: there is none.
@@ -69,7 +70,9 @@ def read_evaluation(folder: Path) -> Evaluation:
         raise FileNotFoundError(
             f"--evaluation {folder}: there is no {NAME} in it; python -m ssl_aug.evaluate writes one"
         )
-    return _table(folder, _content(path))
+    content = _content(path)
+    found = _table(folder, content)
+    return found if is_of(content["settings"], subject) else replace(found, notes=(OF_OTHERS, *found.notes))
 
 
 def _content(path: Path) -> dict[str, Any]:

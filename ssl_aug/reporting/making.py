@@ -103,7 +103,7 @@ def make_page(settings: ReportSettings, subject: Subject, identity: str) -> Page
     """Everything that the page shows."""
     accuracies = read_accuracies(Path(settings.runs or RUNS), subject, settings.runs is not None)
     evaluations = (
-        [read_evaluation(Path(settings.evaluation))]
+        [read_evaluation(Path(settings.evaluation), subject)]
         if settings.evaluation
         else read_evaluations(Path(EVALUATIONS), subject)
     )

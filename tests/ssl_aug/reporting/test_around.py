@@ -157,9 +157,12 @@ def test_the_evaluation_of_a_set_is_found_by_its_folder_or_its_settings(subject:
         ("kernel distance x1000", "12 ± 0.5"), ("precision", "too few: 12"),
     )  # fmt: skip
     with pytest.raises(FileNotFoundError, match=r"--evaluation nowhere: .* no evaluation\.json in it"):
-        read_evaluation(Path("nowhere"))
+        read_evaluation(Path("nowhere"), subject)
     with pytest.raises(ValueError, match="damaged"):
-        read_evaluation(Path("outputs/evaluation/damaged"))
+        read_evaluation(Path("outputs/evaluation/damaged"), subject)
+    assert read_evaluation(Path("outputs/evaluation/by-settings"), subject).notes == ()
+    (note,) = read_evaluation(Path("outputs/evaluation/of-a-sweep"), subject).notes
+    assert note == "By its settings this evaluation is of other sets than this one."
 
 
 def test_the_closest_pairs_of_an_evaluation_stand_beside_their_tuning_images(subject: Subject) -> None:
