@@ -15,7 +15,8 @@ from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run_plan
 from ssl_aug.loading import Data, settings_for
 from ssl_aug.progress import Progress, told_to
-from ssl_aug.results.accuracies import METRICS, Report, build_report, read_runs
+from ssl_aug.results.accuracies import Report, build_report, read_runs
+from ssl_aug.results.metrics import METRICS
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.settings import EMBEDDED_DATA
 

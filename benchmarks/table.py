@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from ssl_aug.allowed import user_path
 from ssl_aug.files import written_atomically
-from ssl_aug.results.accuracies import METRICS, build_report, read_runs
+from ssl_aug.results.accuracies import build_report, read_runs
+from ssl_aug.results.metrics import METRICS
 from ssl_aug.runtime import command
 
 FORMATS = ("terminal", "markdown", "csv", "latex")

@@ -10,26 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.settings import labels_told
+from ssl_aug.results.metrics import METRICS, TITLES
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.results.significance import compared
 from ssl_aug.settings import EMBEDDED_DATA
 
-METRICS = {
-    "last": "accuracy_last",
-    "best_on_test": "accuracy_best_on_test",
-    "best_on_validation": "accuracy_at_best_validation",
-    "mean_class": "mean_class_accuracy",
-    "ema_last": "ema_accuracy_last",
-    "ema_best_on_test": "ema_accuracy_best_on_test",
-}
-TITLES = {
-    "last": "test accuracy (%) after the last step",
-    "best_on_test": "test accuracy (%), best evaluation on the test set",
-    "best_on_validation": "test accuracy (%) at the best evaluation on validation images",
-    "mean_class": "mean of the classes' test accuracies (%) after the last step",
-    "ema_last": "test accuracy (%) of averaged weights after the last step",
-    "ema_best_on_test": "test accuracy (%) of averaged weights, best evaluation on the test set",
-}
 IN_PARENTHESES = (
     "in parentheses: differences that may be chance (p of 0.05 or more; with fewer than 3 seeds or 100 test images, 0 "
     "in the interval over test images)"
