@@ -21,7 +21,7 @@ from ssl_aug.runtime import command
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("method=erx", "method=erx: there is no such method; choose one of debiasmatch, dst, erm"),
+        ("method=erx", "method=erx: there is no such method; choose one of adamatch, clip_means, clip_probe"),
         ("batch_size=8", "batch_size=8: that is the generator's and has no effect here, use train.batch_size=8"),
         ("steps=8", "use train.steps=8"),
         ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
@@ -146,7 +146,7 @@ def test_a_dry_run_from_files_shows_what_the_classes_would(
 def test_a_dry_run_checks_what_is_said_of_a_method(words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"method\.threshold=2\.0: give 0 to 1"):
         main([*words, "method=fixmatch", "method.threshold=2", "--dry-run"])
-    with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of debiasmatch, dst"):
+    with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of adamatch, clip_means"):
         main([*words, "method=fixmach", "--dry-run"])
 
 
