@@ -75,7 +75,7 @@ def test_generating_ends_with_the_commands_that_use_the_set(
         [f"augment={augment}", "experiment=none", "precision=fp32", "device=cpu"] for augment in ("false", "true")
     ]
     for run, command, more in zip(
-        (benchmark, benchmark, evaluate, export), commands, (SMALL[:4], SMALL[:4], ["judge_steps=2"], []), strict=True
+        (benchmark, benchmark, evaluate, export), commands, (SMALL[:4], SMALL[:4], [], []), strict=True
     ):
         run([*command[3:], *more])
     assert results() == [(0, 12, 0), (0, 12, 24)]
@@ -223,7 +223,7 @@ def test_a_drawing_that_was_thrown_out_is_in_no_row_and_no_export(drawn: Path) -
 
 def test_an_evaluation_takes_the_set_as_it_is(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     next((drawn / "images").rglob("*.png")).unlink()
-    words = [ROOT, "judge_steps=2", "device=cpu", "precision=fp32"]
+    words = [ROOT, "device=cpu", "precision=fp32"]
     evaluate([*words, "--dry-run"])
     assert f"would measure 11 images in {Path('../a set')}" in capsys.readouterr().out
     evaluate([*words, "out=figures"])
@@ -240,6 +240,6 @@ def test_an_imported_set_names_its_data_too(drawn: Path, capsys: pytest.CaptureF
     assert "benchmarks.run augment=true synthetic.root='taken in' takes them" in capsys.readouterr().out
     benchmark([*SMALL, "synthetic.root='taken in'", "augment=true"])
     assert results() == [(3, 6, 12)]
-    evaluate(["synthetic.root='taken in'", "judge_steps=2", "device=cpu", "precision=fp32"])
+    evaluate(["synthetic.root='taken in'", "device=cpu", "precision=fp32"])
     (folder,) = Path("outputs/evaluation").iterdir()
     assert read_json(folder / "evaluation.json")["rows"][1]["num_images"] == 12
