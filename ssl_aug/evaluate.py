@@ -1,9 +1,14 @@
 """python -m ssl_aug.evaluate [name=value ...]
 
-Measures synthetic images: share of the right class, distance to real images, diversity, near-copies. The set that the
-settings name is drawn first where it is not there; of a finished one synthetic.root=DIR says them all. With
-sweep=mask_rate (the paper's table 3), approach (table 1) or tune_steps (figures 1 and 4), or several joined by +, it
-does so for each combination of values, with condition=image unless told otherwise.
+Measures synthetic images beside as many real ones: share of the right class, distance to the training images,
+diversity, near-copies. The set that the settings name is drawn first where it is not there; of a finished one
+synthetic.root=DIR says them all. What so few images cannot tell, or features that do not know them, is not told.
+
+  table=1|3, figure=1|4  the paper's, with its figures beside ours; on toycars minutes, with experiment=paper its own
+  sweep=...              mask_rate, approach or tune_steps, or several joined by +: each combination of values, with
+                         condition=image unless told otherwise
+
+A stopped evaluation goes on behind the last set that it measured when the same command is given again.
 """
 
 from __future__ import annotations

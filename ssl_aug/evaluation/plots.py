@@ -43,9 +43,10 @@ def plot(
     figure.suptitle(f"{settings.of_paper}: {settings.data.name}, {measured[0].row['num_images']} drawings", fontsize=9)
     path = folder / f"{settings.of_paper.replace(' ', '')}.png"
     found = [_saved(figure, path)]
-    if settings.figure == "1":
-        found.append(_saved(_drawings(of_cells, measured), folder / "figure1_drawings.png"))
-    return found
+    drawings = folder / "figure1_drawings.png"
+    if settings.figure == "1" and any(Path(path).is_file() for one in measured for path in one.shown):
+        return [*found, _saved(_drawings(of_cells, measured), drawings)]
+    return [*found, drawings] if drawings.is_file() else found  # the sets may be gone since they were measured
 
 
 def _by_steps(
@@ -125,7 +126,7 @@ def _drawings(of_cells: Sequence[Cell], measured: Sequence[Measured]) -> Figure:
     for number, (one, found) in enumerate(lines):
         panels[number, 0].set_title(f"{one.column}, {one.row}", fontsize=6, loc="left", pad=1)
         for panel, path in zip(panels[number], found.shown, strict=False):
-            if Path(path).is_file():  # the set may be gone since it was measured
+            if Path(path).is_file():
                 panel.imshow(Image.fromarray(read_square(Path(path), THUMB_PX)))
     return figure
 

@@ -15,7 +15,7 @@ from ssl_aug.evaluation.judge import Judge, JudgeSettings, LinearJudge, trained_
 from ssl_aug.evaluation.measures import MomentSums, share_interval
 from ssl_aug.evaluation.reading import squares_in_batches
 from ssl_aug.evaluation.settings import EvaluateSettings
-from ssl_aug.evaluation.sums import Images, Real, Sums, chosen_rows
+from ssl_aug.evaluation.sums import MOST_COMPARED, Images, Real, Sums, chosen_rows
 from ssl_aug.evaluation.table_text import Row, titles
 from ssl_aug.runtime import Placement, progress_bar
 from ssl_aug.settings import EMBEDDED, EMBEDDED_DATA
@@ -109,6 +109,8 @@ class Ruler:
         row |= dict.fromkeys(unmeasured)
         if self.extractor is not None and "frechet_distance" in why:
             self.note(rules.why_few(self.extractor.width))
+        if self.real is not None and max(len(images.paths), self.real.moments.count) > MOST_COMPARED:
+            self.note(f"precision, recall and the kernel distance are of {MOST_COMPARED} images of a set at most")
         if copies is not None and self.why_no_copies is None:
             row["near_copy_rate"] = copies.rate()
         elif copies is not None:

@@ -1,6 +1,7 @@
 """The evaluation command on a small dataset and the model-free control."""
 
 import csv
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,40 @@ def test_drawings_may_be_conditioned_on_images_that_were_seen_or_not(
     assert (sources <= known) == (of == "test") or of == "train"
     row = next(row for row in rows_of("o") if row["set"] == "synthetic")
     assert row["num_images"] == images and (row["diversity"] is not None) == (images == 100)
+
+
+def test_a_figure_of_the_paper_is_drawn_measured_and_gone_on_with(
+    many: list[str], tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in many if not word.startswith("generator")]
+    asked = [*words, "generator=ldm", f"generator.checkpoint={tiny_checkpoint}", "figure=1", "approaches=[anl]",
+             "tune_steps=[1,2]", "tune.batch_size=4", "steps=1", "num_images=66", "out=figures"]  # fmt: skip
+    evaluate_module.main(asked)
+    said = capsys.readouterr()
+    assert "1 steps" in said.out and 'paper: figure 1 of the paper "Transferring' in said.out
+    assert {path.name for path in Path("figures").glob("*.png")} == {"figure1.png", "figure1_drawings.png"}
+    real, *drawn = rows_of("figures")
+    assert [row["num_images"] for row in (real, *drawn)] == [66, 66, 66]
+    assert all(row["frechet_distance"] > 0 for row in drawn)
+    shutil.rmtree(tmp_path / "outputs" / "synthetic")  # what they showed was measured
+    before = contents(Path("figures"))
+    evaluate_module.main(asked)
+    assert contents(Path("figures")) == before and not (tmp_path / "outputs" / "synthetic").exists()
+
+
+def test_a_distance_is_to_all_training_images_and_copies_are_of_the_tuned_ones(
+    many: list[str], tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [word for word in many if not word.startswith("generator")]
+    evaluate_module.main(
+        [*words, "generator=ldm", f"generator.checkpoint={tiny_checkpoint}", "data.subset=5", "tune.steps=1",
+         "tune.batch_size=4", "steps=1", "num_images=24", "out=figures"]
+    )  # fmt: skip
+    assert "90 training images; FD(test_vit) against them all" in capsys.readouterr().out
+    with Path("figures/near_copies.csv").open() as file:
+        pairs = list(csv.DictReader(file))
+    assert 1 <= len({pair["nearest"] for pair in pairs}) <= 5
+    assert [row["near_copy_rate"] is not None for row in rows_of("figures")] == [True, True]
 
 
 def test_a_sweep_is_every_combination_of_its_values() -> None:
