@@ -82,7 +82,8 @@ class Bench:
         found = self.rows.find(key)
         synthetic = finished
         if finished is None and found is not None:
-            folder = default_folder(variant, conditions.id)
+            root = variant.synthetic.root
+            folder = Path(root) if root else default_folder(variant, conditions.id)
             synthetic = SyntheticSet.open(folder).first(of_each) if is_finished(folder) else None
             if synthetic is None:  # what it showed was measured
                 return [found, *self._of_as_many(key, asked, found, None)]
@@ -94,10 +95,9 @@ class Bench:
                 )
             synthetic = drawn.first(of_each)
         if found is not None and found.set_id != synthetic.id:
-            raise FileExistsError(
-                f"{self.folder} holds the figures of {synthetic.folder} when it had other images: name another folder "
-                "with out="
-            )
+            raise FileExistsError(of_other_images(self.folder, synthetic))
+        if not len(synthetic):
+            raise ValueError(f"{synthetic.folder}: {synthetic.left_out}, so that none is left to measure")
         if found is None:
             images = images_of(synthetic, self.dataset.class_names, asked.settings.num_images)
             size = side_of(images.paths[0])
@@ -144,7 +144,7 @@ class Bench:
     ) -> Measured:
         ruler = self._ruler_at(size_px)
         row, pairs = ruler.measure(images, known)
-        facts = {"set": name, "size_px": size_px, **row}
+        facts = {"set": name, "set_id": set_id, "size_px": size_px, **row}
         shown = tuple(str(path) for path in images.paths[:: max(1, len(images.paths) // NUM_SHOWN)][:NUM_SHOWN])
         measured = Measured(facts, tuple(pairs), ruler.title, tuple(ruler.notes), ruler.judge_accuracy, set_id, shown)
         self.rows.keep(key, measured)
@@ -162,7 +162,7 @@ class Bench:
         if name not in self._known:
             try:
                 clip = clip_of(self.settings.generator)
-            except FileNotFoundError as error:
+            except (FileNotFoundError, ValueError) as error:  # the set is there, its generator need not be
                 self._ruler_at(size_px).note(
                     f"near-copies are not looked for, which takes the generator's CLIP: {error}"
                 )
@@ -184,6 +184,11 @@ class Bench:
             "model_id": weights_hash(model, variant.generator.clip_checkpoint, names_class, hash_memory()),
             "tuning_images_id": file_list_id(tuning_images(variant, self.dataset, self.split)),
         }
+
+
+def of_other_images(folder: Path, synthetic: SyntheticSet) -> str:
+    """What is said where a set changed since it was measured."""
+    return f"{folder} holds the figures of {synthetic.folder} when it had other images: name another folder with out="
 
 
 def notes_of(found: Sequence[Measured]) -> list[str]:

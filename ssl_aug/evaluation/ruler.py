@@ -16,7 +16,7 @@ from ssl_aug.evaluation.measures import MomentSums, share_interval
 from ssl_aug.evaluation.reading import squares_in_batches
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.evaluation.sums import MOST_COMPARED, Images, Real, Sums, chosen_rows
-from ssl_aug.evaluation.table_text import Row, titles
+from ssl_aug.evaluation.table_text import ERRORS, Row, titles
 from ssl_aug.runtime import Placement, progress_bar
 from ssl_aug.settings import EMBEDDED, EMBEDDED_DATA
 from ssl_aug.shipped import BACKBONE, refuse_altered_weights
@@ -103,10 +103,12 @@ class Ruler:
         row = sums.row(self.real)
         why: dict[str, str] = row["why"]
         unmeasured = list(rules.OF_FEATURES) if self.unknown is not None else []
+        if unmeasured and self.extractor is not None and self.extractor.num_logits:
+            unmeasured.append("inception_score")
         if self.needs_classes and images.labels is not None and (self.judge is None or self.unknown is not None):
             unmeasured.append("class_share")
         why |= dict.fromkeys(unmeasured, rules.NOT_HERE)
-        row |= dict.fromkeys(unmeasured)
+        row |= dict.fromkeys([*unmeasured, *(ERRORS[key] for key in unmeasured if key in ERRORS)])
         if self.extractor is not None and "frechet_distance" in why:
             self.note(rules.why_few(self.extractor.width))
         if self.real is not None and max(len(images.paths), self.real.moments.count) > MOST_COMPARED:

@@ -12,7 +12,7 @@ from typing import Any
 from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing.draw import draw_set
-from ssl_aug.evaluation.bench import Asked, Bench, notes_of
+from ssl_aug.evaluation.bench import Asked, Bench, notes_of, of_other_images
 from ssl_aug.evaluation.conditions import conditions_of, drawn_of_each
 from ssl_aug.evaluation.paper import cells, in_paper_form
 from ssl_aug.evaluation.plots import plot
@@ -55,7 +55,7 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
     folder = Path(settings.out) if settings.out else default_folder(settings)
     if finished is not None and not settings.out and is_imported(finished.folder):  # no settings tell it from others
         folder = folder.with_name(f"{folder.name}-{finished.id}")
-    _refuse_other_evaluation(folder, settings)
+    _refuse_other_evaluation(folder, settings, finished)
     if settings.dry_run:
         _foretell(asked, finished, dataset, split)
         return []
@@ -129,7 +129,7 @@ def default_folder(settings: EvaluateSettings) -> Path:
     return Path("outputs/evaluation") / f"{settings.data.name}-{kind}-{short_hash(deciding_figures(settings))}"
 
 
-def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
+def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings, finished: SyntheticSet | None) -> None:
     written = folder / "evaluation.json"
     if not written.is_file():
         return
@@ -139,6 +139,9 @@ def _refuse_other_evaluation(folder: Path, settings: EvaluateSettings) -> None:
         raise FileExistsError(
             f"{folder} holds an evaluation by an earlier version of this program: name another folder with out="
         )
+    rows = read_record(written, {"rows": (list,)}, "take it away", ["rows"])["rows"]
+    if finished is not None and not {row.get("set_id") for row in rows} <= {"real", finished.id}:
+        raise FileExistsError(of_other_images(folder, finished))
 
 
 def written_settings(path: Path) -> dict[str, Any]:

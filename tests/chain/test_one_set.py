@@ -230,6 +230,9 @@ def test_an_evaluation_takes_the_set_as_it_is(drawn: Path, capsys: pytest.Captur
     _, row = read_json(Path("figures/evaluation.json"))["rows"]
     assert row["num_images"] == 11
     assert len(list((drawn / "images").rglob("*.png"))) == 11  # nothing was drawn
+    next((drawn / "images").rglob("*.png")).unlink()
+    with pytest.raises(FileExistsError, match="when it had other images: name another folder with out="):
+        evaluate([*words, "out=figures"])
     with pytest.raises(ValueError, match=r"asked for is generator=embedded"):
         evaluate([*words, "generator=embedded"])
 
