@@ -18,7 +18,7 @@ from pathlib import Path
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_DRAWING
-from ssl_aug.evaluation.settings import EvaluateSettings
+from ssl_aug.evaluation.settings import EvaluateSettings, refuse_words_of_others
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
 from ssl_aug.synthetic import is_finished, with_words_of_set
@@ -42,6 +42,7 @@ def main(arguments: list[str]) -> None:
         return
     words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings, draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
+    refuse_words_of_others(settings, words)
     hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 

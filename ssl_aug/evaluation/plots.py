@@ -62,6 +62,7 @@ def _by_steps(
         axes.plot([step for step, _ in points], [value for _, value in points], marker="o", label=column)
     _real_line(axes, real, FD)
     axes.set_xlabel("steps of tuning")
+    axes.set_ylim(bottom=0)
     axes.set_ylabel(title)
     axes.legend(fontsize=8)
 
@@ -81,10 +82,12 @@ def _by_mask_rate(
         axes.plot(*zip(*points, strict=True) if points else ([], []), marker="o", color=OURS, label="ours")
         _real_line(axes, real, key)
         axes.set_xlabel("mask rate")
+        axes.set_ylim(bottom=0)
         axes.set_ylabel(named[key], color=OURS)
         published = [(one.settings.mask_rate, float(one.published[key])) for one in of_cells if key in one.published]
         theirs = axes.twinx()  # another measure of other data: only its course compares
         theirs.plot(*zip(*published, strict=True) if published else ([], []), "--", color=PAPER, label="paper")
+        theirs.set_ylim(bottom=0)
         theirs.set_ylabel(f"paper's {'FID' if key == FD else 'IS'}", color=PAPER)
         lines, labels = axes.get_legend_handles_labels()
         more, other = theirs.get_legend_handles_labels()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
@@ -116,7 +116,16 @@ class EvaluateSettings(Settings):
 
 
 def refuse_without_effect(settings: EvaluateSettings) -> None:
-    """Raises ValueError for a setting of other features than those that are measured in."""
+    """Raises ValueError for a setting of other features, or of another table, than is asked for."""
+    of_tunings = settings.table == "1" or settings.figure is not None
+    for name, values, has_effect, way in (
+        ("mask_rates", settings.mask_rates, settings.table == "3", "sweep=mask_rate or table=3"),
+        ("approaches", settings.approaches, of_tunings, "sweep=approach, table=1 or a figure"),
+        ("tune_steps", settings.tune_steps, settings.of_paper is not None, "sweep=tune_steps, a table or a figure"),
+    ):
+        swept = {"mask_rates": "mask_rate", "approaches": "approach", "tune_steps": "tune_steps"}[name]
+        if values is not None and not has_effect and swept not in settings.swept:
+            raise ValueError(f"{name}={shown(values)} has no effect here: leave it out, or give {way}")
     for name, value, needed in (
         ("features_checkpoint", settings.features_checkpoint, f"{TIMM}NAME"),
         ("features_image_size", settings.features_image_size, f"{TIMM}NAME"),
@@ -128,6 +137,17 @@ def refuse_without_effect(settings: EvaluateSettings) -> None:
                 f"{name}={shown(value)} has no effect on features={settings.measured_in}: leave it out, or give "
                 f"features={needed}"
             )
+
+
+def refuse_words_of_others(settings: EvaluateSettings, words: Sequence[str]) -> None:
+    """Raises ValueError for a word that sets what a table or figure of the paper chooses itself."""
+    chosen = {"tune.steps": "tune_steps=[...]", "mask_rate": "mask_rates=[...] of table=3"}
+    if settings.table != "3":
+        chosen["tune.approach"] = "approaches=[...]"
+    for word in words:
+        name = word.partition("=")[0]
+        if settings.of_paper and name in chosen:
+            raise ValueError(f"{word} has no effect on {settings.of_paper}: leave it out, or give {chosen[name]}")
 
 
 def held_values(settings: EvaluateSettings) -> dict[str, Any]:
