@@ -1,9 +1,14 @@
 """python -m ssl_aug.evaluate [name=value ...]
 
-Measures synthetic images: share of the right class, distance to real images, diversity, near-copies. The set that the
-settings name is drawn first where it is not there; of a finished one synthetic.root=DIR says them all. With
-sweep=mask_rate (the paper's table 3), approach (table 1) or tune_steps (figures 1 and 4), or several joined by +, it
-does so for each combination of values, with condition=image unless told otherwise.
+Measures synthetic images beside as many real ones: share of the right class, distance to the training images,
+diversity, near-copies. The set that the settings name is drawn first where it is not there; of a finished one
+synthetic.root=DIR says them all. What so few images cannot tell, or features that do not know them, is not told.
+
+  table=1|3, figure=1|4  the paper's, with its figures beside ours; on toycars minutes, with experiment=paper its own
+  sweep=...              mask_rate, approach or tune_steps, or several joined by +: each combination of values, with
+                         condition=image unless told otherwise
+
+A stopped evaluation goes on behind the last set that it measured when the same command is given again.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from pathlib import Path
 from ssl_aug.command_line import compose, refuse_accidental_toy
 from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_DRAWING
-from ssl_aug.evaluation.settings import EvaluateSettings
+from ssl_aug.evaluation.settings import EvaluateSettings, refuse_words_of_others
 from ssl_aug.help import fields_of, generation_rows, held_by, options_of, rows, without_help
 from ssl_aug.runtime import command
 from ssl_aug.synthetic import is_finished, with_words_of_set
@@ -37,6 +42,7 @@ def main(arguments: list[str]) -> None:
         return
     words = with_words_of_set(overrides_of(arguments, FLAGS, SWITCHES), EvaluateSettings, draws=True)
     settings = compose("evaluate", words, EvaluateSettings)
+    refuse_words_of_others(settings, words)
     hf_library.refuse_at_once(settings.data)  # before torch and all else is loaded, which takes seconds
     from generators.first_look import refuse_at_once
 

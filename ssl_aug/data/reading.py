@@ -153,7 +153,11 @@ def read_square(path: Path, size_px: int) -> NDArray[np.uint8]:
 
     Bicubic with antialiasing. Raises as `read_rgb`.
     """
-    image = read_rgb(path)
+    return square_of(read_rgb(path), size_px)
+
+
+def square_of(image: Image.Image, size_px: int) -> NDArray[np.uint8]:
+    """The same of a picture that was read."""
     side = min(image.size)
     left, top = (image.width - side) / 2, (image.height - side) / 2
     box = (left, top, left + side, top + side)

@@ -1,14 +1,22 @@
 """The judge: a classifier that was trained on all labels of the real training images, to tell whether a synthetic
 image shows the class of its reference. It never sees a synthetic image.
+
+On the data that come with the package it is the embedded backbone, trained further; on others, which that does not
+know, a linear classifier on the features that distances are measured in.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from sklearn.linear_model import RidgeClassifierCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -25,7 +33,7 @@ from ssl_aug.runtime import Placement, derived_seed
 from ssl_aug.settings import short_hash
 from ssl_aug.tuning.batches import pass_after_pass
 
-BATCH_SIZE = 250  # images that the trained judge sees at once
+PENALTIES = tuple(10.0**power for power in range(-1, 6))  # of the linear judge, chosen by leaving one image out
 
 
 @dataclass(frozen=True)
@@ -40,21 +48,45 @@ class JudgeSettings:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Judge:
-    """A trained classifier."""
+class NetworkJudge:
+    """A trained network that looks at pixels."""
 
-    network: nn.Module
+    size_px: int | None = INPUT_SIZE_PX
+
+    def __init__(self, network: nn.Module, num_classes: int, place: Placement):
+        self._network, self.num_classes, self._place = network.to(place.device).eval(), num_classes, place
+        self.told = "a network trained on all labels"
 
     @torch.no_grad()
-    def logits(self, images: np.ndarray, place: Placement) -> Tensor:
-        """(n, s, s, 3) uint8 -> (n, c) on the CPU."""
-        self.network.to(place.device).eval()
-        batches = torch.from_numpy(images).split(BATCH_SIZE)
-        return torch.cat([self.network(normalized(batch.to(place.device))).float().cpu() for batch in batches])
+    def logits(self, images: Tensor) -> Tensor:
+        """(b, s, s, 3) uint8 -> (b, c) on the CPU."""
+        return self._network(normalized(images.to(self._place.device))).float().cpu()
 
 
-def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettings, place: Placement) -> Judge:
+class LinearJudge:
+    """A linear classifier on features (ridge regression of the classes, penalty by leave-one-out)."""
+
+    size_px: int | None = None
+
+    def __init__(self, features: Tensor, labels: Tensor):
+        """
+        Args:
+            features: (n, d) of real training images.
+            labels: (n,) two classes or more.
+        """
+        self._fitted: Any = make_pipeline(StandardScaler(), RidgeClassifierCV(PENALTIES))
+        self._fitted.fit(features.double().numpy(), labels.numpy())
+        self.told = f"a linear classifier on the features, fitted to {len(features)} labels"
+
+    def labels(self, features: Tensor) -> Tensor:
+        """(b, d) -> (b,) class indices."""
+        return torch.from_numpy(self._fitted.predict(features.double().numpy()))
+
+
+Judge = NetworkJudge | LinearJudge
+
+
+def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettings, place: Placement) -> NetworkJudge:
     """The judge of a dataset, from the cache where it was trained before.
 
     Args:
@@ -65,13 +97,18 @@ def trained_judge(dataset: Dataset, backbone_folder: Path, settings: JudgeSettin
     network = _network(backbone_folder, len(dataset.train.class_names))
 
     def make(folder: Path) -> None:
+        print(
+            f"training the judge of {dataset.name} for {settings.steps} steps on the labels of {len(dataset.train)} "
+            "real images; it is kept",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
         _fit(network, dataset.train, settings, place, folder)
         write_json(folder / "judge.json", {"settings": asdict(settings)})
         write_weights(network.state_dict(), folder / "judge.safetensors", "use precision=fp32")
 
     folder = made_once(f"judge-{dataset.name}-{key}", make)
     network.load_state_dict(read_weights(folder / "judge.safetensors"))
-    return Judge(network.eval())
+    return NetworkJudge(network, len(dataset.train.class_names), place)
 
 
 def read_images(paths: tuple[Path, ...]) -> np.ndarray:

@@ -1,130 +1,169 @@
-"""What synthetic images are measured with: the features of real ones, and a judge of classes."""
+"""What sets are measured against: the features of real images, and a judge of classes."""
 
 from __future__ import annotations
 
-from typing import Any
+import sys
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from generators.checkpoints import open_checkpoint
-from generators.settings import GeneratorSettings
 from ssl_aug.data.base import Dataset
-from ssl_aug.evaluation import measures
-from ssl_aug.evaluation.judge import BATCH_SIZE, Judge, JudgeSettings, read_images, trained_judge
-from ssl_aug.pretrain.backbone import load_backbone, normalized
-from ssl_aug.runtime import Placement
-from ssl_aug.settings import EMBEDDED
+from ssl_aug.evaluation import rules
+from ssl_aug.evaluation.copies import Copies, Pair, TuningImages
+from ssl_aug.evaluation.features import Extractor, extractor
+from ssl_aug.evaluation.judge import Judge, JudgeSettings, LinearJudge, trained_judge
+from ssl_aug.evaluation.measures import MomentSums, share_interval
+from ssl_aug.evaluation.reading import squares_in_batches
+from ssl_aug.evaluation.settings import EvaluateSettings
+from ssl_aug.evaluation.sums import MOST_COMPARED, Images, Real, Sums, chosen_rows
+from ssl_aug.evaluation.table_text import ERRORS, Row, titles
+from ssl_aug.runtime import Placement, progress_bar
+from ssl_aug.settings import EMBEDDED, EMBEDDED_DATA
 from ssl_aug.shipped import BACKBONE, refuse_altered_weights
-from ssl_aug.synthetic import SyntheticSet
-from ssl_aug.tuning.encodings import images_to_tensor
-from ssl_aug.tuning.plan import checkpoint_path
-from ssl_aug.world.paint import has_paint, paint_in
+from ssl_aug.world.paint import paint_in
 
-Row = dict[str, Any]
+MOST_FITTED = 10_000  # labeled images that a linear judge is fitted to
 
 
 class Ruler:
-    """Real images' features and the judge: what sets are measured against."""
+    """The judge and the real images' features; `notes` has what is said below the table."""
 
     def __init__(
         self,
-        dataset: Dataset,
-        generator: GeneratorSettings,
-        prompt: str | None,
+        settings: EvaluateSettings,
         features: str,
-        judge_steps: int,
+        dataset: Dataset,
+        size_px: int,
+        needs_classes: bool,
         place: Placement,
     ):
         """
         Args:
-            generator: whose CLIP features=clip means.
-            prompt: the text that sets were drawn from, whose paint is looked for in toycars.
-            features: one of FEATURES.
-            judge_steps: how long the judge is trained on the labels of all real images.
+            features: what they are called in the table (`features_of`).
+            size_px: side of the drawn images, which real ones are scaled to.
+            needs_classes: whether classes are judged at all.
+
+        Raises:
+            FileNotFoundError, ValueError: weights that are not there, or an image that cannot be read.
         """
-        self.place = place
-        self.paint = paint_in(prompt) if dataset.name == "toycars" else None
-        refuse_altered_weights(EMBEDDED, BACKBONE)
-        self.judge: Judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=judge_steps), place)
-        self._embed = _extractor(generator, features, place)
-        self.train = self._embed(read_images(dataset.train.paths))
-        self.title = (
-            f"{dataset.name}: {len(self.train)} training images; FD and KD in features of the embedded "
-            f"{features}, against the training images; "
-        )
+        self.needs_classes = needs_classes
+        self.dataset, self.size_px, self.called = dataset, size_px, titles(features)["frechet_distance"]
+        self.paint = paint_in(settings.prompt) if dataset.name == "toycars" else None
+        self.notes: list[str] = []
+        self.unknown = rules.why_unknown(settings)
+        self.extractor: Extractor | None = None if self.unknown else extractor(settings, place)
+        self.judge: Judge | None = None
         self.judge_accuracy: float | None = None
+        is_trained = needs_classes and settings.data.name in EMBEDDED_DATA
+        if is_trained:
+            refuse_altered_weights(EMBEDDED, BACKBONE)
+            self.judge = trained_judge(dataset, EMBEDDED, JudgeSettings(steps=settings.judge_trained_for), place)
+        self.real: Real | None = None
+        if self.extractor is not None:
+            self.real = self._look_at_real(self.extractor, fits_judge=settings.data.name not in EMBEDDED_DATA)
+        self._ask_judge(is_linear=isinstance(self.judge, LinearJudge))
+        unjudged = rules.why_unjudged(settings, self.unknown is not None) if needs_classes else None
         if not dataset.test.examples:
-            self.title += "no test images, so that nothing tells how often the judge is right"
-            return
-        test_images = read_images(dataset.test.paths)
-        self.test = self._embed(test_images)
-        self.test_logits = self.judge.logits(test_images, place)
-        right = self.test_logits.argmax(1) == torch.tensor(dataset.test.labels)
-        self.judge_accuracy = float(right.float().mean())
-        self.test_painted = has_paint(test_images, self.paint) if self.paint else None
-        self.title += f"judge right on {100 * self.judge_accuracy:.1f} % of {len(self.test)} test images"
+            judged = ", and nothing tells how often the judge is right" if self.judge is not None else ""
+            self.note(f"there are no test images, so no row of real images to compare with{judged}")
+        self.why_no_copies = rules.why_copies_unknown(settings)
+        for note in (self.unknown, unjudged, self.why_no_copies):
+            if note is not None:
+                self.note(note)
 
-    def floor(self, num_images: int) -> list[Row]:
-        """A row of real test images, as many as a set has or as there are, measured as if they were synthetic.
+    def note(self, text: str) -> None:
+        """Says something below the table, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
-        None where there are no test images.
+    @property
+    def title(self) -> str:
+        """What stands above the table."""
+        images = f"{self.dataset.name}: {len(self.dataset.training_images)} training images"
+        if self.extractor is None:
+            return images
+        of_what = f"{self.called} against them all at {self.extractor.size_px or self.size_px} pixels"
+        return f"{images}; {of_what}, in {self.extractor.width} dimensions"
+
+    def measure(self, images: Images, known: TuningImages | None) -> tuple[Row, list[Pair]]:
+        """All measures of some images; None in place of a figure that would say nothing, with the reason under `why`.
+
+        Args:
+            known: the tuning images that copies are looked for among; None: they are not looked for.
         """
-        if self.judge_accuracy is None:
-            return []
-        count = min(num_images, len(self.test))
-        chosen = np.linspace(0, len(self.test) - 1, count).round().astype(int)  # evenly over the classes
-        test, logits = self.test[chosen], self.test_logits[chosen]
-        found = {"set": "real test images", "class_share": self.judge_accuracy, **self._distances(test, logits)}
-        return [found | ({"paint_share": float(self.test_painted.mean())} if self.test_painted is not None else {})]
+        sums = Sums(images, self.extractor, self.judge, self.paint)
+        copies = Copies(known) if known is not None else None
+        sizes = {self.size_px, *sums.sizes}
+        with progress_bar(len(images.paths), "measuring") as bar:
+            for rows, squares in squares_in_batches(images.paths, sizes):
+                sums.add(rows, squares, self.size_px)
+                if copies is not None:
+                    copies.add(squares[self.size_px], images.paths[rows])
+                bar.update(rows.stop - rows.start)
+        row = sums.row(self.real)
+        why: dict[str, str] = row["why"]
+        unmeasured = list(rules.OF_FEATURES) if self.unknown is not None else []
+        if unmeasured and self.extractor is not None and self.extractor.num_logits:
+            unmeasured.append("inception_score")
+        if self.needs_classes and images.labels is not None and (self.judge is None or self.unknown is not None):
+            unmeasured.append("class_share")
+        why |= dict.fromkeys(unmeasured, rules.NOT_HERE)
+        row |= dict.fromkeys([*unmeasured, *(ERRORS[key] for key in unmeasured if key in ERRORS)])
+        if self.extractor is not None and "frechet_distance" in why:
+            self.note(rules.why_few(self.extractor.width))
+        if self.real is not None and max(len(images.paths), self.real.moments.count) > MOST_COMPARED:
+            self.note(f"precision, recall and the kernel distance are of {MOST_COMPARED} images of a set at most")
+        if copies is not None and self.why_no_copies is None:
+            row["near_copy_rate"] = copies.rate()
+        elif copies is not None:
+            why["near_copy_rate"] = rules.NOT_HERE
+        if images.labels is None and self.needs_classes:
+            self.note("class %: of images that were drawn without a condition of their own there is no class to show")
+        return row, copies.pairs() if copies is not None else []
 
-    def measure(self, synthetic: SyntheticSet) -> Row:
-        """All measures of a synthetic set."""
-        images = read_images(tuple(example.path for example in synthetic.examples))
-        features, logits = self._embed(images), self.judge.logits(images, self.place)
-        labels = torch.tensor([example.label for example in synthetic.examples])
-        sources = [(row["label"], row["source"]) for row in synthetic.rows]
-        numbers = {source: number for number, source in enumerate(sorted(set(sources)))}
-        groups = torch.tensor([numbers[source] for source in sources])
-        return {
-            "class_share": float((logits.argmax(1) == labels).float().mean()),
-            **self._distances(features, logits),
-            "diversity": measures.mean_pairwise_distance(features, groups),
-            **({"paint_share": float(has_paint(images, self.paint).mean())} if self.paint else {}),
-        }
+    # -----------------------------------------------------------------------------------------------------------------
 
-    def _distances(self, features: Tensor, logits: Tensor) -> Row:
-        kernel, kernel_std = measures.kernel_distance(self.train, features)
-        precision, recall = measures.precision_recall(self.train, features)
-        return {
-            "num_images": len(features),
-            "frechet_distance": measures.frechet_distance(self.train, features),
-            "kernel_distance": 1000 * kernel,
-            "kernel_distance_std": 1000 * kernel_std,
-            "inception_score": measures.inception_score(logits),
-            "precision": precision,
-            "recall": recall,
-            "near_copy_rate": measures.near_copy_rate(self.train, features),
-        }
+    def _look_at_real(self, extractor: Extractor, fits_judge: bool) -> Real:
+        """Moments over all training images, and the features of some; fits the linear judge."""
+        paths, labels = self.dataset.training_images, torch.tensor(self.dataset.train.labels)
+        kept_rows = chosen_rows(len(paths))
+        fitted_rows = chosen_rows(len(labels), MOST_FITTED) if fits_judge else np.zeros(0, dtype=np.int64)
+        sums = MomentSums(extractor.width)
+        kept, fitted = torch.empty(len(kept_rows), extractor.width), torch.empty(len(fitted_rows), extractor.width)
+        size = extractor.size_px or self.size_px
+        print(f"measuring {len(paths)} training images in {self.called}", file=sys.stderr, flush=True)
+        with progress_bar(len(paths), "training images") as bar:
+            for rows, squares in squares_in_batches(paths, [size]):
+                features = extractor.embed(squares[size])[0]
+                sums.add(features)
+                for there, wanted in ((kept, kept_rows), (fitted, fitted_rows)):
+                    first, last = np.searchsorted(wanted, [rows.start, rows.stop])
+                    there[first:last] = features[torch.from_numpy(wanted[first:last] - rows.start)]
+                bar.update(len(features))
+        of_fitted = labels[torch.from_numpy(fitted_rows)]
+        if len(of_fitted.unique()) > 1:
+            print(f"fitting a linear judge to the features of {len(fitted)} images", file=sys.stderr, flush=True)
+            self.judge = LinearJudge(fitted, of_fitted)
+        return Real(sums.moments(), kept)
 
-
-def _extractor(generator: GeneratorSettings, features: str, place: Placement) -> Any:
-    """(n, s, s, 3) uint8 -> (n, d) features on the CPU."""
-    if features == "clip":
-        clip = open_checkpoint(checkpoint_path(generator), generator.clip_checkpoint).clip.to(place.device)
-    else:
-        backbone = load_backbone(EMBEDDED).to(place.device).eval()
-
-    @torch.no_grad()
-    def embed(images: np.ndarray) -> Tensor:
-        parts = []
-        for start in range(0, len(images), BATCH_SIZE):
-            batch = images[start : start + BATCH_SIZE]
-            if features == "clip":
-                parts.append(clip.embed_images(images_to_tensor(batch).to(place.device))[:, 0].cpu())
-            else:
-                parts.append(backbone(normalized(torch.from_numpy(batch).to(place.device))).float().cpu())
-        return torch.cat(parts)
-
-    return embed
+    def _ask_judge(self, is_linear: bool) -> None:
+        """How often the judge is right on test images, and whether that may be chance."""
+        test = self.dataset.test
+        if self.judge is None or not test.examples:
+            return
+        labels = torch.tensor(test.labels)
+        features = self.extractor if is_linear else None
+        sums = Sums(Images(test.paths, labels), features, self.judge, None)
+        for rows, squares in squares_in_batches(test.paths, sums.sizes or [self.size_px]):
+            sums.add(rows, squares, self.size_px)
+        low, high = share_interval(sums.num_right, len(labels))
+        self.judge_accuracy = sums.num_right / len(labels)
+        chance = float(labels.bincount().max() / len(labels))
+        right = f"{100 * self.judge_accuracy:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {len(labels)} test images"
+        self.note(f"the judge ({self.judge.told}) is right on {right}")
+        doubt = f"the judge is right on {right}, {100 * chance:.1f} % is chance" if low <= chance else None
+        if doubt is not None and is_linear:
+            self.unknown = f"{rules.NOT_HERE}: these features do not know these images: {doubt}"
+        elif doubt is not None:
+            self.note(f"class %: {rules.NOT_HERE}, {doubt}")
+            self.judge = None

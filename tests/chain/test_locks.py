@@ -159,7 +159,7 @@ def test_what_appears_whole_is_made_by_one_process_at_a_time(tiny_checkpoint: Pa
 
 
 def test_measures_and_pretrainings_have_their_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sets, "Ruler", lambda *_: pytest.fail("another one is at it"))
+    monkeypatch.setattr(sets, "Bench", lambda *_: pytest.fail("another one is at it"))
     generate.main([*DRAWN, "--out", "set"])
     measure = ["synthetic.root=set", "--out", "measures", *DRAWN[-2:]]
     assert "measures" in refused(lambda: evaluate.main(measure), Path("measures"))

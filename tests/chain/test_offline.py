@@ -49,7 +49,7 @@ def test_the_chain_on_the_weights_of_the_package_asks_nothing_of_a_network(
     tune.main([word for word in DRAWN if not word.startswith("synthetic")])
     generate.main(DRAWN)
     assert len(SyntheticSet.open(Path("set"))) == 6
-    evaluate.main(["synthetic.root=set", "judge_steps=1", "out=measures", *DATA[-2:]])
+    evaluate.main(["synthetic.root=set", "out=measures", *DATA[-2:]])
     train = ["method=erm", "model=embedded", "train.steps=1", "train.batch_size=4", "train.eval_every=1"]
     for augment in ("true", "false"):
         benchmark(["synthetic.root=set", f"augment={augment}", *train, *DATA[-2:]])

@@ -77,7 +77,7 @@ def test_generating_ends_with_the_commands_that_use_the_set(
     ]
     for run, command, more in zip(
         (report, benchmark, benchmark, evaluate, export), commands,
-        ([], SMALL[:4], SMALL[:4], ["judge_steps=2"], []), strict=True,
+        ([], SMALL[:4], SMALL[:4], [], []), strict=True,
     ):  # fmt: skip
         run([*command[3:], *more])
     assert results() == [(0, 12, 0), (0, 12, 24)]
@@ -225,13 +225,16 @@ def test_a_drawing_that_was_thrown_out_is_in_no_row_and_no_export(drawn: Path) -
 
 def test_an_evaluation_takes_the_set_as_it_is(drawn: Path, capsys: pytest.CaptureFixture[str]) -> None:
     next((drawn / "images").rglob("*.png")).unlink()
-    words = [ROOT, "judge_steps=2", "device=cpu", "precision=fp32"]
+    words = [ROOT, "device=cpu", "precision=fp32"]
     evaluate([*words, "--dry-run"])
     assert f"would measure 11 images in {Path('../a set')}" in capsys.readouterr().out
     evaluate([*words, "out=figures"])
     _, row = read_json(Path("figures/evaluation.json"))["rows"]
     assert row["num_images"] == 11
     assert len(list((drawn / "images").rglob("*.png"))) == 11  # nothing was drawn
+    next((drawn / "images").rglob("*.png")).unlink()
+    with pytest.raises(FileExistsError, match="when it had other images: name another folder with out="):
+        evaluate([*words, "out=figures"])
     with pytest.raises(ValueError, match=r"asked for is generator=embedded"):
         evaluate([*words, "generator=embedded"])
 
@@ -242,6 +245,6 @@ def test_an_imported_set_names_its_data_too(drawn: Path, capsys: pytest.CaptureF
     assert "benchmarks.run augment=true synthetic.root='taken in' takes them" in capsys.readouterr().out
     benchmark([*SMALL, "synthetic.root='taken in'", "augment=true"])
     assert results() == [(3, 6, 12)]
-    evaluate(["synthetic.root='taken in'", "judge_steps=2", "device=cpu", "precision=fp32"])
+    evaluate(["synthetic.root='taken in'", "device=cpu", "precision=fp32"])
     (folder,) = Path("outputs/evaluation").iterdir()
     assert read_json(folder / "evaluation.json")["rows"][1]["num_images"] == 12

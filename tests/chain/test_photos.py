@@ -42,7 +42,7 @@ def test_generate_evaluate_and_export_need_no_test_images(
     assert said.err.startswith(LINE) and "22 images in outputs/synthetic/image_folder-all-split0-noise-" in said.out
     (card,) = (tmp_path / "outputs" / "synthetic").glob("*/README.md")
     assert "# Synthetic images for image_folder, all labels\n" in card.read_text()
-    evaluate_module.main([*asked, "judge_steps=2", "out=figures"])
+    evaluate_module.main([*asked, "out=figures"])
     said = capsys.readouterr()
     assert said.err.count(LINE) == 1
     assert "no test images" in said.out and "real test images" not in said.out

@@ -46,7 +46,7 @@ COMMANDS = {
     "generate": Command("ssl_aug.generate", (*TUNED, *DRAWN, "--out", "set"), ("photos", "model"), ("outputs", "set")),
     "evaluate": Command(
         "ssl_aug.evaluate",
-        (*DATA, *HERE, "generator=noise", "generator.image_size=16", "per_sample=2", "judge_steps=3", "sweep=mask_rate",
+        (*DATA, *HERE, "generator=noise", "generator.image_size=16", "per_sample=2", "sweep=mask_rate",
          "mask_rates=[0.0]", "out=figures"),
         makes=("outputs", "figures", "cache"),
     ),
