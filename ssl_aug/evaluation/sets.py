@@ -29,6 +29,7 @@ from ssl_aug.evaluation.settings import (
 from ssl_aug.evaluation.table_text import IN_CSV, Row, aligned, table
 from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import locked
+from ssl_aug.made_by import command_of, write_command
 from ssl_aug.records import read_record
 from ssl_aug.runtime import placement, versions
 from ssl_aug.settings import short_hash
@@ -166,6 +167,7 @@ def _write(folder: Path, settings: EvaluateSettings, rows: Sequence[Measured], t
         "settings": {**asdict(settings), **asdict(settings.sampling()), **held_values(settings)},
     }
     write_json(folder / "evaluation.json", {**facts, "rows": [one.row for one in rows], "versions": versions()})
+    write_command(folder, command_of("ssl_aug.evaluate", "evaluate", settings, EvaluateSettings, unsaid=("out",)))
     with written_atomically(folder / "evaluation.txt") as part:
         part.write_text(f"{text}\n", encoding="utf-8")
     _write_csv(folder / "evaluation.csv", IN_CSV, [{name: one.row.get(name) for name in IN_CSV} for one in rows])

@@ -75,6 +75,7 @@ def test_a_set_is_drawn_measured_beside_as_many_real_images_and_written_down(
     low, share, high = (float(drawn[f"class_share{end}"]) for end in ("_low", "", "_high"))
     assert 0.5 < low < share <= high
     assert "real test images" in (tmp_path / "figures" / "evaluation.txt").read_text()
+    assert "ssl_aug.evaluate data=image_folder generator=noise" in (tmp_path / "figures" / "command.txt").read_text()
     settings = read_json(tmp_path / "figures" / "evaluation.json")["settings"]
     assert (settings["per_sample"], settings["features"]) == (1, "timm/test_vit")
 
