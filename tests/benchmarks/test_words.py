@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from benchmarks import run
 from benchmarks.help import help_text
 from benchmarks.method_files import facts_in_file, paper_values
 from benchmarks.methods import METHODS, facts_of
@@ -21,7 +22,7 @@ from ssl_aug.runtime import command
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("method=erx", "method=erx: there is no such method; choose one of debiasmatch, dst, erm"),
+        ("method=erx", "method=erx: there is no such method; choose one of adamatch, clip_means, clip_probe"),
         ("batch_size=8", "batch_size=8: that is the generator's and has no effect here, use train.batch_size=8"),
         ("steps=8", "use train.steps=8"),
         ("train.stepz=3", "train.stepz: there is no such setting, did you mean train.steps"),
@@ -134,8 +135,9 @@ def test_a_methods_file_says_what_its_classes_hold(method: str) -> None:
 @pytest.mark.parametrize("protocol", ["benchmark", "paper"])
 @pytest.mark.parametrize("method", METHODS)
 def test_a_dry_run_from_files_shows_what_the_classes_would(
-    method: str, protocol: str, words: list[str], capsys: pytest.CaptureFixture[str]
+    method: str, protocol: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run, "EMBEDDED_DATA", ("image_folder",))  # a method.clip= would ask the classes as well
     asked = [*words, f"method={method}", f"protocol={protocol}", "--dry-run"]
     main(asked)
     from_files = capsys.readouterr().out
@@ -146,7 +148,7 @@ def test_a_dry_run_from_files_shows_what_the_classes_would(
 def test_a_dry_run_checks_what_is_said_of_a_method(words: list[str]) -> None:
     with pytest.raises(ValueError, match=r"method\.threshold=2\.0: give 0 to 1"):
         main([*words, "method=fixmatch", "method.threshold=2", "--dry-run"])
-    with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of debiasmatch, dst"):
+    with pytest.raises(ValueError, match="method=fixmach: there is no such method; choose one of adamatch, clip_means"):
         main([*words, "method=fixmach", "--dry-run"])
 
 
