@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from benchmarks.methods import facts_of, known_methods, method_name
+from benchmarks.methods import facts_of, is_on_frozen_clip, known_methods, method_name
 from benchmarks.plan import plan_on
 from benchmarks.run import settings_from
 from benchmarks.settings import BenchmarkSettings
@@ -63,18 +63,24 @@ def train(method: str, data: Data, settings: BenchmarkSettings | None = None, pr
         raise ValueError("settings.resume has no effect here: the same call goes on with a run that was stopped")
     if settings.augment and data.synthetic is None:
         raise ValueError("settings.augment=True, and the data have no synthetic images: give data.with_synthetic(set)")
-    if settings.data.name not in EMBEDDED_DATA and settings.model.name == "embedded":
-        print(
-            f"warning: model=embedded knows rendered cars alone; of {settings.data.name} take ModelSettings(name=...), "
-            "any of timm's",
-            file=sys.stderr,
-        )
+    if settings.data.name not in EMBEDDED_DATA:
+        _warn_of_toy(settings)
     if data.synthetic is not None:
         per_sample = 1 + max((int(row["k"]) for row in data.synthetic.rows), default=0)
         settings = replace(settings, augment=True, per_sample=per_sample)
     with told_to(progress):
         folder = run_plan(plan_on(data.split, data.synthetic, settings, facts_of(settings.method)), anew=False)
     return Run(folder, RunResult.read(folder / RESULT))
+
+
+def _warn_of_toy(settings: BenchmarkSettings) -> None:
+    """Says where what is trained on has seen rendered cars alone."""
+    known = f"knows rendered cars alone; of {settings.data.name} take"
+    if is_on_frozen_clip(settings.method):
+        if settings.method.clip == "embedded":
+            print(f"warning: method.clip=embedded {known} open_clip's name of a model", file=sys.stderr)
+    elif settings.model.name == "embedded":
+        print(f"warning: model=embedded {known} ModelSettings(name=...), any of timm's", file=sys.stderr)
 
 
 def read_table(runs: str | Path = "outputs/runs", metric: str = "last") -> Report:

@@ -117,9 +117,20 @@ def _refuse_generation_words(words: list[str]) -> None:
 
 
 def _refuse_accidental_toy(settings: BenchmarkSettings, words: list[str]) -> None:
-    """The embedded backbone is the default, and knows rendered cars alone: on other images it must be asked for."""
-    asked = any(word.partition("=")[0] in ("model", "model.name") for word in words)
-    if settings.data.name not in EMBEDDED_DATA and settings.model.name == "embedded" and not asked:
+    """The embedded backbone and CLIP are the defaults, and know rendered cars alone: else they must be asked for."""
+    if settings.data.name in EMBEDDED_DATA:
+        return
+    asked = {word.partition("=")[0] for word in words}
+    method = settings.method
+    clip = method.get("clip") if isinstance(method, dict) else getattr(method, "clip", None)  # few methods have one
+    if clip is not None:
+        if clip == "embedded" and "method.clip" not in asked:
+            raise ValueError(
+                f"data={settings.data.name} wants a method.clip=: open_clip's name of a model, such as "
+                "ViT-B-32-quickgelu, or a generator's checkpoint, whose CLIP it is, or embedded, which knows rendered "
+                "cars alone"
+            )
+    elif settings.model.name == "embedded" and not asked & {"model", "model.name"}:
         raise ValueError(
             f"data={settings.data.name} wants a model=: resnet50 (ImageNet weights, fetched where there is a network, "
             "or model.checkpoint=FILE), any of timm's by model.name=NAME model.pretrained=true, or embedded, which "

@@ -142,7 +142,9 @@ def assert_erms_gradients(settings: Any) -> None:
 
 
 def trained(words: list[str]) -> Path:
-    return run(settings_from(words))
+    """The folder of a run; methods that look with a CLIP look with the embedded one."""
+    has_clip = any(word in ("method=clip_probe", "method=clip_means") for word in words)
+    return run(settings_from([*words, "method.clip=embedded"] if has_clip else words))
 
 
 def read_log(folder: Path) -> list[dict[str, str]]:

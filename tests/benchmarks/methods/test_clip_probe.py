@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.clip_model import build_on_frozen_clip
 from benchmarks.methods.clip_means import ClipMeans, ClipMeansSettings, class_sums
+from benchmarks.run import settings_from
 from ssl_aug.frozen_clip import frozen_clip
 from tests.benchmarks.conftest import build_classifier, random_labeled, read_log, ready, trained
 
@@ -77,3 +78,12 @@ def test_a_generators_checkpoint_gives_its_clip(tiny_checkpoint: Path) -> None:
     assert frozen_clip(str(tiny_checkpoint), None).width > 0
     with pytest.raises(ValueError, match=r"method\.clip_checkpoint"):
         frozen_clip(str(tiny_checkpoint), "x.pt")
+
+
+@pytest.mark.parametrize("from_files", [False, True])
+def test_photos_want_a_clip_that_has_seen_photos_and_no_model(words: list[str], from_files: bool) -> None:
+    given = [*(word for word in words if not word.startswith("model")), "method=clip_probe"]
+    with pytest.raises(ValueError, match=r"^data=image_folder wants a method\.clip=: open_clip's name"):
+        settings_from(given, from_files=from_files)
+    assert settings_from([*given, "method.clip=embedded"]).method.clip == "embedded"
+    assert settings_from([*given, "method.clip=ViT-B-32-quickgelu"]).method.clip == "ViT-B-32-quickgelu"
