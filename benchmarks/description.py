@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from benchmarks.settings import BenchmarkSettings, ModelSettings
-from ssl_aug.data.contents import content_hash
+from ssl_aug.data.contents import content_hash, content_hashes, short_id
 from ssl_aug.settings import EMBEDDED, VARIANT, deciding, flat
 
 # of a set's generator.json: facts of this very set, not of how it was made
@@ -50,6 +50,17 @@ def weights_id(settings: ModelSettings) -> str:
     if settings.checkpoint:
         return file_id(Path(settings.checkpoint))
     return "timm's" if settings.pretrained else "random"
+
+
+def clip_id(method: Any) -> str:
+    """The same of the frozen CLIP that a method's settings name; what is not on disk is told apart by its name."""
+    named = method if isinstance(method, dict) else asdict(method)
+    clip, checkpoint = named["clip"], named["clip_checkpoint"]
+    if clip == "embedded":
+        return file_id(EMBEDDED / "clip.safetensors")
+    there = [Path(each) for each in (clip, checkpoint) if each and Path(each).exists()]
+    files = [file for path in there for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return short_id(content_hashes([file for file in files if file.is_file()])) if files else "open_clip's"
 
 
 def file_id(path: Path) -> str:

@@ -13,3 +13,4 @@ class MethodFacts:
 
     name: str
     uses_unlabeled: bool
+    on_frozen_clip: bool = False  # its settings' `clip` takes the place of the model

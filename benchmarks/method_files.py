@@ -32,7 +32,7 @@ def paper_values(name: str) -> dict[str, Any]:
 def facts_in_file(name: str) -> MethodFacts:
     """As `benchmarks.methods.facts_of`, of a method of this package."""
     said = {field: default for each in _classes(name) for field, default, _ in fields_of(_file(name), each)}
-    return MethodFacts(name, said.get("uses_unlabeled", "true") == "true")
+    return MethodFacts(name, said.get("uses_unlabeled", "true") == "true", said.get("on_frozen_clip") == "true")
 
 
 def _file(name: str) -> Path:

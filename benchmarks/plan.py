@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.description import comparable_settings, settings_text, weights_id
+from benchmarks.description import clip_id, comparable_settings, settings_text, weights_id
 from benchmarks.method_facts import MethodFacts
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.data.base import LabeledSet, Split, file_list_id
@@ -74,7 +74,7 @@ def plan_on(split: Split, synthetic: SyntheticSet | None, settings: BenchmarkSet
             "(image_folder: test/<class>/ beside train/; csv: rows with the split test; hf: a split test)"
         )
     unlabeled = split.unlabeled if method.uses_unlabeled else None
-    return Plan(settings, split, synthetic, unlabeled, describe(settings, method.name, split, synthetic))
+    return Plan(settings, split, synthetic, unlabeled, describe(settings, method, split, synthetic))
 
 
 def dry_run_text(settings: BenchmarkSettings, method: MethodFacts) -> str:
@@ -105,11 +105,13 @@ def plan_text(plan: Plan, earlier: str | None = None) -> str:
     return "\n".join([settings_text(plan.settings, plan.result.method), *counts, would])
 
 
-def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: SyntheticSet | None) -> RunResult:
+def describe(
+    settings: BenchmarkSettings, method: MethodFacts, split: Split, synthetic: SyntheticSet | None
+) -> RunResult:
     """What can be said of a run before it has begun."""
     return RunResult(
         status="running",
-        method=method,
+        method=method.name,
         augment=settings.augment,
         mix=settings.mix.name,
         protocol=settings.protocol,
@@ -125,12 +127,12 @@ def describe(settings: BenchmarkSettings, method: str, split: Split, synthetic: 
         num_unlabeled=len(split.unlabeled),
         num_test=len(split.test),
         test_id=split.test.id,
-        model_id=weights_id(settings.model),
+        model_id=clip_id(settings.method) if method.on_frozen_clip else weights_id(settings.model),
         num_validation=len(split.validation) if split.validation else 0,
         labeled_set_id=split.labeled.id,
         unlabeled_id=file_list_id(split.unlabeled),
         synthetic_set_id=synthetic.id if synthetic else None,
         steps=settings.train.steps,
-        settings=comparable_settings(settings, method, record_of(synthetic.folder) if synthetic else None),
+        settings=comparable_settings(settings, method.name, record_of(synthetic.folder) if synthetic else None),
         accuracy_last=None,
     )

@@ -82,7 +82,8 @@ def method_name(settings: Any) -> str:
 def facts_of(settings: Any) -> MethodFacts:
     """What a plan needs to know of the method whose settings these are."""
     name = method_name(settings)
-    return MethodFacts(name, known_methods()[name][0].uses_unlabeled)
+    kind, _ = known_methods()[name]
+    return MethodFacts(name, kind.uses_unlabeled, kind.on_frozen_clip)
 
 
 def is_on_frozen_clip(settings: Any) -> bool:

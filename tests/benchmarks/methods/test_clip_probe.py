@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from benchmarks.clip_model import build_on_frozen_clip
+from benchmarks.description import clip_id
 from benchmarks.methods.clip_means import ClipMeans, ClipMeansSettings, class_sums
+from benchmarks.methods.clip_probe import ClipProbeSettings
 from benchmarks.run import settings_from
 from ssl_aug.frozen_clip import frozen_clip
 from tests.benchmarks.conftest import build_classifier, random_labeled, read_log, ready, trained
@@ -87,3 +89,16 @@ def test_photos_want_a_clip_that_has_seen_photos_and_no_model(words: list[str], 
         settings_from(given, from_files=from_files)
     assert settings_from([*given, "method.clip=embedded"]).method.clip == "embedded"
     assert settings_from([*given, "method.clip=ViT-B-32-quickgelu"]).method.clip == "ViT-B-32-quickgelu"
+
+
+def test_a_clip_is_known_by_its_content_whatever_its_path(tmp_path: Path) -> None:
+    for name, content in (("a.pt", b"1"), ("b.pt", b"1"), ("c.pt", b"2")):
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (
+        clip_id(ClipProbeSettings(clip="ViT-B-32-quickgelu", clip_checkpoint=str(tmp_path / f"{name}.pt")))
+        for name in "abc"
+    )
+    assert a == b != c
+    assert clip_id({"clip": str(tmp_path), "clip_checkpoint": None}) not in (a, c)
+    embedded, named = clip_id(ClipProbeSettings()), clip_id(ClipProbeSettings(clip="ViT-B-32-quickgelu"))
+    assert len({embedded, named, a, c}) == 4
