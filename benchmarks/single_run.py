@@ -172,7 +172,7 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
     print(f"{folder}: test accuracy {state.accuracies['accuracy']:.1f} % after the last step", flush=True)
 
 
-def command_of_run(settings: BenchmarkSettings, method: str) -> str:
+def command_of_run(settings: BenchmarkSettings, method: str) -> str | None:
     """The command line of this run. Without synthetic images it says nothing of how they would be drawn."""
     shared = {field.name for field in fields(Settings)} - {"data", "seed", "device", "precision"}
     unsaid = ("batch_size",) if settings.augment else tuple(shared)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ssl_aug.command_line import composed
 from ssl_aug.files import written_atomically
+from ssl_aug.help import options_of
 from ssl_aug.settings import Settings, flat
 from ssl_aug.tables import read_text
 from ssl_aug.words import quoted, texts_of
@@ -24,8 +25,10 @@ _PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
 _OTHERWISE = ("null", "true", "false", "nan", "inf", "none", "on", "off", "yes", "no")  # texts that need quotes
 
 
-def write_command(folder: Path, line: str) -> None:
-    """Puts the line into a folder, in place of one that is there."""
+def write_command(folder: Path, line: str | None) -> None:
+    """Puts the line into a folder, in place of one that is there; without a line nothing is done."""
+    if line is None:
+        return
     with written_atomically(folder / COMMAND) as part:
         part.write_text(line + "\n", encoding="utf-8")
 
@@ -48,8 +51,10 @@ def command_of(
     groups: Mapping[str, str] | None = None,
     unsaid: tuple[str, ...] = (),
     by_last_name: bool = False,
-) -> str:
+) -> str | None:
     """`python -m module` with the words that give these settings, whichever way they came about.
+
+    None where the images were given in Python: no word names them.
 
     Every choice of data, generator and the like is named, and every setting that these choices leave otherwise.
     Relative paths stay as they are: they count from the folder that the command was given in.
@@ -64,6 +69,8 @@ def command_of(
     """
     chosen: dict[str, str] = dict(groups or {})
     if isinstance(settings, Settings):
+        if settings.data.name not in options_of("data"):
+            return None
         chosen = {"data": settings.data.name, "generator": settings.generator.name, **chosen}
     chosen = {group: name for group, name in chosen.items() if group not in unsaid}
     words = [f"{group}={name}" for group, name in chosen.items()]

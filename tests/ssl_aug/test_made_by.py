@@ -20,10 +20,10 @@ from ssl_aug.settings import Settings
 OF_PHOTOS = ["data=image_folder", "data.root=my photos/a,b=c", "generator=ldm", "generator.checkpoint=it's.ckpt"]
 
 
-def words_in(line: str, module: str) -> list[str]:
+def words_in(line: str | None, module: str) -> list[str]:
     """The words behind `python -m module`, as a shell would hand them over."""
     first = ["python", "-m", module]
-    words = shlex.split(line)
+    words = shlex.split(line or "")
     assert words[:3] == first
     return words[3:]
 
@@ -87,7 +87,15 @@ def test_it_says_nothing_of_where_results_lie_or_how_it_was_run() -> None:
 def test_for_what_is_published_no_folder_of_the_machine_is_said() -> None:
     settings = compose("generate", ["data=image_folder", "data.root=/home/me/photos", "generator=noise"], Settings)
     line = command_of("ssl_aug.export", "generate", settings, Settings, by_last_name=True)
-    assert "data.root=photos" in line and "/home" not in line
+    assert line is not None and "data.root=photos" in line and "/home" not in line
+
+
+def test_images_that_were_given_in_python_are_named_by_no_command(tmp_path: Path) -> None:
+    plain = compose("generate", ["data=digits"], Settings)
+    given = replace(plain, data=replace(plain.data, name="images-0123abcd"))
+    line = command_of("ssl_aug.generate", "generate", given, Settings)
+    write_command(tmp_path, line)
+    assert line is None and list(tmp_path.iterdir()) == []
 
 
 def test_a_command_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
