@@ -67,7 +67,7 @@ def test_the_manifest_names_what_the_generator_used(
     generate_module.main([
         *("data=image_folder", "data.root=photos", "data.labels_per_class=3", "device=cpu", "precision=fp32"),
         *("generator=ldm", f"generator.checkpoint={tiny_checkpoint}", "tune.steps=1", "tune.batch_size=4"),
-        *("steps=1", "sampler=dpmpp", "batch_size=4", "--per-sample", "2", "--out", "set"),
+        *("steps=1", "sampler=dpmpp", "batch_size=9", "--per-sample", "2", "--out", "set"),
         *more,
     ])  # fmt: skip
     rows = SyntheticSet.open(tmp_path / "set").rows
