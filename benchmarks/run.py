@@ -7,10 +7,11 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 
 from benchmarks.method_facts import METHOD_ENTRY_POINTS, MethodFacts
-from benchmarks.method_files import facts_in_file, method_names, paper_values
+from benchmarks.method_files import facts_in_file
+from benchmarks.registering import register_from_files, register_methods
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.allowed import user_path
-from ssl_aug.command_line import compose, writable
+from ssl_aug.command_line import compose
 from ssl_aug.data import hf_library
 from ssl_aug.endings import MEMORY_OF_TRAINING
 from ssl_aug.help import without_help
@@ -80,7 +81,7 @@ def settings_from(words: list[str], from_files: bool = False) -> BenchmarkSettin
     _refuse_flags(words)
     words = settled(words, BenchmarkSettings)
     _refuse_generation_words(words)
-    (_register_from_files if from_files else _register_methods)(_methods_in(words))
+    (register_from_files if from_files else register_methods)(_methods_in(words))
     folder = next((values_of(word)[0] for word in words if word.startswith("resume=")), None)
     if not folder:
         words = with_words_of_set(words, BenchmarkSettings)
@@ -141,35 +142,6 @@ def _refuse_accidental_toy(settings: BenchmarkSettings, words: list[str]) -> Non
 def _methods_in(words: list[str]) -> set[str]:
     """The method that is asked for, and the default one."""
     return {"erm", *(str(value) for word in words if word.startswith("method=") for value in values_of(word))}
-
-
-def _register_methods(asked: set[str]) -> None:
-    """Hydra learns the settings of the methods asked for, and their defaults as the values of protocol=paper.
-
-    Those of other packages have no YAML here, and are learned all.
-    """
-    from hydra.core.config_store import ConfigStore
-
-    from benchmarks.methods import METHODS, known_methods
-
-    store = ConfigStore.instance()
-    for name, (_, schema) in known_methods().items():
-        if name in METHODS and name not in asked:
-            continue
-        own = f"{name}_schema" if name in METHODS else name
-        store.store(group="method", name=own, node=writable(schema), package="method")
-        store.store(group="protocol/values", name=f"paper_{name}", node=writable(schema), package="method")
-
-
-def _register_from_files(asked: set[str]) -> None:
-    """The same of this package's methods, without their classes."""
-    from hydra.core.config_store import ConfigStore
-
-    store = ConfigStore.instance()
-    for name in asked.intersection(method_names()):
-        values = paper_values(name)
-        store.store(group="method", name=f"{name}_schema", node={"name": name, **values}, package="method")
-        store.store(group="protocol/values", name=f"paper_{name}", node=values, package="method")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from benchmarks.loaders import TestBatches, TrainBatches
 from benchmarks.methods import build_method, facts_of, is_on_frozen_clip
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
+from benchmarks.registering import register_methods
 from benchmarks.run_folder import refuse_other_data
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.state import TrainState, load_state, new_state
@@ -177,6 +178,7 @@ def command_of_run(settings: BenchmarkSettings, method: str) -> str | None:
     shared = {field.name for field in fields(Settings)} - {"data", "seed", "device", "precision"}
     unsaid = ("batch_size",) if settings.augment else tuple(shared)
     groups = {"method": method, "protocol": settings.protocol}
+    register_methods([method])  # a run that is gone on with knows its method by its folder alone
     return command_of("benchmarks.run", "benchmark", settings, BenchmarkSettings, groups, unsaid)
 
 

@@ -329,14 +329,13 @@ def test_images_stream_memory_does_not_grow_with_their_number(to: str, content: 
     def peak_bytes(count: int) -> int:
         many = replace(content, split=replace(content.split, unlabeled=(path,) * count))
         gc.collect()
-        gc.freeze()  # of all that the test session holds: else cycles pile up until it has grown by a quarter
+        gc.freeze()  # all that the test session holds by now: else cycles pile up until it has grown by a quarter
         tracemalloc.start()
         try:
             exported(many, to, tmp_path / f"out-{count}", **({"size": 96} if to == "numpy" else {}))
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-            gc.unfreeze()
 
     peak_bytes(10)  # imports
     few, many = peak_bytes(50), peak_bytes(450)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ssl_aug.world.source_world import (
     NUM_CARS,
     OCCLUDER_WORDS,
     TIME_WORDS,
+    SourceImage,
     caption_of,
     nearest_toycar,
     source_image,
@@ -24,7 +26,10 @@ from ssl_aug.world.source_world import (
     visible_details,
 )
 
-SAMPLES = [source_image(index, seed=3) for index in range(120)]
+
+@cache
+def samples() -> list[SourceImage]:
+    return [source_image(index, seed=3) for index in range(120)]
 
 
 def test_no_source_car_is_a_toycar() -> None:
@@ -48,24 +53,24 @@ def test_the_same_index_and_seed_give_the_same_picture_and_caption() -> None:
 
 
 def test_pictures_show_cars_and_every_kind_of_object() -> None:
-    drawn = {sample.body_type for sample in SAMPLES}
+    drawn = {sample.body_type for sample in samples()}
     assert set(BODY_TYPES) <= drawn
     assert drawn & set(OBJECT_KINDS)
-    for sample in SAMPLES:
+    for sample in samples():
         assert (sample.model is None) == (sample.model_index >= NUM_CARS)
         assert sample.image.shape == (64, 64, 3)
 
 
 def test_a_caption_names_the_paint_and_the_kind_and_no_other_paint() -> None:
-    for sample in SAMPLES:
+    for sample in samples():
         things = (sample.body_type, *(["car"] if sample.model is not None else []))
         assert any(f"{sample.paint} {thing}" in sample.caption for thing in things)
-        others = {other.paint for other in SAMPLES} - {sample.paint}
+        others = {other.paint for other in samples()} - {sample.paint}
         assert not any(f" {paint} {thing}" in sample.caption for paint in others for thing in things)
 
 
 def test_a_caption_tells_time_and_surroundings_as_they_are_and_never_the_view() -> None:
-    for sample in SAMPLES:
+    for sample in samples():
         caption = f"{sample.caption},"
         assert "seen from" not in caption and not any(f" {view}," in caption for view in VIEWS)
         for time, words in TIME_WORDS.items():

@@ -1,0 +1,37 @@
+"""The settings of methods, as hydra learns them before it composes a run's."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from benchmarks.method_files import method_names, paper_values
+from ssl_aug.command_line import writable
+
+
+def register_methods(asked: Collection[str]) -> None:
+    """Hydra learns the settings of the methods asked for, and their defaults as the values of protocol=paper.
+
+    Those of other packages have no YAML here, and are learned all.
+    """
+    from hydra.core.config_store import ConfigStore
+
+    from benchmarks.methods import METHODS, known_methods
+
+    store = ConfigStore.instance()
+    for name, (_, schema) in known_methods().items():
+        if name in METHODS and name not in asked:
+            continue
+        own = f"{name}_schema" if name in METHODS else name
+        store.store(group="method", name=own, node=writable(schema), package="method")
+        store.store(group="protocol/values", name=f"paper_{name}", node=writable(schema), package="method")
+
+
+def register_from_files(asked: Collection[str]) -> None:
+    """The same of this package's methods, without their classes."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for name in sorted({*asked} & {*method_names()}):
+        values = paper_values(name)
+        store.store(group="method", name=f"{name}_schema", node={"name": name, **values}, package="method")
+        store.store(group="protocol/values", name=f"paper_{name}", node=values, package="method")
