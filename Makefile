@@ -29,7 +29,7 @@ test: $(STAMP)  ## set up, then all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 neighbors: $(STAMP)  ## install the libraries that read our exports, and read them
-	$(BIN)/python -m pip install -q -e '.[neighbors]'
+	$(BIN)/python -m pip install -q -e '.[neighbors,cluster]'
 	$(BIN)/python -m pip install -q --no-deps --upgrade --target $(VENV)/neighbors semilearn==0.3.2 progress ruamel.yaml
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m neighbors tests/chain/neighbors
 
