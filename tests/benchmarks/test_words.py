@@ -132,8 +132,9 @@ def test_a_methods_file_says_what_its_classes_hold(method: str) -> None:
     assert facts_in_file(method) == facts_of(settings)
 
 
-@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "protocol"), [*((method, "benchmark") for method in METHODS), ("fixmatch", "paper"), ("erm", "paper")]
+)
 def test_a_dry_run_from_files_shows_what_the_classes_would(
     method: str, protocol: str, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

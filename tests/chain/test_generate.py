@@ -145,7 +145,6 @@ def test_photos_are_not_given_to_the_weights_of_rendered_cars_unasked(
 EITHER = pytest.mark.parametrize("words", ["image", "borrowed"], indirect=True)
 
 
-@IN_BOTH_PRECISIONS
 @EITHER
 def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], tmp_path: Path) -> None:
     command_module.main([*words, "--per-sample", "2", "--out", "grown"])
@@ -156,7 +155,6 @@ def test_more_per_sample_keep_the_first_images_byte_for_byte(words: list[str], t
     assert contents(tmp_path / "grown") == contents(tmp_path / "plain")
 
 
-@IN_BOTH_PRECISIONS
 @EITHER
 @pytest.mark.parametrize("chunks_before", [0, 2])
 def test_an_interrupted_run_goes_on_to_the_same_folder(words: list[str], tmp_path: Path, chunks_before: int) -> None:
@@ -361,7 +359,6 @@ def test_the_rank_changes_the_trajectory(words: list[str], tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("approach", ["anl", "anl_lora"])
-@IN_BOTH_PRECISIONS
 @pytest.mark.parametrize("change", ["tune.accumulation=2", "tune.gradient_checkpointing=true", "tune.report_every=2"])
 def test_what_only_costs_memory_or_time_does_not_move_the_result(
     words: list[str], tmp_path: Path, tiny_checkpoint: Path, change: str, precision: str, approach: str

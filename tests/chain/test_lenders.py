@@ -16,7 +16,7 @@ from ssl_aug.drawing.draw import draw_set
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import plan_tuning
-from tests.conftest import IN_BOTH_PRECISIONS, write_image_folder
+from tests.conftest import write_image_folder
 
 Told = tuple[torch.Tensor, list[str], torch.Tensor | None]
 
@@ -48,7 +48,6 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Told]:
     return calls
 
 
-@IN_BOTH_PRECISIONS
 @pytest.mark.parametrize(
     "more", [[], ["tune.flip=false"], ["data.subset=10"], ["generator.image_size=32"]], ids=lambda more: "".join(more)
 )

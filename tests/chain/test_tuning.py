@@ -59,7 +59,6 @@ def losses(root: Path) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(file)]
 
 
-@IN_BOTH_PRECISIONS
 def test_a_run_stopped_at_any_of_ten_random_steps_ends_in_the_same_bits(words: list[str], tmp_path: Path) -> None:
     words = [*words, "tune.ema_decay=0.9", "tune.condition_dropout=0.3"]
     tune_module.main([*words, "tune.root=plain"])
@@ -104,7 +103,6 @@ def test_a_run_stopped_in_the_middle_of_a_step_or_a_report_ends_in_the_same_bits
         assert len(compared) == 6 and all(found[name] == plain[name] for name in compared)
 
 
-@IN_BOTH_PRECISIONS
 def test_more_steps_go_on_from_fewer_and_fewer_begin_again(words: list[str], tmp_path: Path) -> None:
     for root, counts in (("plain", (STEPS,)), ("grown", (5, STEPS)), ("shrunk", (STEPS, 5))):
         for count in counts:

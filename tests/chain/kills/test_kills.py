@@ -15,7 +15,7 @@ from tests.chain.kills.harness import Server, Tally, Trial, interrupted_again_an
 from tests.conftest import TINY_CLIP, write_image_folder
 from tests.generators.test_compvis import random_checkpoint
 
-SOME, MANY = 2, 21  # kills of a command
+SOME, MANY = 1, 21  # kills of a command
 PATIENCE = 5.0  # seconds from a signal to the end
 EACH = pytest.mark.parametrize("name", COMMANDS)
 
