@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from benchmarks.method_files import method_names, paper_values
-from ssl_aug.command_line import writable
 
 
 def register_methods(asked: Collection[str]) -> None:
@@ -13,17 +12,14 @@ def register_methods(asked: Collection[str]) -> None:
 
     Those of other packages have no YAML here, and are learned all.
     """
-    from hydra.core.config_store import ConfigStore
-
     from benchmarks.methods import METHODS, known_methods
+    from ssl_aug.composition import learn
 
-    store = ConfigStore.instance()
     for name, (_, schema) in known_methods().items():
         if name in METHODS and name not in asked:
             continue
-        own = f"{name}_schema" if name in METHODS else name
-        store.store(group="method", name=own, node=writable(schema), package="method")
-        store.store(group="protocol/values", name=f"paper_{name}", node=writable(schema), package="method")
+        learn(schema, f"{name}_schema" if name in METHODS else name, "method")
+        learn(schema, f"paper_{name}", "protocol/values")
 
 
 def register_from_files(asked: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from benchmarks.methods import known_methods, method_name
 from benchmarks.settings import BenchmarkSettings
-from ssl_aug.command_line import writable
+from ssl_aug.composition import writable
 from ssl_aug.endings import error_line
 from ssl_aug.lock import is_held
 from ssl_aug.results.result import RESULT, RunResult

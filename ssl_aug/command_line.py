@@ -55,24 +55,22 @@ def composed(config_name: str, overrides: Sequence[str], schema: type) -> Any:
     Raises:
         ValueError: as `compose`.
     """
-    from hydra import compose as hydra_compose
-    from hydra import initialize_config_dir
     from hydra.core.config_store import ConfigStore
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    store = ConfigStore.instance()
-    store.store(name=f"{config_name}_schema", node=writable(schema))
+    from ssl_aug.composition import learn, tree_of
+
+    learn(schema, f"{config_name}_schema")
     for name in registered_generators():  # they have no YAML here
-        store.store(group="generator", name=name, node={"name": name})
+        ConfigStore.instance().store(group="generator", name=name, node={"name": name})
     words = settled(overrides, schema)
     for word in words:
         refuse_unreadable(word)
         _refuse_unknown_option(word, schema)
     try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            config = hydra_compose(config_name, overrides=words)
+        config = tree_of(config_name, words, config_folder())
         _refuse_words_of_tuning(OmegaConf.select(config, "generator.name"), overrides)
         return config
     except (HydraException, OmegaConfBaseException, OverflowError) as error:  # OverflowError: no float holds it
@@ -95,20 +93,6 @@ def _refuse_unknown_option(word: str, schema: type) -> None:
         close = meant if meant in options else next(iter(get_close_matches(meant, options, n=1, cutoff=0.75)), None)
         meant = f"; did you mean {group}={close}?" if close else ""
         raise ValueError(f"{group}={shown(value)}: there is no such {group}; choose one of {', '.join(options)}{meant}")
-
-
-def writable(schema: type) -> Any:
-    """A schema that hydra can compose into: OmegaConf makes frozen dataclasses read-only, before they are settled."""
-    from omegaconf import DictConfig, OmegaConf
-
-    node = OmegaConf.structured(schema)
-    unlocked = [node]
-    while unlocked:
-        config = unlocked.pop()
-        OmegaConf.set_readonly(config, None)
-        values = (config[name] for name in config if not OmegaConf.is_missing(config, name))
-        unlocked += [value for value in values if isinstance(value, DictConfig)]
-    return node
 
 
 def registered_generators() -> dict[str, str]:
