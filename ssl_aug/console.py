@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {  # name -> its module and what it does
     "generate": ("ssl_aug.generate", "draw synthetic images from each labeled image: the main job"),
     "tune": ("ssl_aug.tune", "adapt the generator to the training images; generate does it by itself"),
     "evaluate": ("ssl_aug.evaluate", "measure synthetic images"),
+    "speed": ("ssl_aug.speed", "measure how fast this machine is, and how long the paper's run takes on it"),
     "report": ("ssl_aug.report", "write a page to look at a set, its runs and its tuning"),
     "export": ("ssl_aug.export", "write the augmented labeled set for another codebase"),
     "import-set": ("ssl_aug.import_set", "take in images that another program made"),

@@ -128,6 +128,30 @@ def has_bfloat16_units(device: str) -> bool:
     return bool(torch.cpu._is_amx_tile_supported())
 
 
+def name_of(device: torch.device) -> str:
+    """The GPU's name, or how many threads a CPU computes with."""
+    import torch
+
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"cpu, {torch.get_num_threads()} threads"
+
+
+def wait_for(device: torch.device) -> None:
+    """Until the device has done all that it was given: a GPU's calls return before."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def name_of_precision(dtype: torch.dtype) -> str:
+    """fp32, bf16 or fp16."""
+    import torch
+
+    return {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+
+
 def accelerator_of(place: Placement) -> Accelerator:
     """accelerate's engine for this device and type: one process, or all that torchrun started.
 

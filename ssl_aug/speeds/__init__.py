@@ -1,0 +1,1 @@
+"""How fast the parts are on this machine, each beside the plain way, and how long the paper's run takes here."""
