@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -36,7 +38,9 @@ class ANLLatentDiffusion:
         self.model = model.eval()
         self.settings = settings
         self.image_size = image_size
-        self._latent_shape = model.shape_at(image_size)
+        self.latent_shape = model.shape_at(image_size)
+        self._network: Callable[..., Any] = model.unet
+        self._layout = torch.preserve_format
         self._differences: Differences | None = None
 
     def remember(self, labeled: Tensor, class_names: Sequence[str], unlabeled: Tensor | None = None) -> float:
@@ -74,20 +78,40 @@ class ANLLatentDiffusion:
             )
         return self._differences
 
+    def compiled(self, backend: str = "inductor") -> ANLLatentDiffusion:
+        """The same generator, whose network PyTorch compiles at the first evaluation.
+
+        A chunk of another size is compiled anew: draw the same number of rows each time.
+
+        Args:
+            backend: of torch.compile.
+        """
+        other = copy.copy(self)
+        other._network = torch.compile(self.model.unet, dynamic=False, backend=backend)
+        other._layout = torch.channels_last  # the same in every step, so that it is compiled once
+        return other
+
+    def in_steps(self, steps: int) -> ANLLatentDiffusion:
+        """The same generator, which takes another number of steps."""
+        other = copy.copy(self)
+        other.settings = replace(self.settings, steps=steps)
+        return other
+
     @torch.no_grad()
     def __call__(self, reference: Tensor, class_names: Sequence[str], seeds: Sequence[int]) -> Tensor:
         """One image per row of `reference`; see `generators.base.Generator`."""
         settings, model = self.settings, self.model
         tokens = self._tokens(reference, class_names, seeds)
-        null_tokens = self._null_tokens(len(seeds)) if settings.guidance != 1 else None
+        null_tokens = self._null_tokens(len(seeds)).contiguous() if settings.guidance != 1 else None
 
         def guided_prediction(latents: Tensor, timestep: Tensor) -> Tensor:
-            conditional = model.predict(latents, timestep, tokens)
+            latents = latents.to(memory_format=self._layout)
+            conditional = model.predict(latents, timestep, tokens, self._network)
             if null_tokens is None:
                 return conditional
-            return guided(conditional, model.predict(latents, timestep, null_tokens), settings.guidance)
+            return guided(conditional, model.predict(latents, timestep, null_tokens, self._network), settings.guidance)
 
-        noise = seeded_noise(seeds, self._latent_shape).to(reference.device)
+        noise = seeded_noise(seeds, self.latent_shape).to(reference.device)
         start = model.encode(reference) if settings.strength < 1 else None
         latents = sample(
             guided_prediction, noise, settings.sampler, settings.steps, model.facts.schedule, start, settings.strength

@@ -250,6 +250,11 @@ def cache_folder() -> Path:
     return user_path(chosen or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/ssl_aug")
 
 
+def keep_compiled() -> Path:
+    """Where PyTorch keeps what it compiled, for later processes: $TORCHINDUCTOR_CACHE_DIR, else below our cache."""
+    return Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor")))
+
+
 def settle_home() -> None:
     """An account without a home folder gets one below the temporary folder, for our cache and other libraries'."""
     try:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from generators.allowed import AnyWhole, AtLeast1, FreeText, OneOf, PathText, check
+from generators.allowed import AnyWhole, AtLeast1, FreeText, OneOf, PathText, check, shown
 from generators.settings import (
     AUGMENTATION,
     CLASS_MEANS,
@@ -87,12 +87,20 @@ class Settings(SolverSettings):
     seed: AnyWhole = field(default=0, metadata=decides(TRAINING, MEASURES))
     device: Device = field(default="auto", metadata=decides())  # auto, cpu or cuda
     precision: Precision = field(default="auto", metadata=decides(TRAINING, VARIANT))  # auto, fp32, bf16 or fp16
+    # the network, with torch.compile: true, false, or auto where it is expected to win more time than it takes, by all
+    # images of the set; a set goes on as it was begun; needs a C++ compiler
+    compile: Annotated[str, OneOf(("auto", "true", "false"))] = field(default="auto", metadata=decides())
     # slurm: the tasks of a Slurm array share the drawing; null: each draws the whole set (torchrun's always share it)
     shard: Annotated[str, OneOf(("slurm",))] | None = field(default=None, metadata=decides())
     dry_run: bool = field(default=False, metadata=decides())  # print what would be done, and stop
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "compile", shown(self.compile).lower())  # hydra makes a text of true
         super().__post_init__()
+        if self.compile != "auto" and type(self) is not Settings:
+            raise ValueError(f"compile={self.compile} has no effect here: only generate takes it, leave it out")
+        if self.compile == "true" and self.generator.name == "noise":
+            raise ValueError("compile=true has no effect on generator=noise: leave it out")
         if self.shard is not None and type(self) is not Settings:  # those of the other commands
             raise ValueError(f"shard={self.shard} has no effect here: only generate shares its work, leave it out")
         sampling = self.sampling()

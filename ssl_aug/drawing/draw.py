@@ -8,6 +8,7 @@ from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, LabeledSet, Split
+from ssl_aug.drawing.compiling import Work, settled
 from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
@@ -61,7 +62,7 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     with locked(folder, "drawing into", part=f"{rank}-of-{world_size}" if world_size > 1 else ""):
         writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
         try:
-            draw_missing(writer, chunks[rank::world_size], settings, plan, split.labeled, place)
+            draw_missing(writer, chunks, chunks[rank::world_size], settings, plan, split.labeled, place)
         except BaseException:
             if world_size == 1:
                 writer.withdraw()
@@ -86,6 +87,7 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
 
 def draw_missing(
     writer: SetWriter,
+    of_set: Sequence[Sequence[Request]],
     of_shard: Sequence[Sequence[Request]],
     settings: Settings,
     plan: TuningPlan | None,
@@ -98,13 +100,18 @@ def draw_missing(
     if not mine:
         return
     generator = make_generator(settings, plan, labeled, place)
+    compiled = settled(
+        settings.compile, writer.is_compiled, Work(generator, of_set, labeled, place, settings.generator.name)
+    )
+    writer.begin(compiled is not None)
+    drawing, rows = (generator, 0) if compiled is None else (compiled.generator, compiled.rows)
     scorer = make_scorer(generator, labeled, place)
     total, left = num_images(of_shard), num_images(mine)
     mine, num_first = first_to_draw(mine)
     class_scores: list[float] = []
     with progress_bar(total, "drawing", initial=total - left) as bar:
         for number, chunk in enumerate(mine, start=1):
-            images = draw(generator, chunk, labeled, place)
+            images = draw(drawing, chunk, labeled, place, rows)
             facts = facts_of(chunk, settings.sampling(), labeled, generator)
             if scorer is not None:
                 scores = scorer.scores(images, chunk)
@@ -118,6 +125,8 @@ def draw_missing(
                 sources = read_looks([request.source.path for request in first], SIZE, hidden=True)
                 for line in verdict(drawn, sources, class_scores, len(labeled.class_names)):
                     bar.write(line, file=sys.stderr)
+    if compiled is not None:
+        print(compiled.in_the_end(len(mine)), file=sys.stderr)
 
 
 def num_images(chunks: Sequence[Sequence[Request]]) -> int:

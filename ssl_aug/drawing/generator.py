@@ -70,17 +70,23 @@ def make_scorer(generator: Generator, labeled: LabeledSet, place: Placement) -> 
     return Scorer(generator.model.clip, labeled, generator.image_size, place)
 
 
-def draw(generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement) -> Tensor:
+def draw(
+    generator: Generator, chunk: Sequence[Request], labeled: LabeledSet, place: Placement, fewest: int = 0
+) -> Tensor:
     """(b, 3, s, s) images in [-1, 1] on the CPU, one per request.
+
+    Args:
+        fewest: rows that are drawn at least: requests are repeated, and what is drawn of them is left out.
 
     Raises:
         ValueError: an image that is not finite, named.
     """
-    reference = read_batch([request.source.path for request in chunk], generator.image_size).to(place.device)
-    names = [labeled.class_names[request.source.label] for request in chunk]
+    rows = [chunk[row % len(chunk)] for row in range(max(fewest, len(chunk)))]
+    reference = read_batch([request.source.path for request in rows], generator.image_size).to(place.device)
+    names = [labeled.class_names[request.source.label] for request in rows]
     with torch.no_grad(), place.autocast():
-        images: Tensor = generator(reference, names, [request.seed for request in chunk])
-    images = images.float().cpu()
+        images: Tensor = generator(reference, names, [request.seed for request in rows])
+    images = images[: len(chunk)].float().cpu()
     for image, request in zip(images, chunk, strict=True):
         if not torch.isfinite(image).all():  # a PNG file would hold black in its place
             raise ValueError(

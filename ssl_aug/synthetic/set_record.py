@@ -10,10 +10,12 @@ from ssl_aug.settings import Settings
 
 NAME = "generator.json"
 PLACES = "places"  # where data and weights lay, which decides nothing and may change
+COMPILED = "compiled"  # whether the network was, which moves the pictures by rounding; sets of before: it was not
 WAY_OUT = "restore the file from a copy, or draw the set again into another folder (generate: --out)"
 # beside the settings; generator.checkpoint: owner/name@commit of weights of the hub
 OWN = {
     "labeled_set_id": (str,), "imported": (bool,), "num_images": (int,), "class_names": (list,), PLACES: (dict,),
+    COMPILED: (bool,),
     "generator.checkpoint": (str,),
 }  # fmt: skip
 

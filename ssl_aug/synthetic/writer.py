@@ -15,7 +15,7 @@ from ssl_aug.synthetic.folder import SyntheticSet, is_finished
 from ssl_aug.synthetic.kept import altered_paths, refuse_altered
 from ssl_aug.synthetic.manifest import Row, read_rows, write_manifest
 from ssl_aug.synthetic.requests import Request
-from ssl_aug.synthetic.set_record import record_of
+from ssl_aug.synthetic.set_record import COMPILED, record_of
 
 
 class SetWriter:
@@ -36,7 +36,8 @@ class SetWriter:
         self.class_names = labeled.class_names
         self.identity = {"labeled_set_id": labeled.id, **identity}
         refuse_folder(folder, self.identity)
-        if not _has_begun(folder):  # the claim of a run that failed before its first image binds nobody
+        # the claim of a run that failed before its first image binds nobody; another shard's own is left as it is
+        if not _has_begun(folder) and not _is_claimed_for(folder, self._record()):
             write_json(folder / "generator.json", self._record())
         (folder / "images").mkdir(exist_ok=True)
 
@@ -46,6 +47,16 @@ class SetWriter:
             (self.folder / "generator.json").unlink(missing_ok=True)
             with suppress(OSError):  # it is not empty, or not there
                 (self.folder / "images").rmdir()
+
+    @property
+    def is_compiled(self) -> bool | None:
+        """Whether the images that are there are of a compiled network; None where there is none yet."""
+        return record_of(self.folder).get(COMPILED, False) if _has_begun(self.folder) else None
+
+    def begin(self, compiled: bool) -> None:
+        """Notes before the first image whether a compiled network draws the set: it goes on that way."""
+        if not _has_begun(self.folder):
+            write_json(self.folder / "generator.json", self._record() | {COMPILED: compiled})
 
     def done(self) -> set[str]:
         """As `images_done`."""
@@ -79,7 +90,8 @@ class SetWriter:
             ordered = [rows[request.path] for request in requests]
             ordered += [row for path, row in rows.items() if path not in wanted]
             write_manifest(self.folder / "manifest.csv", ordered)
-            write_json(self.folder / "generator.json", self._record() | facts | {"num_images": len(ordered)})
+            way = {COMPILED: record_of(self.folder).get(COMPILED, False)}
+            write_json(self.folder / "generator.json", self._record() | way | facts | {"num_images": len(ordered)})
             with written_atomically(self.folder / "README.md") as part:
                 part.write_text(dataset_card, encoding="utf-8")
             for path in lists:  # those of chunks that others wrote meanwhile stay
@@ -148,6 +160,11 @@ def _has_begun(folder: Path) -> bool:
     listed = (folder / "manifest.csv").is_file() or any((folder / ".work").glob("*.csv"))
     begun = listed or any(path.is_file() for path in folder.glob("images/*/*"))
     return begun and (folder / "generator.json").is_file()
+
+
+def _is_claimed_for(folder: Path, record: dict[str, Any]) -> bool:
+    path = folder / "generator.json"
+    return path.is_file() and record.items() <= record_of(folder).items()
 
 
 def _all_rows(folder: Path) -> tuple[dict[str, Row], list[Path]]:
