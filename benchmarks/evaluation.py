@@ -38,5 +38,6 @@ def evaluate(model: nn.Module, test: TestBatches, inputs: Inputs, placement: Pla
 def accuracy(predictions: Tensor, targets: Tensor) -> Accuracy:
     """Both accuracies of predicted against true class indices, (n,); classes without test images do not count."""
     correct = (predictions == targets).double()
-    per_class = [correct[targets == index].mean() for index in targets.unique()]
-    return Accuracy(100 * correct.mean().item(), 100 * torch.stack(per_class).mean().item())
+    count = torch.bincount(targets)
+    per_class = (torch.bincount(targets, correct) / count)[count > 0]
+    return Accuracy(100 * correct.mean().item(), 100 * per_class.mean().item())

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _MAX_ROUNDS = 100  # of k-means, which settles much sooner where there are classes to find
+_AT_ONCE = 2**24  # similarities that are in memory at once: there are images times classes of them
 _STREAM = 2  # keeps the lender's draw apart from the noise and the rectangle of the same seed
 
 
@@ -47,9 +48,13 @@ def differences(tokens: Tensor, class_names: Sequence[str], unlabeled: Tensor | 
     numbers = {name: number for number, name in enumerate(dict.fromkeys(class_names))}
     labels = torch.tensor([numbers[name] for name in class_names], device=tokens.device)
     means, counts = class_means(tokens, labels, len(numbers), tokens[:0] if unlabeled is None else unlabeled)
-    similarity = F.normalize(tokens, dim=-1) @ F.normalize(means, dim=-1).T
-    similarity.scatter_(1, labels[:, None], _nearness(tokens, labels, means, counts)[:, None])
-    told_apart = (similarity.argmax(dim=-1) == labels).float().mean().item()
+    own = _nearness(tokens, labels, means, counts)
+    is_told = []
+    for rows in _pieces(len(tokens), len(numbers)):
+        similarity = F.normalize(tokens[rows], dim=-1) @ F.normalize(means, dim=-1).T
+        similarity.scatter_(1, labels[rows, None], own[rows, None])
+        is_told.append(similarity.argmax(dim=-1) == labels[rows])
+    told_apart = torch.cat(is_told).float().mean().item()
     return Differences(dict(zip(numbers, means, strict=True)), tokens - means[labels], told_apart)
 
 
@@ -69,12 +74,12 @@ def class_means(tokens: Tensor, labels: Tensor, num_classes: int, unlabeled: Ten
         (c, d) means and (c,) how many images each is of.
     """
     outside = num_classes
-    everything, directions = torch.cat([tokens, unlabeled]), F.normalize(unlabeled, dim=-1)
+    everything = torch.cat([tokens, unlabeled])
     means, counts = _means(tokens, labels, num_classes)
     near_enough = _nearness(tokens, labels, means, counts).median()
     given = labels
     for _ in range(_MAX_ROUNDS):
-        nearness, nearest = (directions @ F.normalize(means, dim=-1).T).max(dim=-1)
+        nearness, nearest = _nearest(unlabeled, means)
         now = torch.cat([labels, torch.where(nearness >= near_enough, nearest, outside)])
         if torch.equal(now, given):
             break
@@ -84,9 +89,25 @@ def class_means(tokens: Tensor, labels: Tensor, num_classes: int, unlabeled: Ten
 
 
 def _means(tokens: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    is_of = F.one_hot(labels, num_classes + 1)[:, :num_classes].to(tokens)  # (n, c), the last label is of no class
-    counts = is_of.sum(dim=0)
-    return is_of.T @ tokens / counts[:, None], counts
+    sums, counts = tokens.new_zeros(num_classes, tokens.shape[1]), tokens.new_zeros(num_classes)
+    for rows in _pieces(len(tokens), num_classes):
+        is_of = F.one_hot(labels[rows], num_classes + 1)[:, :num_classes].to(tokens)  # the last label is of no class
+        counts += is_of.sum(dim=0)
+        sums += is_of.T @ tokens[rows]
+    return sums / counts[:, None], counts
+
+
+def _nearest(some: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    """(m,) the cosine of each and the mean of the most similar direction, and which one that is."""
+    directions = F.normalize(means, dim=-1).T
+    found = [(F.normalize(some[rows], dim=-1) @ directions).max(dim=-1) for rows in _pieces(len(some), len(means))]
+    return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
+
+
+def _pieces(num_images: int, num_classes: int) -> list[slice]:
+    """Rows that are compared with all classes at once; one piece at least."""
+    size = max(1, _AT_ONCE // num_classes)
+    return [slice(first, first + size) for first in range(0, max(1, num_images), size)]
 
 
 def _nearness(tokens: Tensor, labels: Tensor, means: Tensor, counts: Tensor) -> Tensor:

@@ -46,8 +46,7 @@ def load(settings: DataSettings) -> Dataset:
     rows = list(_rows(path))
     _refuse_named_twice(path, rows)
     _require_files(path, rows)
-    unreadable = tuple(row.path for row in rows if row.path.name.lower().endswith(unreadable_suffixes()))
-    left = [row for row in rows if row.path not in set(unreadable)]
+    left, unreadable = readable_rows(rows)
     class_names = tuple(sorted({row.label for row in rows if row.part == "train"}))
     if len(class_names) < 2:
         told = f"one label, {class_names[0]!r}" if class_names else "no labels"
@@ -133,15 +132,22 @@ def _require_files(path: Path, rows: list[Row]) -> None:
         )
 
 
+def readable_rows(rows: list[Row]) -> tuple[list[Row], tuple[Path, ...]]:
+    """The rows of images that are read here, and the images of the others."""
+    suffixes = unreadable_suffixes()
+    unreadable = tuple(row.path for row in rows if row.path.name.lower().endswith(suffixes))
+    return [row for row in rows if not row.path.name.lower().endswith(suffixes)], unreadable
+
+
 def _labeled(path: Path, rows: list[Row], part: str, class_names: tuple[str, ...]) -> LabeledSet:
-    examples = []
+    examples, indices = [], {name: index for index, name in enumerate(class_names)}
     for row in rows:
         if row.part != part:
             continue
-        if row.label not in class_names:
+        if row.label not in indices:
             raise ValueError(
                 f"{path}, row {row.number}: no training image has the label {row.label!r} of this {part} image: add "
                 "one, or remove the row"
             )
-        examples.append(Example(row.path, class_names.index(row.label)))
+        examples.append(Example(row.path, indices[row.label]))
     return LabeledSet(tuple(examples), class_names)

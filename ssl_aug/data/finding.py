@@ -28,14 +28,15 @@ class Found:
     foreign: tuple[Path, ...] = ()  # folders that were passed over
     no_files: tuple[Path, ...] = ()  # named like images, but broken links, pipes, sockets or devices
 
-    def with_(self, other: Found) -> Found:
-        """Both together."""
-        return Found(
-            self.images + other.images,
-            self.unreadable + other.unreadable,
-            self.foreign + other.foreign,
-            self.no_files + other.no_files,
-        )
+
+def together(found: Sequence[Found]) -> Found:
+    """What lies below several folders, one after the other."""
+    return Found(
+        tuple(path for each in found for path in each.images),
+        tuple(path for each in found for path in each.unreadable),
+        tuple(path for each in found for path in each.foreign),
+        tuple(path for each in found for path in each.no_files),
+    )
 
 
 def look_below(folder: Path) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ class LabelColumn:
     part: str  # train, test, validation or unlabeled
     labels: Sequence[Any]
     names: tuple[str, ...] | None  # what the labels are indices into; None: they are the names, or numbers
+
+    @cached_property
+    def index_of(self) -> dict[str, int]:
+        """The index of each name, of equal ones the first."""
+        return {name: index for index, name in reversed(list(enumerate(self.names or ())))}
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,9 @@ def _plain(root: Path, column: LabelColumn, row: int, label: Any) -> int | str |
         text = unicodedata.normalize("NFC", label)
         if column.names is None:
             return text or None
-        if label not in column.names:
+        if label not in column.index_of:
             raise ValueError(f"{root}: the label of {column.split}[{row}] is {label!r}, which is no class's name")
-        return column.names.index(label)
+        return column.index_of[label]
     if isinstance(label, bool):
         return str(label)
     if not isinstance(label, int | float) or not float(label).is_integer():

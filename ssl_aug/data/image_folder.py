@@ -20,6 +20,7 @@ from ssl_aug.data.finding import (
     require_own_keys,
     require_utf8,
     some,
+    together,
     told_no_files,
 )
 from ssl_aug.data.formats import told_unreadable
@@ -50,11 +51,11 @@ def load(settings: DataSettings) -> Dataset:
     class_names = tuple(_composed(name) for name in class_names)  # as a Mac's copy need not be
     train = LabeledSet(of_folders.examples, class_names)
     require_own_keys(train)
-    parts, found = {}, found.with_(of_train)
+    parts, looked = {}, [found, of_train]
     for part in ("test", *VALIDATION):
         if folder != root and (root / part).is_dir():
             parts[part], of_part = _part(root / part, class_names, is_whole=part == "test")
-            found = found.with_(of_part)
+            looked.append(of_part)
     validation = [part for part in VALIDATION if part in parts]
     if len(validation) > 1:
         raise ValueError(f"{root}: {' and '.join(validation)} are both there: keep one folder of validation images")
@@ -67,7 +68,7 @@ def load(settings: DataSettings) -> Dataset:
         parts.get("test", LabeledSet((), class_names)),
         unlabeled.images,
         parts[validation[0]] if validation else None,
-        (*notes, *notes_on(found.with_(unlabeled))),
+        (*notes, *notes_on(together([*looked, unlabeled]))),
     )
 
 
@@ -164,7 +165,7 @@ def _part(folder: Path, class_names: tuple[str, ...], is_whole: bool) -> tuple[L
             "add the folders that are missing, or remove the others"
         )
     labeled, of_images = _labeled(folder, tuple(folder_of.get(_composed(name), "") for name in class_names))
-    return LabeledSet(labeled.examples, class_names), found.with_(of_images)
+    return LabeledSet(labeled.examples, class_names), together([found, of_images])
 
 
 def _labeled(folder: Path, folder_names: tuple[str, ...]) -> tuple[LabeledSet, Found]:
@@ -172,7 +173,7 @@ def _labeled(folder: Path, folder_names: tuple[str, ...]) -> tuple[LabeledSet, F
     folder_names: of each class; empty for one that is not there.
     """
     examples: list[Example] = []
-    left_out = Found()
+    left_out: list[Found] = []
     for label, name in enumerate(folder_names):
         if not name:
             continue
@@ -186,8 +187,8 @@ def _labeled(folder: Path, folder_names: tuple[str, ...]) -> tuple[LabeledSet, F
                 f"class folder {folder / name} holds no images: add some, or remove the class from all parts"
             )
         examples += [Example(path, label) for path in found.images]
-        left_out = left_out.with_(replace(found, images=()))
-    return LabeledSet(tuple(examples), folder_names), left_out
+        left_out.append(replace(found, images=()))
+    return LabeledSet(tuple(examples), folder_names), together(left_out)
 
 
 def _composed(name: str) -> str:

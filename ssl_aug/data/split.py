@@ -22,11 +22,12 @@ def draw_labeled(labels: Sequence[int], num_classes: int, per_class: int | Seque
         labels: one class index per training image, in file order.
         per_class: how many of every class, or of each.
     """
-    positions = np.asarray(labels)
+    classes = np.asarray(labels, dtype=np.int64)
+    ends = np.cumsum(np.bincount(classes, minlength=num_classes))[:num_classes]
+    of_classes = np.split(np.argsort(classes, kind="stable"), ends)[:num_classes]  # positions in file order
     generator = np.random.RandomState(seed)
     drawn: list[int] = []
-    for class_index in range(num_classes):
-        of_class = np.where(positions == class_index)[0]
+    for class_index, of_class in enumerate(of_classes):
         count = per_class if isinstance(per_class, int) else per_class[class_index]
         drawn.extend(generator.choice(of_class, count, replace=False).tolist())
     return drawn

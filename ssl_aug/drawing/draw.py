@@ -12,7 +12,7 @@ from ssl_aug.drawing.compiling import Work, settled
 from ssl_aug.drawing.contact_sheet import write_contact_sheet
 from ssl_aug.drawing.estimate import foretell
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
-from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
+from ssl_aug.drawing.lenders import lenders_of, refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.lock import locked
@@ -105,14 +105,14 @@ def draw_missing(
     )
     writer.begin(compiled is not None)
     drawing, rows = (generator, 0) if compiled is None else (compiled.generator, compiled.rows)
-    scorer = make_scorer(generator, labeled, place)
+    scorer, lenders = make_scorer(generator, labeled, place), lenders_of(labeled)
     total, left = num_images(of_shard), num_images(mine)
     mine, num_first = first_to_draw(mine)
     class_scores: list[float] = []
     with progress_bar(total, "drawing", initial=total - left) as bar:
         for number, chunk in enumerate(mine, start=1):
             images = draw(drawing, chunk, labeled, place, rows)
-            facts = facts_of(chunk, settings.sampling(), labeled, generator)
+            facts = facts_of(chunk, settings.sampling(), lenders, generator)
             if scorer is not None:
                 scores = scorer.scores(images, chunk)
                 class_scores += [float(score["class_score"]) for score in scores]

@@ -16,8 +16,8 @@ from generators.base import Generator
 from generators.build import build_generator
 from generators.ldm import LatentDiffusion
 from generators.settings import GeneratorSettings, SamplingSettings
-from ssl_aug.data.base import LabeledSet
-from ssl_aug.drawing.lenders import lenders_of, tell_of_labeled
+from ssl_aug.data.base import Example, LabeledSet
+from ssl_aug.drawing.lenders import tell_of_labeled
 from ssl_aug.drawing.scores import Scorer
 from ssl_aug.runtime import Placement, keep_frozen_weights_low
 from ssl_aug.settings import Settings
@@ -105,11 +105,15 @@ def encode_png(image: Tensor) -> bytes:
 
 
 def facts_of(
-    chunk: Sequence[Request], sampling: SamplingSettings, labeled: LabeledSet, generator: Generator
+    chunk: Sequence[Request], sampling: SamplingSettings, lenders: Sequence[Example], generator: Generator
 ) -> list[dict[str, str]]:
-    """The manifest's columns on how each image was drawn."""
+    """The manifest's columns on how each image was drawn.
+
+    Args:
+        lenders: as `lenders_of` orders them.
+    """
     same = {"sampler": sampling.sampler, "steps": str(sampling.steps), "guidance": str(sampling.guidance)}
-    lenders, facts = lenders_of(labeled), []
+    facts = []
     for request in chunk:
         drawn = generator.draw_of(request.seed) if isinstance(generator, ANLLatentDiffusion) else Draw()
         own = {

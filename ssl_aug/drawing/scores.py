@@ -26,15 +26,13 @@ class Scorer:
     def __init__(self, clip: ClipEncoder, labeled: LabeledSet, image_size: int, place: Placement):
         self.clip, self.place = clip, place
         paths = labeled.paths
-        parts = [
+        directions = torch.cat([
             self._directions(read_batch(paths[first : first + BATCH_SIZE], image_size))
             for first in range(0, len(paths), BATCH_SIZE)
-        ]
+        ])  # fmt: skip
         names = ((example.label, example.key) for example in labeled.examples)
-        self.sources = dict(zip(names, torch.cat(parts), strict=True))
-        labels = torch.tensor(labeled.labels)
-        means = [torch.cat(parts)[labels == label].mean(dim=0) for label in range(len(labeled.class_names))]
-        self.prototypes = torch.nn.functional.normalize(torch.stack(means), dim=-1)
+        self.sources = dict(zip(names, directions, strict=True))
+        self.prototypes = prototypes(directions, torch.tensor(labeled.labels), len(labeled.class_names))
 
     def scores(self, images: Tensor, chunk: Sequence[Request]) -> list[dict[str, str]]:
         """The manifest's score columns of drawn images (b, 3, s, s) in [-1, 1], one dict per request.
@@ -56,6 +54,17 @@ class Scorer:
         with torch.no_grad():
             embedding = self.clip.embed_images(images.to(self.place.device))[:, 0].cpu()
         return torch.nn.functional.normalize(embedding, dim=-1)
+
+
+def prototypes(directions: Tensor, labels: Tensor, num_classes: int) -> Tensor:
+    """(c, d) the mean direction of each class, of unit length.
+
+    Args:
+        directions: (n, d) of unit length.
+        labels: (n,)
+    """
+    of_classes = directions[labels.argsort(stable=True)].split(torch.bincount(labels, minlength=num_classes).tolist())
+    return torch.nn.functional.normalize(torch.stack([one.mean(dim=0) for one in of_classes]), dim=-1)
 
 
 def prototype_probabilities(directions: Tensor, prototypes: Tensor, scale: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -46,13 +46,15 @@ def first_to_draw(chunks: Sequence[Chunk]) -> tuple[list[Chunk], int]:
     return [chunks[place] for place in order], len(first)
 
 
-def _at_distances(count: int) -> list[int]:
+def _at_distances(count: int) -> Iterator[int]:
     """0, the middle, the quarters, and so on: places that lie far apart first."""
-    found, step = [0], count
-    while step > 1:
-        step = (step + 1) // 2
-        found += [place for place in range(0, count, step) if place not in found]
-    return found[:count]
+    given, step = set[int](), count
+    while step:
+        for place in range(0, count, step):
+            if place not in given:
+                given.add(place)
+                yield place
+        step = (step + 1) // 2 if step > 1 else 0
 
 
 def verdict(

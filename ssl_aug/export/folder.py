@@ -64,10 +64,10 @@ def read(folder: Path) -> Iterator[Exported]:
     ):
         if not (folder / place).is_dir():
             continue
-        classes = sorted(entry.name for entry in (folder / place).iterdir())
+        classes = {name: label for label, name in enumerate(sorted(each.name for each in (folder / place).iterdir()))}
         paths = [path for path in (folder / place).glob("*/*") if path.name.startswith(letter)]
         for path in sorted(paths, key=lambda path: path.name):
-            label = None if part == "unlabeled" else classes.index(path.parent.name)
+            label = None if part == "unlabeled" else classes[path.parent.name]
             yield Exported(part, label, np.asarray(read_rgb(path)))
 
 

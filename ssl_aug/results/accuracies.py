@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.settings import labels_told
+from ssl_aug.results.alike import differing, plain_of, varying_settings
 from ssl_aug.results.metrics import METRICS, TITLES
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.results.significance import compared
@@ -142,9 +143,13 @@ def _group(run: RunResult) -> tuple[Any, ...]:
 
 def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
     methods = sorted({run.method for run in runs}, key=lambda name: (*(name != known for known in ORDER), name))
+    alike: dict[tuple[str, bool], list[RunResult]] = {}
+    for run in runs:
+        alike.setdefault((run.method, run.augment), []).append(run)
+    varying = {own: varying_settings(found) for own, found in alike.items()}
     by_setup: dict[Setup, dict[str, list[RunResult]]] = {}
     for run in runs:
-        setup = Setup(run.augment, run.mix, _differing(run, runs))
+        setup = Setup(run.augment, run.mix, differing(run, varying[run.method, run.augment]))
         by_setup.setdefault(setup, {method: [] for method in methods})[run.method].append(run)
     _note_unequal(runs, methods, notes)
     rows: list[Row] = []
@@ -155,29 +160,10 @@ def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
         mean = _mean([cell.mean if cell else None for cell in cells])
         rows.append(Row(kind, setup.label(kind), (*cells, mean)))
         if setup.augment:
-            plain = {method: _plain_of(own, runs) for method, own in found.items()}
+            plain = {method: plain_of(own, alike.get((method, False), [])) for method, own in found.items()}
             rows += _difference(setup, plain, found, metric, notes)
     num_runs = max(len(own) for found in by_setup.values() for own in found.values())
     return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), runs[0].num_test)
-
-
-def _differing(run: RunResult, runs: Sequence[RunResult]) -> str:
-    """`set.mask_rate=0.3`: the settings in which a run differs from others of its method; "" where there are none."""
-    alike = [other for other in runs if (other.method, other.augment) == (run.method, run.augment)]
-    own = run.settings
-    varying = [name for name in own if any(other.settings.get(name) != own[name] for other in alike)]
-    hashes = [name for name in varying if name.endswith("_id")]
-    named = [name for name in varying if name not in hashes] or hashes  # an id says little where a setting differs too
-    return ", ".join(f"{name}={own[name]}" for name in sorted(named))
-
-
-def _plain_of(augmented: Sequence[RunResult], runs: Sequence[RunResult]) -> list[RunResult]:
-    """The plain runs that differ from augmented ones in nothing but the synthetic images."""
-    if not augmented:
-        return []
-    wanted = augmented[0].settings
-    plain = [run for run in runs if run.method == augmented[0].method and not run.augment]
-    return [run for run in plain if all(wanted.get(name) == value for name, value in run.settings.items())]
 
 
 def _difference(

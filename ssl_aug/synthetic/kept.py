@@ -25,14 +25,15 @@ def divided(folder: Path, rows: Sequence[Row]) -> tuple[tuple[Row, ...], tuple[R
         ValueError: rejected.txt names what is no image of the set, or an image was altered.
     """
     rejected = read_rejected(folder, rows)
-    there = [row for row in rows if (folder / row["path"]).is_file()]
-    if rows and not there:
+    there = [(folder / row["path"]).is_file() for row in rows]
+    if rows and not any(there):
         raise FileNotFoundError(
             f"{folder}: none of the {len(rows)} images that its manifest.csv lists is there: copy images/ again, or "
             "draw them again with the same python -m ssl_aug.generate and synthetic.refill=true"
         )
-    taken = tuple(row for row in there if row["path"] not in rejected)
-    deleted = tuple(row for row in rows if not (folder / row["path"]).is_file() and row["path"] not in rejected)
+    wanted = [(row, is_there) for row, is_there in zip(rows, there, strict=True) if row["path"] not in rejected]
+    taken = tuple(row for row, is_there in wanted if is_there)
+    deleted = tuple(row for row, is_there in wanted if not is_there)
     refuse_altered(folder, taken)
     return taken, deleted, tuple(row for row in rows if row["path"] in rejected)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from sys import intern
 from unicodedata import normalize
 
 from ssl_aug.files import written_atomically
@@ -17,6 +18,8 @@ COLUMNS = (
 )  # fmt: skip
 NEEDED = ("path", "label", "class_name", "source", "k", "sha256")
 NUMBERS = ("mask_rate", "guidance", *SCORES)  # or empty
+# cells that are the same in many rows: held once
+SHARED = ("label", "class_name", "source", "k", "mask_rate", "lender", "sampler", "steps", "guidance", *SCORES)
 WAY_OUT = (
     "put a copy of the file back, or without one remove it and run the same python -m ssl_aug.generate again (of an "
     "imported set import it again)"
@@ -47,6 +50,9 @@ def read_rows(path: Path) -> list[Row]:
             why = f"it is the same image as row {other}" if other != number else None
         if why is not None:
             raise ValueError(f"{path}, row {number}: {why}: {WAY_OUT}")
+        for name in SHARED:
+            if name in row:
+                row[name] = intern(row[name])
         rows.append(row)
     return rows
 

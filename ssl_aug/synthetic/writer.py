@@ -83,24 +83,31 @@ class SetWriter:
         Rows that an earlier, longer run listed stay behind those of this one.
         """
         with locked(self.folder, "merging", part="merge", wait=True):  # one shard after another
-            rows, lists = _all_rows(self.folder)
-            if any(request.path not in rows for request in requests):
+            if not self._merge(requests, dataset_card, facts):
                 return None
-            wanted = {request.path for request in requests}
-            ordered = [rows[request.path] for request in requests]
-            ordered += [row for path, row in rows.items() if path not in wanted]
-            write_manifest(self.folder / "manifest.csv", ordered)
-            way = {COMPILED: record_of(self.folder).get(COMPILED, False)}
-            write_json(self.folder / "generator.json", self._record() | way | facts | {"num_images": len(ordered)})
-            with written_atomically(self.folder / "README.md") as part:
-                part.write_text(dataset_card, encoding="utf-8")
-            for path in lists:  # those of chunks that others wrote meanwhile stay
-                path.unlink(missing_ok=True)
-            if remove_leftovers(self.folder, "images/*/.*.part"):
-                remove_leftovers(self.work)
-                with suppress(OSError):  # it is not empty, or not there
-                    self.work.rmdir()
         return SyntheticSet.open(self.folder)
+
+    def _merge(self, requests: Sequence[Request], dataset_card: str, facts: dict[str, Any]) -> bool:
+        """Whether every image was listed, so that the set is whole now."""
+        parts, lists = _rows_of_chunks(self.folder)  # before manifest.csv, which another shard may merge them into
+        rows = _rows_of_manifest(self.folder) | parts
+        if any(request.path not in rows for request in requests):
+            return False
+        wanted = {request.path for request in requests}
+        ordered = [rows[request.path] for request in requests]
+        ordered += [row for path, row in rows.items() if path not in wanted]
+        write_manifest(self.folder / "manifest.csv", ordered)
+        way = {COMPILED: record_of(self.folder).get(COMPILED, False)}
+        write_json(self.folder / "generator.json", self._record() | way | facts | {"num_images": len(ordered)})
+        with written_atomically(self.folder / "README.md") as part:
+            part.write_text(dataset_card, encoding="utf-8")
+        for path in lists:  # those of chunks that others wrote meanwhile stay
+            path.unlink(missing_ok=True)
+        if remove_leftovers(self.folder, "images/*/.*.part"):
+            remove_leftovers(self.work)
+            with suppress(OSError):  # it is not empty, or not there
+                self.work.rmdir()
+        return True
 
     def _record(self) -> dict[str, Any]:
         return {**self.identity, "class_names": list(self.class_names)}
@@ -129,15 +136,17 @@ def images_done(folder: Path, refill: bool) -> set[str]:
     Raises:
         ValueError: without `refill`, what is there is not as it was drawn (`SyntheticSet.open`).
     """
-    there = {path: row for path, row in _all_rows(folder)[0].items() if (folder / path).is_file()}
+    parts, _ = _rows_of_chunks(folder)  # before manifest.csv, as in `SetWriter.finish`
+    if is_finished(folder) and not refill:
+        drawn = SyntheticSet.open(folder)
+        listed = {row["path"] for rows in (drawn.rows, drawn.deleted, drawn.rejected) for row in rows}
+        return listed | {path for path in parts if (folder / path).is_file()}
+    rows = _rows_of_manifest(folder)
+    there = {path: row for path, row in (rows | parts).items() if (folder / path).is_file()}
     if refill:
         return there.keys() - altered_paths(folder, list(there.values()))
-    if is_finished(folder):
-        SyntheticSet.open(folder)
-    else:
-        refuse_altered(folder, list(there.values()))
-    manifest = folder / "manifest.csv"
-    return there.keys() | {row["path"] for row in (read_rows(manifest) if manifest.is_file() else ())}
+    refuse_altered(folder, list(there.values()))
+    return there.keys() | rows.keys()
 
 
 def refuse_folder(folder: Path, identity: dict[str, Any]) -> None:
@@ -167,17 +176,21 @@ def _is_claimed_for(folder: Path, record: dict[str, Any]) -> bool:
     return path.is_file() and record.items() <= record_of(folder).items()
 
 
-def _all_rows(folder: Path) -> tuple[dict[str, Row], list[Path]]:
-    """The rows of a set by their images, and the chunks' lists that they were read from beside manifest.csv."""
+def _rows_of_chunks(folder: Path) -> tuple[dict[str, Row], list[Path]]:
+    """The rows that are not merged yet by their images, and the lists that they were read from."""
     parts: dict[str, Row] = {}
     lists = []
     for path in sorted((folder / ".work").glob("*.csv")):
         with suppress(FileNotFoundError):  # merged meanwhile by another shard: the manifest, read after it, has them
             parts |= {row["path"]: row for row in read_rows(path)}
             lists.append(path)
+    return parts, lists
+
+
+def _rows_of_manifest(folder: Path) -> dict[str, Row]:
+    """The rows that are merged by their images; none where nothing is yet."""
     manifest = folder / "manifest.csv"
-    listed = {row["path"]: row for row in (read_rows(manifest) if manifest.is_file() else ())}
-    return listed | parts, lists
+    return {row["path"]: row for row in (read_rows(manifest) if manifest.is_file() else ())}
 
 
 def _refuse_other_identity(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:

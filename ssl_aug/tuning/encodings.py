@@ -75,7 +75,8 @@ def with_prompts(
     """
     names = sorted(set(classes))
     states = model.prompt_states([class_prompt_of(template, name) for name in names]).cpu()
-    rows = torch.tensor([names.index(name) for name in classes]).repeat(len(encodings) // len(classes))
+    row_of = {name: row for row, name in enumerate(names)}
+    rows = torch.tensor([row_of[name] for name in classes]).repeat(len(encodings) // len(classes))
     return replace(encodings, prompts=Prompts(states, model.prompt_states([""])[0].cpu(), rows, with_image))
 
 

@@ -1,0 +1,34 @@
+"""In which settings the runs of one method differ, and which plain runs belong to which augmented ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ssl_aug.results.result import RunResult
+
+
+def varying_settings(runs: Sequence[RunResult]) -> set[str]:
+    """The settings in which runs differ; one that a run lacks is null there."""
+    first = runs[0].settings
+    return {
+        name
+        for run in runs
+        for name in run.settings.keys() | first.keys()
+        if run.settings.get(name) != first.get(name)
+    }  # fmt: skip
+
+
+def differing(run: RunResult, varying: set[str]) -> str:
+    """`set.mask_rate=0.3`: a run's settings among those that vary; "" where there are none."""
+    own = [name for name in run.settings if name in varying]
+    hashes = [name for name in own if name.endswith("_id")]
+    named = [name for name in own if name not in hashes] or hashes  # an id says little where a setting differs too
+    return ", ".join(f"{name}={run.settings[name]}" for name in sorted(named))
+
+
+def plain_of(augmented: Sequence[RunResult], plain: Sequence[RunResult]) -> list[RunResult]:
+    """The plain runs that differ from augmented ones of the same method in nothing but the synthetic images."""
+    if not augmented:
+        return []
+    wanted = augmented[0].settings
+    return [run for run in plain if all(wanted.get(name) == value for name, value in run.settings.items())]
