@@ -26,7 +26,7 @@ from ssl_aug.allowed import (
     check,
     shown,
 )  # fmt: skip
-from ssl_aug.settings import TRAINING, VARIANT, Settings, decides
+from ssl_aug.settings import TRAINING, VARIANT, Settings, decides, null_was
 from ssl_aug.synthetic import SCORES
 
 SCHEDULES = ("exp", "cosine", "multistep", "constant")
@@ -103,7 +103,9 @@ class TrainSettings:
     weight_decay: NotNegative = 5.0e-4  # on every parameter; benchmark: 5e-4
     # largest norm of all gradients together; 0: off (benchmark)
     gradient_clip: Annotated[float, Range(0, low_means="off")] = 0.0
-    channels_last: bool = False  # memory order of images that tensor cores like; moves results by rounding alone
+    # memory order of images and weights; null: on where it is faster (half precision, and depthwise convolutions on a
+    # CPU); moves results by rounding alone
+    channels_last: bool | None = field(default=None, metadata=null_was(False))
     compile: bool = False  # the backbone, with torch.compile: minutes at first, faster steps; needs a C++ compiler
     ema_decay: Below1 = 0.0  # per step, of an averaged copy that is evaluated too; 0: none (benchmark)
     eval_every: AtLeast1 = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
