@@ -14,11 +14,12 @@ from torch import Tensor
 
 from benchmarks.evaluation import evaluate
 from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches
-from benchmarks.methods.base import Labeled, StepOutput, Unlabeled, bounds_of_round
+from benchmarks.losses import LossCheck, scalars
+from benchmarks.methods.base import Labeled, Unlabeled, bounds_of_round
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
-from benchmarks.state import TRY_INSTEAD, TrainState, save_state
+from benchmarks.state import TrainState, save_state
 from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
@@ -58,6 +59,7 @@ def train(
         )
         if state.unevaluated is not None:  # it was stopped in an evaluation
             evaluated()
+        check = LossCheck(is_late=placement.device.type == "cuda")
         saved = time.monotonic()
         for batch in upcoming:
             started = time.monotonic()
@@ -72,7 +74,7 @@ def train(
             labeled, unlabeled = placed(batch, inputs, placement)
             with placement.autocast():
                 output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
-            refuse_non_finite(output, state.step)
+            check.add(output, state.step)
 
             if state.method.has_gradient:
                 state.optimizer.zero_grad(set_to_none=True)
@@ -87,17 +89,22 @@ def train(
                 state.average.update(state.model)
             state.step += 1
 
-            row = {"step": state.step, "learning_rate": lr} | scalars(output)
+            is_evaluated = state.step % settings.eval_every == 0 or state.step == settings.steps
+            is_logged = is_evaluated or state.step % settings.log_every == 0
+            if is_logged:
+                check.read_all()
+            row = {"step": state.step, "learning_rate": lr} | (scalars(output) if is_logged else {})
             state.seconds += time.monotonic() - started
-            if state.step % settings.eval_every == 0 or state.step == settings.steps:
+            if is_evaluated:
                 state.unevaluated = row
                 evaluated()
                 bar.set_postfix(state.accuracies)
                 saved = time.monotonic()
-            elif state.step % settings.log_every == 0:
+            elif is_logged:
                 log.write(row | {"seconds": state.seconds})
             stop = interrupted() and state.step < settings.steps
             if stop or time.monotonic() - saved >= SAVE_SECONDS:
+                check.read_all()
                 save_state(folder, state)
                 saved = time.monotonic()
             bar.update()
@@ -165,19 +172,6 @@ def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled,
         if unlabeled is not None
         else None,
     )
-
-
-def refuse_non_finite(output: StepOutput, step: int) -> None:
-    """Raises ValueError, naming step and loss: one bad step spoils the weights, and no later one repairs them."""
-    for name, loss in output.losses.items():
-        if not torch.isfinite(loss):
-            raise ValueError(f"loss {name!r} is {loss.item()} at step {step}: {TRY_INSTEAD}")
-
-
-def scalars(output: StepOutput) -> dict[str, float]:
-    """Losses and report as numbers, under `loss/` and `report/`."""
-    losses = {f"loss/{name}": loss.item() for name, loss in output.losses.items()}
-    return losses | {f"report/{name}": value.item() for name, value in output.report.items()}
 
 
 class Log:
