@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.image_store import ImageStore
 from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.views import BENCHMARK_CENTER_SHARE, TrainViews, test_view
 from ssl_aug.data.base import LabeledSet
@@ -50,24 +51,6 @@ def _shuffled(num_images: int, seed: int, pass_number: int) -> tuple[int, ...]:
     return tuple(generator.permutation(num_images).tolist())
 
 
-class ImageStore:
-    """Reads images and keeps decoded ones while they fit: decoding a file again every pass is waste."""
-
-    def __init__(self, capacity_bytes: int):
-        self.free_bytes = capacity_bytes
-        self.kept: dict[Path, Image.Image] = {}
-
-    def read(self, path: Path) -> Image.Image:
-        if path in self.kept:
-            return self.kept[path]
-        image = read_rgb(path)
-        size_bytes = 3 * image.width * image.height
-        if size_bytes <= self.free_bytes:
-            self.free_bytes -= size_bytes
-            self.kept[path] = image
-        return image
-
-
 @dataclass(frozen=True)
 class Unreadable:
     """What a worker process hands over in place of a batch; an exception would come with its traceback as text."""
@@ -90,12 +73,14 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         num_real: int | None = None,
         synthetic_share: float | None = None,
         synthetic_weights: Sequence[float] = (),
+        num_workers: int = 0,
     ):
         """`unlabeled` is None for methods that use none; `batch_sizes` are of labeled and unlabeled images.
 
         `view_kinds` says which views stand in `weak`, `strong` and `more` of a batch. The labeled images from
         number `num_real` on are synthetic: `synthetic_share` of each batch, to the nearest image, where it is given,
-        and of `synthetic_weights` in the loss, one each (none given: 1).
+        and of `synthetic_weights` in the loss, one each (none given: 1). `num_workers` processes will share the memory
+        for decoded images, `cache_bytes` in all.
         """
         self.view_kinds = view_kinds
         self.num_real = len(labeled) if num_real is None else num_real
@@ -107,7 +92,7 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         self.labeled, self.unlabeled, self.views = labeled, unlabeled, views
         self.batch_sizes = batch_sizes
         self.seed = seed
-        self.store = ImageStore(cache_bytes)
+        self.store = ImageStore(len(labeled) + len(unlabeled or ()), cache_bytes, num_workers)
 
     def __getitem__(self, step: int) -> Batch | Unreadable:
         try:
@@ -118,8 +103,8 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     def _labeled(self, step: int) -> Labeled:
         seed = derived_seed(self.seed, "labeled")
         index = self._labeled_indices(seed, step)
-        paths = [self.labeled.examples[i].path for i in index]
-        weak, strong, more = self._views(paths, seed, step, self.view_kinds.labeled)
+        images = [self.store.read(i, self.labeled.examples[i].path) for i in index]
+        weak, strong, more = self._views(images, seed, step, self.view_kinds.labeled)
         target = torch.tensor([self.labeled.examples[i].label for i in index])
         weight = torch.tensor([self.weights[i] for i in index])
         return Labeled(weak, strong, target, torch.tensor(index), weight, more)
@@ -139,16 +124,15 @@ class TrainBatches(Dataset[Batch | Unreadable]):
         assert self.unlabeled is not None
         seed = derived_seed(self.seed, "unlabeled")
         index = whole_batches_of_passes(len(self.unlabeled), self.batch_sizes[1], step, seed)
-        paths = [self.unlabeled[i] for i in index]
-        weak, strong, more = self._views(paths, seed, step, self.view_kinds.unlabeled)
+        images = [self.store.read(len(self.labeled) + i, self.unlabeled[i]) for i in index]
+        weak, strong, more = self._views(images, seed, step, self.view_kinds.unlabeled)
         return Unlabeled(weak, strong, torch.tensor(index), more)
 
     def _views(
-        self, paths: Sequence[Path], seed: int, step: int, kinds: Sequence[str]
+        self, images: Sequence[Image.Image], seed: int, step: int, kinds: Sequence[str]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The first, the second and all further views: (b, 3, s, s) twice, and (k, b, 3, s, s)."""
-        images = [self.store.read(path) for path in paths]
-        seeds = [derived_seed(seed, step, position) for position in range(len(paths))]
+        seeds = [derived_seed(seed, step, position) for position in range(len(images))]
         makers = {"weak": self.views.weak, "strong": self.views.strong}
         made = []
         for number, kind in enumerate(kinds):

@@ -113,7 +113,7 @@ class TrainSettings:
     eval_batch_size: AtLeast1 = 128  # test images per forward pass
     # processes that prepare images; 0: the training process itself
     num_workers: AtLeast0 = field(default=0, metadata=decides())
-    # decoded images kept in memory, half for training and half for test; 0: none
+    # decoded images kept in memory, half for training, shared by all workers, and half for test; 0: none
     cache_megabytes: AtLeast0 = field(default=1024, metadata=decides())
 
     def __post_init__(self) -> None:

@@ -125,11 +125,12 @@ def build(plan: Plan, begun: RunResult | None = None) -> Training:
         TrainViews(settings.view, inputs.image_size, inputs.mean),
         (options.batch_size, options.unlabeled_batch_size),
         settings.seed,
-        cache_bytes // max(1, options.num_workers),
+        cache_bytes,
         method.view_kinds,
         len(plan.split.labeled),
         mix.synthetic_share,
         weights_of(plan.synthetic, mix.synthetic_weight, mix.weight_by) if plan.synthetic else [],
+        options.num_workers,
     )
     validation = to_evaluate(plan.split.validation) if plan.split.validation else None
     return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, layout)

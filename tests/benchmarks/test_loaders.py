@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import pickle
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
@@ -11,7 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
+from benchmarks import image_store
+from benchmarks.image_store import ImageStore
+from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
 from benchmarks.loaders import test_batches as batches_for_test
 from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.settings import ViewSettings
@@ -86,14 +90,51 @@ def test_targets_belong_to_their_images_and_weights_are_one(pictures: Path) -> N
 
 def test_the_store_keeps_what_fits_and_changes_nothing(pictures: Path) -> None:
     paths = sorted((pictures / "train/class_0").iterdir())[:3]
-    store = ImageStore(capacity_bytes=2 * 3 * 24 * 20)
+    store = ImageStore(3, capacity_bytes=2 * 3 * 24 * 20 + 5)
     for _ in range(2):
-        for path in paths:
-            assert store.read(path).tobytes() == read_rgb(path).tobytes()
-    assert list(store.kept) == paths[:2] and store.free_bytes == 0
+        for number, path in enumerate(paths):
+            assert store.read(number, path).tobytes() == read_rgb(path).tobytes()
+    assert store.num_kept == 2
     without = list(train_batches(make_batches(pictures, cache_bytes=0), 0, 3, num_workers=0, pin=False))
     for a, b in zip(without, train_batches(make_batches(pictures), 0, 3, num_workers=0, pin=False), strict=True):
         assert_same(a, b)
+
+
+def test_an_image_that_is_kept_is_not_read_again_and_keeps_its_shape(tmp_path: Path) -> None:
+    store = ImageStore(2, 10**4)
+    path = tmp_path / "wide.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 31, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    store.read(1, path)
+    path.unlink()
+    assert np.array_equal(np.asarray(store.read(1, path)), pixels)
+    with pytest.raises(FileNotFoundError):
+        store.read(0, path)
+
+
+def test_what_one_worker_has_read_the_others_and_later_ones_find(pictures: Path) -> None:
+    batches = make_batches(pictures)
+    list(train_batches(batches, 0, 12, num_workers=2, pin=False))
+    assert batches.store.num_kept == len(batches.labeled) + len(batches.unlabeled or ())  # each once, whoever read it
+    first = list(train_batches(make_batches(pictures), 12, 14, num_workers=0, pin=False))
+    for a, b in zip(first, train_batches(batches, 12, 14, num_workers=2, pin=False), strict=True):
+        assert_same(a, b)
+
+
+def test_workers_that_share_no_memory_have_their_share_of_it_each() -> None:
+    found = pickle.loads(pickle.dumps(ImageStore(5, 1000, num_workers=4)))  # as they are sent on macOS
+    assert (found.num_images, found.capacity_bytes, found.num_kept) == (5, 250, 0)
+
+
+def test_more_memory_than_there_is_may_be_asked_for_and_none_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 2**20 < ImageStore(1, 2**70).capacity_bytes < 2**60
+
+    def refused(*size: int) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(image_store, "mmap", refused)
+    with pytest.raises(ValueError, match=r"^train\.cache_megabytes: this machine has no 3 MB for .*: lower it"):
+        ImageStore(1, 3 * 2**20)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
