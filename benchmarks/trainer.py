@@ -15,7 +15,7 @@ from torch import Tensor
 from benchmarks.evaluation import evaluate
 from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches
 from benchmarks.losses import LossCheck, scalars
-from benchmarks.methods.base import Labeled, Unlabeled, bounds_of_round
+from benchmarks.methods.base import Labeled, StepOutput, Unlabeled, bounds_of_round
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
@@ -63,32 +63,7 @@ def train(
         saved = time.monotonic()
         for batch in upcoming:
             started = time.monotonic()
-            torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
-            first, end = bounds_of_round(state.method.rounds, state.step, settings.steps)
-            if state.step == first > 0:
-                state.begin_round()
-            since, length = state.step - first, end - first
-            lr = learning_rate(settings.schedule, settings.learning_rate, since, length, settings.gamma)
-            set_learning_rate(state.optimizer, lr)
-
-            labeled, unlabeled = placed(batch, inputs, placement)
-            with placement.autocast():
-                output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
-            check.add(output, state.step)
-
-            if state.method.has_gradient:
-                state.optimizer.zero_grad(set_to_none=True)
-                state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
-                if settings.gradient_clip:
-                    state.scaler.unscale_(state.optimizer)
-                    trained = [each for group in state.optimizer.param_groups for each in group["params"]]
-                    torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
-                state.scaler.step(state.optimizer)
-                state.scaler.update()
-            if state.average is not None:
-                state.average.update(state.model)
-            state.step += 1
-
+            output, lr = train_step(state, settings, seed, batch, inputs, placement, check)
             is_evaluated = state.step % settings.eval_every == 0 or state.step == settings.steps
             is_logged = is_evaluated or state.step % settings.log_every == 0
             if is_logged:
@@ -110,6 +85,48 @@ def train(
             bar.update()
             if stop:
                 raise KeyboardInterrupt
+
+
+def train_step(
+    state: TrainState,
+    settings: TrainSettings,
+    seed: int,
+    batch: Batch,
+    inputs: Inputs,
+    placement: Placement,
+    check: LossCheck,
+) -> tuple[StepOutput, float]:
+    """Takes `state` one step on; returns what the method says of the batch, and the learning rate.
+
+    Raises:
+        ValueError: a loss that is not finite, as `check` finds it.
+    """
+    torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
+    first, end = bounds_of_round(state.method.rounds, state.step, settings.steps)
+    if state.step == first > 0:
+        state.begin_round()
+    since, length = state.step - first, end - first
+    lr = learning_rate(settings.schedule, settings.learning_rate, since, length, settings.gamma)
+    set_learning_rate(state.optimizer, lr)
+
+    labeled, unlabeled = placed(batch, inputs, placement)
+    with placement.autocast():
+        output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
+    check.add(output, state.step)
+
+    if state.method.has_gradient:
+        state.optimizer.zero_grad(set_to_none=True)
+        state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+        if settings.gradient_clip:
+            state.scaler.unscale_(state.optimizer)
+            trained = [each for group in state.optimizer.param_groups for each in group["params"]]
+            torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+    if state.average is not None:
+        state.average.update(state.model)
+    state.step += 1
+    return output, lr
 
 
 def evaluate_step(
