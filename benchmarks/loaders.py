@@ -133,13 +133,12 @@ class TrainBatches(Dataset[Batch | Unreadable]):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The first, the second and all further views: (b, 3, s, s) twice, and (k, b, 3, s, s)."""
         seeds = [derived_seed(seed, step, position) for position in range(len(images))]
-        makers = {"weak": self.views.weak, "strong": self.views.strong}
         made = []
         for number, kind in enumerate(kinds):
             draw = kinds[:number].count(kind)  # two views of one kind are two draws
             words = "second" if draw == 1 else f"view {draw}"
             own = seeds if draw == 0 else [derived_seed(s, words) for s in seeds]
-            made.append(torch.stack([makers[kind](image, s) for image, s in zip(images, own, strict=True)]))
+            made.append(self.views.of_batch(kind, images, own))
         first, second, *others = made
         return first, second, torch.stack(others) if others else first.new_empty(0, *first.shape)
 
