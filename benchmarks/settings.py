@@ -111,8 +111,9 @@ class TrainSettings:
     eval_every: AtLeast1 = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
     log_every: AtLeast1 = field(default=20, metadata=decides())  # steps between rows of log.csv
     eval_batch_size: AtLeast1 = 128  # test images per forward pass
-    # processes that prepare images; 0: the training process itself
-    num_workers: AtLeast0 = field(default=0, metadata=decides())
+    # processes that prepare images; 0: the training process itself; null: 0 on a CPU, whose cores all train, and on a
+    # GPU one for each core but one, at most 8 and what /dev/shm has room for
+    num_workers: AtLeast0 | None = field(default=None, metadata=decides())
     # decoded images kept in memory, half for training, shared by all workers, and half for test; 0: none
     cache_megabytes: AtLeast0 = field(default=1024, metadata=decides())
 

@@ -12,7 +12,7 @@ import torch
 from benchmarks.claim import claim
 from benchmarks.classifier import Classifier
 from benchmarks.layout import Layout, layout_for
-from benchmarks.loaders import TestBatches, TrainBatches
+from benchmarks.loaders import TestBatches, TrainBatches, helpful_workers
 from benchmarks.methods import build_method, facts_of, is_on_frozen_clip
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
@@ -118,7 +118,9 @@ def build(plan: Plan, begun: RunResult | None = None) -> Training:
         center_share = settings.view.test_center_share
         return TestBatches(images, inputs.image_size, options.eval_batch_size, cache_bytes, center_share)
 
-    mix = settings.mix
+    mix, kinds = settings.mix, method.view_kinds
+    num_views = len(kinds.labeled) * options.batch_size + len(kinds.unlabeled) * options.unlabeled_batch_size
+    helpful = helpful_workers(place.device, num_views, inputs.image_size)
     batches = TrainBatches(
         plan.labeled,
         plan.unlabeled,
@@ -126,11 +128,11 @@ def build(plan: Plan, begun: RunResult | None = None) -> Training:
         (options.batch_size, options.unlabeled_batch_size),
         settings.seed,
         cache_bytes,
-        method.view_kinds,
+        kinds,
         len(plan.split.labeled),
         mix.synthetic_share,
         weights_of(plan.synthetic, mix.synthetic_weight, mix.weight_by) if plan.synthetic else [],
-        options.num_workers,
+        helpful if options.num_workers is None else options.num_workers,
     )
     validation = to_evaluate(plan.split.validation) if plan.split.validation else None
     return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, layout)

@@ -73,7 +73,8 @@ def our_step(split: Split, settings: BenchmarkSettings) -> Step:
     state.model.train()
     state.method.train()
     is_gpu = place.device.type == "cuda"
-    upcoming = train_batches(training.batches, 0, options.steps, options.num_workers, pin=is_gpu)
+    batches = training.batches
+    upcoming = train_batches(batches, 0, options.steps, batches.num_workers, pin=is_gpu)
     check = LossCheck(is_late=is_gpu)
 
     def step() -> None:

@@ -45,7 +45,7 @@ def train(
         KeyboardInterrupt: at the end of the step, or in the evaluation, in which Ctrl-C or SIGTERM came, after saving.
     """
     pin = placement.device.type == "cuda"
-    upcoming = train_batches(batches, state.step, settings.steps, settings.num_workers, pin)
+    upcoming = train_batches(batches, state.step, settings.steps, batches.num_workers, pin)
     label = folder.name
     with (
         progress_bar(settings.steps, label, state.step, unit="step") as bar,
@@ -55,7 +55,7 @@ def train(
         state.model.train()
         state.method.train()
         evaluated = partial(
-            evaluate_step, state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
+            evaluate_step, state, test, validation, inputs, placement, batches.num_workers, interrupted, log, folder
         )
         if state.unevaluated is not None:  # it was stopped in an evaluation
             evaluated()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
+import shutil
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks import image_store
+from benchmarks import image_store, loaders
 from benchmarks.image_store import ImageStore
-from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
+from benchmarks.loaders import Batch, TestBatches, TrainBatches, helpful_workers, train_batches, whole_batches_of_passes
 from benchmarks.loaders import test_batches as batches_for_test
 from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.settings import ViewSettings
@@ -135,6 +138,25 @@ def test_more_memory_than_there_is_may_be_asked_for_and_none_at_all_is_told(monk
     monkeypatch.setattr(image_store, "mmap", refused)
     with pytest.raises(ValueError, match=r"^train\.cache_megabytes: this machine has no 3 MB for .*: lower it"):
         ImageStore(1, 3 * 2**20)
+
+
+def test_workers_help_a_gpu_as_far_as_cores_and_shared_memory_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, views = torch.device("cuda"), (128, 224)  # 19 MB a batch
+
+    def machine(cores: int, shared_megabytes: int) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
+        usage = SimpleNamespace(free=shared_megabytes * 2**20)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+    monkeypatch.setattr(loaders, "SHARED_MEMORY", tmp_path)
+    for cores, shared_megabytes, expected in ((16, 10**4, 8), (4, 10**4, 3), (1, 10**4, 0), (16, 64, 0), (16, 160, 2)):
+        machine(cores, shared_megabytes)
+        assert helpful_workers(gpu, *views) == expected
+        assert helpful_workers(torch.device("cpu"), *views) == 0
+    monkeypatch.setattr(loaders, "SHARED_MEMORY", tmp_path / "none")
+    assert helpful_workers(gpu, *views) == 0
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
