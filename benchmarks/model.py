@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 
 import timm
@@ -40,9 +41,15 @@ class Inputs:
 
 def normalized(images: Tensor, inputs: Inputs) -> Tensor:
     """(x / 255 - mean) / std of uint8 images (b, 3, s, s), as float32 on their device."""
-    mean = torch.tensor(inputs.mean, device=images.device).view(3, 1, 1)
-    std = torch.tensor(inputs.std, device=images.device).view(3, 1, 1)
+    mean, std = _mean_and_std(inputs, images.device)
     return (images.float() / 255 - mean) / std
+
+
+@lru_cache(maxsize=8)
+def _mean_and_std(inputs: Inputs, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(3, 1, 1) each: put on the device once, which a GPU would wait for each time."""
+    mean, std = (torch.tensor(each, device=device).view(3, 1, 1) for each in (inputs.mean, inputs.std))
+    return mean, std
 
 
 def build_classifier(settings: ModelSettings, num_classes: int) -> tuple[Classifier, Inputs]:

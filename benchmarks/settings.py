@@ -26,7 +26,7 @@ from ssl_aug.allowed import (
     check,
     shown,
 )  # fmt: skip
-from ssl_aug.settings import TRAINING, VARIANT, Settings, decides
+from ssl_aug.settings import TRAINING, VARIANT, Settings, decides, null_was
 from ssl_aug.synthetic import SCORES
 
 SCHEDULES = ("exp", "cosine", "multistep", "constant")
@@ -103,15 +103,18 @@ class TrainSettings:
     weight_decay: NotNegative = 5.0e-4  # on every parameter; benchmark: 5e-4
     # largest norm of all gradients together; 0: off (benchmark)
     gradient_clip: Annotated[float, Range(0, low_means="off")] = 0.0
-    channels_last: bool = False  # memory order of images that tensor cores like; moves results by rounding alone
+    # memory order of images and weights; null: on where it is faster (half precision, and depthwise convolutions on a
+    # CPU); moves results by rounding alone
+    channels_last: bool | None = field(default=None, metadata=null_was(False))
     compile: bool = False  # the backbone, with torch.compile: minutes at first, faster steps; needs a C++ compiler
     ema_decay: Below1 = 0.0  # per step, of an averaged copy that is evaluated too; 0: none (benchmark)
     eval_every: AtLeast1 = 500  # steps between evaluations, which also save a state to resume from; benchmark: 500
     log_every: AtLeast1 = field(default=20, metadata=decides())  # steps between rows of log.csv
     eval_batch_size: AtLeast1 = 128  # test images per forward pass
-    # processes that prepare images; 0: the training process itself
-    num_workers: AtLeast0 = field(default=0, metadata=decides())
-    # decoded images kept in memory, half for training and half for test; 0: none
+    # processes that prepare images; 0: the training process itself; null: 0 on a CPU, whose cores all train, and on a
+    # GPU one for each core but one, at most 8 and what /dev/shm has room for
+    num_workers: AtLeast0 | None = field(default=None, metadata=decides())
+    # decoded images kept in memory, half for training, shared by all workers, and half for test; 0: none
     cache_megabytes: AtLeast0 = field(default=1024, metadata=decides())
 
     def __post_init__(self) -> None:

@@ -11,7 +11,8 @@ import torch
 
 from benchmarks.claim import claim
 from benchmarks.classifier import Classifier
-from benchmarks.loaders import TestBatches, TrainBatches
+from benchmarks.layout import Layout, layout_for
+from benchmarks.loaders import TestBatches, TrainBatches, helpful_workers
 from benchmarks.methods import build_method, facts_of, is_on_frozen_clip
 from benchmarks.model import Inputs, build_classifier
 from benchmarks.plan import Plan, plan_run
@@ -25,8 +26,8 @@ from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
 from ssl_aug.made_by import command_of, write_command
-from ssl_aug.results.result import RunResult
-from ssl_aug.runtime import Placement, derived_seed, placement, versions
+from ssl_aug.results.result import RESULT, RunResult
+from ssl_aug.runtime import derived_seed, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import weights_of
 
@@ -62,11 +63,12 @@ def run_plan(plan: Plan, anew: bool = True) -> Path:
             return folder
         try:
             check_readable(plan.images)  # not thousands of steps later
-            training = build(plan)
+            goes_on = claimed.has_state or plan.settings.resume
+            training = build(plan, RunResult.read(folder / RESULT) if goes_on else None)
         except BaseException:
             claimed.clear()
             raise
-        if claimed.has_state or plan.settings.resume:
+        if goes_on:
             load_state(folder, training.state)
             refuse_other_data(folder, plan.result)
             print(f"{folder}: goes on from step {training.state.step}", flush=True)
@@ -85,19 +87,25 @@ class Training:
     test: TestBatches
     validation: TestBatches | None
     inputs: Inputs
-    place: Placement
+    layout: Layout
 
 
-def build(plan: Plan) -> Training:
-    """The model, the method and their batches, at step 0."""
+def build(plan: Plan, begun: RunResult | None = None) -> Training:
+    """The model, the method and their batches, at step 0.
+
+    Args:
+        begun: of the run that is gone on with.
+    """
     settings, options = plan.settings, plan.settings.train
-    place = placement(settings.device, settings.precision)
+    placement(settings.device, settings.precision)  # what this machine lacks is told before weights are fetched
     torch.manual_seed(derived_seed(settings.seed, "new layers"))
     model, inputs = _classifier(settings, len(plan.split.labeled.class_names))
+    layout = layout_for(model, settings, begun)
+    place = layout.place
     method = build_method(settings.method, model, len(plan.labeled), len(plan.unlabeled or ()))
     for caveat in method.caveats(model.num_classes, options.unlabeled_batch_size):
         print(f"warning: {caveat}", file=sys.stderr, flush=True)
-    if options.channels_last:
+    if layout.channels_last:
         model.to(memory_format=torch.channels_last)
     if options.compile:
         model.backbone.compile()
@@ -110,21 +118,24 @@ def build(plan: Plan) -> Training:
         center_share = settings.view.test_center_share
         return TestBatches(images, inputs.image_size, options.eval_batch_size, cache_bytes, center_share)
 
-    mix = settings.mix
+    mix, kinds = settings.mix, method.view_kinds
+    num_views = len(kinds.labeled) * options.batch_size + len(kinds.unlabeled) * options.unlabeled_batch_size
+    helpful = helpful_workers(place.device, num_views, inputs.image_size)
     batches = TrainBatches(
         plan.labeled,
         plan.unlabeled,
         TrainViews(settings.view, inputs.image_size, inputs.mean),
         (options.batch_size, options.unlabeled_batch_size),
         settings.seed,
-        cache_bytes // max(1, options.num_workers),
-        method.view_kinds,
+        cache_bytes,
+        kinds,
         len(plan.split.labeled),
         mix.synthetic_share,
         weights_of(plan.synthetic, mix.synthetic_weight, mix.weight_by) if plan.synthetic else [],
+        helpful if options.num_workers is None else options.num_workers,
     )
     validation = to_evaluate(plan.split.validation) if plan.split.validation else None
-    return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, place)
+    return Training(state, batches, to_evaluate(plan.split.test), validation, inputs, layout)
 
 
 def _classifier(settings: BenchmarkSettings, num_classes: int) -> tuple[Classifier, Inputs]:
@@ -146,13 +157,18 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
         ValueError: a loss that is not finite, or an image that cannot be read.
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
-    state, place = training.state, training.place
-    precision = str(place.dtype).removeprefix("torch.")
-    begun = replace(plan.result, device=_device_name(place.device), precision=precision, versions=versions())
+    state, layout = training.state, training.layout
+    begun = replace(
+        plan.result,
+        device=_device_name(layout.place.device),
+        precision=layout.precision,
+        channels_last=layout.channels_last,
+        versions=versions(),
+    )
     num_unlabeled = "no" if plan.unlabeled is None else len(plan.unlabeled)
     print(
         f"{folder}: {begun.num_labeled} labeled, {begun.num_synthetic} synthetic, {num_unlabeled} unlabeled, "
-        f"{begun.num_test} test images, {begun.steps} steps on {begun.device} in {precision}",
+        f"{begun.num_test} test images, {begun.steps} steps on {begun.device} in {layout.told}",
         flush=True,
     )
     reached(begun, state, "running").write(folder)
@@ -160,7 +176,7 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
     try:
         train(
             state, plan.settings.train, plan.settings.seed, training.batches, training.test, training.validation,
-            training.inputs, place, folder,
+            training.inputs, layout.place, folder,
         )  # fmt: skip
     except KeyboardInterrupt:
         reached(begun, state, f"stopped at step {state.step}").write(folder)

@@ -14,11 +14,12 @@ from torch import Tensor
 
 from benchmarks.evaluation import evaluate
 from benchmarks.loaders import Batch, TestBatches, TrainBatches, train_batches
+from benchmarks.losses import LossCheck, scalars
 from benchmarks.methods.base import Labeled, StepOutput, Unlabeled, bounds_of_round
 from benchmarks.model import Inputs, normalized
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.settings import TrainSettings
-from benchmarks.state import TRY_INSTEAD, TrainState, save_state
+from benchmarks.state import TrainState, save_state
 from ssl_aug.files import written_atomically
 from ssl_aug.interrupts import Deferred, interrupts_deferred
 from ssl_aug.runtime import Placement, derived_seed, progress_bar
@@ -44,7 +45,7 @@ def train(
         KeyboardInterrupt: at the end of the step, or in the evaluation, in which Ctrl-C or SIGTERM came, after saving.
     """
     pin = placement.device.type == "cuda"
-    upcoming = train_batches(batches, state.step, settings.steps, settings.num_workers, pin)
+    upcoming = train_batches(batches, state.step, settings.steps, batches.num_workers, pin)
     label = folder.name
     with (
         progress_bar(settings.steps, label, state.step, unit="step") as bar,
@@ -54,55 +55,78 @@ def train(
         state.model.train()
         state.method.train()
         evaluated = partial(
-            evaluate_step, state, test, validation, inputs, placement, settings.num_workers, interrupted, log, folder
+            evaluate_step, state, test, validation, inputs, placement, batches.num_workers, interrupted, log, folder
         )
         if state.unevaluated is not None:  # it was stopped in an evaluation
             evaluated()
+        check = LossCheck(is_late=placement.device.type == "cuda")
         saved = time.monotonic()
         for batch in upcoming:
             started = time.monotonic()
-            torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
-            first, end = bounds_of_round(state.method.rounds, state.step, settings.steps)
-            if state.step == first > 0:
-                state.begin_round()
-            since, length = state.step - first, end - first
-            lr = learning_rate(settings.schedule, settings.learning_rate, since, length, settings.gamma)
-            set_learning_rate(state.optimizer, lr)
-
-            labeled, unlabeled = placed(batch, inputs, placement)
-            with placement.autocast():
-                output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
-            refuse_non_finite(output, state.step)
-
-            if state.method.has_gradient:
-                state.optimizer.zero_grad(set_to_none=True)
-                state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
-                if settings.gradient_clip:
-                    state.scaler.unscale_(state.optimizer)
-                    trained = [each for group in state.optimizer.param_groups for each in group["params"]]
-                    torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
-                state.scaler.step(state.optimizer)
-                state.scaler.update()
-            if state.average is not None:
-                state.average.update(state.model)
-            state.step += 1
-
-            row = {"step": state.step, "learning_rate": lr} | scalars(output)
+            output, lr = train_step(state, settings, seed, batch, inputs, placement, check)
+            is_evaluated = state.step % settings.eval_every == 0 or state.step == settings.steps
+            is_logged = is_evaluated or state.step % settings.log_every == 0
+            if is_logged:
+                check.read_all()
+            row = {"step": state.step, "learning_rate": lr} | (scalars(output) if is_logged else {})
             state.seconds += time.monotonic() - started
-            if state.step % settings.eval_every == 0 or state.step == settings.steps:
+            if is_evaluated:
                 state.unevaluated = row
                 evaluated()
                 bar.set_postfix(state.accuracies)
                 saved = time.monotonic()
-            elif state.step % settings.log_every == 0:
+            elif is_logged:
                 log.write(row | {"seconds": state.seconds})
             stop = interrupted() and state.step < settings.steps
             if stop or time.monotonic() - saved >= SAVE_SECONDS:
+                check.read_all()
                 save_state(folder, state)
                 saved = time.monotonic()
             bar.update()
             if stop:
                 raise KeyboardInterrupt
+
+
+def train_step(
+    state: TrainState,
+    settings: TrainSettings,
+    seed: int,
+    batch: Batch,
+    inputs: Inputs,
+    placement: Placement,
+    check: LossCheck,
+) -> tuple[StepOutput, float]:
+    """Takes `state` one step on; returns what the method says of the batch, and the learning rate.
+
+    Raises:
+        ValueError: a loss that is not finite, as `check` finds it.
+    """
+    torch.manual_seed(derived_seed(seed, "step", state.step))  # dropout, whatever ran before
+    first, end = bounds_of_round(state.method.rounds, state.step, settings.steps)
+    if state.step == first > 0:
+        state.begin_round()
+    since, length = state.step - first, end - first
+    lr = learning_rate(settings.schedule, settings.learning_rate, since, length, settings.gamma)
+    set_learning_rate(state.optimizer, lr)
+
+    labeled, unlabeled = placed(batch, inputs, placement)
+    with placement.autocast():
+        output = state.method(state.model, labeled, unlabeled, state.step / settings.steps)
+    check.add(output, state.step)
+
+    if state.method.has_gradient:
+        state.optimizer.zero_grad(set_to_none=True)
+        state.scaler.scale(torch.stack(list(output.losses.values())).sum()).backward()
+        if settings.gradient_clip:
+            state.scaler.unscale_(state.optimizer)
+            trained = [each for group in state.optimizer.param_groups for each in group["params"]]
+            torch.nn.utils.clip_grad_norm_(trained, settings.gradient_clip)
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+    if state.average is not None:
+        state.average.update(state.model)
+    state.step += 1
+    return output, lr
 
 
 def evaluate_step(
@@ -165,19 +189,6 @@ def placed(batch: Batch, inputs: Inputs, placement: Placement) -> tuple[Labeled,
         if unlabeled is not None
         else None,
     )
-
-
-def refuse_non_finite(output: StepOutput, step: int) -> None:
-    """Raises ValueError, naming step and loss: one bad step spoils the weights, and no later one repairs them."""
-    for name, loss in output.losses.items():
-        if not torch.isfinite(loss):
-            raise ValueError(f"loss {name!r} is {loss.item()} at step {step}: {TRY_INSTEAD}")
-
-
-def scalars(output: StepOutput) -> dict[str, float]:
-    """Losses and report as numbers, under `loss/` and `report/`."""
-    losses = {f"loss/{name}": loss.item() for name, loss in output.losses.items()}
-    return losses | {f"report/{name}": value.item() for name, value in output.report.items()}
 
 
 class Log:

@@ -1,7 +1,7 @@
 """Weak, strong and test views of an image, as in the published benchmark (TLlib, "default" resizing).
 
 A view is a function of its seed alone. Crop and flip draw from a generator of their own; timm's RandAugment
-draws from the global ones of `random` and NumPy, which `seeded` sets and puts back.
+draws from the global ones of `random` and NumPy, which are seeded for it and put back.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ BENCHMARK_CENTER_SHARE = 224 / 256
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """The global generators of `random` and NumPy start from `seed` inside, and are as before afterwards."""
+def generators_kept() -> Iterator[None]:
+    """The global generators of `random` and NumPy are as before afterwards, whatever draws from them inside."""
     before = random.getstate(), np.random.get_state()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
     try:
         yield
     finally:
@@ -57,10 +55,20 @@ class TrainViews:
 
     def strong(self, image: Image.Image, seed: int) -> Tensor:
         """(3, s, s) uint8: another crop and flip, then RandAugment with the mean color where it moves pixels out."""
+        with generators_kept():
+            return self._strong(image, seed)
+
+    def of_batch(self, kind: str, images: Sequence[Image.Image], seeds: Sequence[int]) -> Tensor:
+        """(b, 3, s, s) uint8: the "weak" or "strong" view of each image; keeps the generators once for all."""
+        view = {"weak": self.weak, "strong": self._strong}[kind]
+        with generators_kept():
+            return torch.stack([view(image, seed) for image, seed in zip(images, seeds, strict=True)])
+
+    def _strong(self, image: Image.Image, seed: int) -> Tensor:
         generator = random.Random(derived_seed(seed, "strong"))
         cropped = self._crop_and_flip(image, generator)
-        with seeded(generator.getrandbits(63)):
-            return as_tensor(self.rand_augment(cropped))
+        seed_generators(generator.getrandbits(63))
+        return as_tensor(self.rand_augment(cropped))
 
     def _crop_and_flip(self, image: Image.Image, generator: random.Random) -> Image.Image:
         scale = (self.settings.crop_scale_min, self.settings.crop_scale_max)
@@ -70,6 +78,12 @@ class TrainViews:
         if self.settings.flip and generator.random() < 0.5:
             return view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         return view
+
+
+def seed_generators(seed: int) -> None:
+    """The global generators of `random` and NumPy start from `seed`."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
 
 
 def posterized(image: Image.Image, bits_to_keep: int, **options: object) -> Image.Image:
@@ -112,4 +126,4 @@ def test_view(image: Image.Image, image_size: int, center_share: float = BENCHMA
 
 def as_tensor(image: Image.Image) -> Tensor:
     """(3, h, w) uint8; pixels become numbers with a mean on the device, for a whole batch at once."""
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(np.asarray(image).transpose(2, 0, 1).copy())

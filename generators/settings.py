@@ -45,6 +45,14 @@ def decides(*results: str) -> Mapping[str, Any]:
 ABSENT_WHERE_NULL: Mapping[str, Any] = {"is_absent_where_null": True}
 
 
+def null_was(before: Any) -> Mapping[str, Any]:
+    """A field's metadata: its default was `before` until null took its place, and null is written so in what decides.
+
+    So runs of then are found as the same runs, and stand in the same row of a table.
+    """
+    return {"null_was": before}
+
+
 def deciding(settings: Any, *results: str, unless_said: Iterable[str] = ()) -> dict[str, Any]:
     """The settings of a dataclass, and of those in it, that decide one of these results, as plain dictionaries.
 
@@ -62,7 +70,7 @@ def deciding(settings: Any, *results: str, unless_said: Iterable[str] = ()) -> d
         elif value is None and each.metadata.get("is_absent_where_null"):
             continue
         elif own & set(results):
-            kept[each.name] = value
+            kept[each.name] = each.metadata.get("null_was") if value is None else value
     return kept
 
 

@@ -32,6 +32,7 @@ from generators.settings import (
     decides,
     deciding,
 )
+from generators.settings import null_was as null_was  # for the benchmarks, which do not know the generators
 from ssl_aug.data.settings import DataSettings
 from ssl_aug.tuning.settings import TuneSettings
 

@@ -45,6 +45,7 @@ class RunResult:
     settings: dict[str, Any] = field(default_factory=dict)  # by dotted name, those that repetitions share
     device: str | None = None
     precision: str | None = None
+    channels_last: bool | None = None  # whether the network was computed in this memory order
     versions: dict[str, str] = field(default_factory=dict)
     steps_done: int | None = None
     accuracy_last: float | None  # null before the first evaluation

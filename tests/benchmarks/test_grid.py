@@ -145,7 +145,7 @@ def test_two_grids_at_once_do_each_run_once(words: list[str], tmp_path: Path, mo
             except InOtherHandsError:
                 continue
 
-    monkeypatch.setattr(single_run, "build", lambda plan: None)
+    monkeypatch.setattr(single_run, "build", lambda plan, begun: None)
     monkeypatch.setattr(single_run, "train_and_record", train)
     wanted = [settings_from([*words, f"seed={seed}"]) for seed in range(4)]
     threads = [threading.Thread(target=grid) for _ in range(2)]
@@ -162,7 +162,7 @@ def test_two_grids_at_once_do_each_run_once(words: list[str], tmp_path: Path, mo
 def test_a_run_that_cannot_begin_leaves_no_folder(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def build(plan: Plan) -> None:
+    def build(plan: Plan, begun: object) -> None:
         raise ValueError("no such weights")
 
     monkeypatch.setattr(single_run, "build", build)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import pickle
+import shutil
 from collections import Counter
 from itertools import combinations
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.loaders import Batch, ImageStore, TestBatches, TrainBatches, train_batches, whole_batches_of_passes
+from benchmarks import image_store, loaders
+from benchmarks.image_store import ImageStore
+from benchmarks.loaders import Batch, TestBatches, TrainBatches, helpful_workers, train_batches, whole_batches_of_passes
 from benchmarks.loaders import test_batches as batches_for_test
 from benchmarks.methods.base import Labeled, Unlabeled, ViewKinds
 from benchmarks.settings import ViewSettings
@@ -86,14 +93,70 @@ def test_targets_belong_to_their_images_and_weights_are_one(pictures: Path) -> N
 
 def test_the_store_keeps_what_fits_and_changes_nothing(pictures: Path) -> None:
     paths = sorted((pictures / "train/class_0").iterdir())[:3]
-    store = ImageStore(capacity_bytes=2 * 3 * 24 * 20)
+    store = ImageStore(3, capacity_bytes=2 * 3 * 24 * 20 + 5)
     for _ in range(2):
-        for path in paths:
-            assert store.read(path).tobytes() == read_rgb(path).tobytes()
-    assert list(store.kept) == paths[:2] and store.free_bytes == 0
+        for number, path in enumerate(paths):
+            assert store.read(number, path).tobytes() == read_rgb(path).tobytes()
+    assert store.num_kept == 2
     without = list(train_batches(make_batches(pictures, cache_bytes=0), 0, 3, num_workers=0, pin=False))
     for a, b in zip(without, train_batches(make_batches(pictures), 0, 3, num_workers=0, pin=False), strict=True):
         assert_same(a, b)
+
+
+def test_an_image_that_is_kept_is_not_read_again_and_keeps_its_shape(tmp_path: Path) -> None:
+    store = ImageStore(2, 10**4)
+    path = tmp_path / "wide.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 31, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    store.read(1, path)
+    path.unlink()
+    assert np.array_equal(np.asarray(store.read(1, path)), pixels)
+    with pytest.raises(FileNotFoundError):
+        store.read(0, path)
+
+
+def test_what_one_worker_has_read_the_others_and_later_ones_find(pictures: Path) -> None:
+    batches = make_batches(pictures)
+    list(train_batches(batches, 0, 12, num_workers=2, pin=False))
+    assert batches.store.num_kept == len(batches.labeled) + len(batches.unlabeled or ())  # each once, whoever read it
+    first = list(train_batches(make_batches(pictures), 12, 14, num_workers=0, pin=False))
+    for a, b in zip(first, train_batches(batches, 12, 14, num_workers=2, pin=False), strict=True):
+        assert_same(a, b)
+
+
+def test_workers_that_share_no_memory_have_their_share_of_it_each() -> None:
+    found = pickle.loads(pickle.dumps(ImageStore(5, 1000, num_workers=4)))  # as they are sent on macOS
+    assert (found.num_images, found.capacity_bytes, found.num_kept) == (5, 250, 0)
+
+
+def test_more_memory_than_there_is_may_be_asked_for_and_none_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 2**20 < ImageStore(1, 2**70).capacity_bytes < 2**60
+
+    def refused(*size: int) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(image_store, "mmap", refused)
+    with pytest.raises(ValueError, match=r"^train\.cache_megabytes: this machine has no 3 MB for .*: lower it"):
+        ImageStore(1, 3 * 2**20)
+
+
+def test_workers_help_a_gpu_as_far_as_cores_and_shared_memory_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu, views = torch.device("cuda"), (128, 224)  # 19 MB a batch
+
+    def machine(cores: int, shared_megabytes: int) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(cores))
+        usage = SimpleNamespace(free=shared_megabytes * 2**20)
+        monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+    monkeypatch.setattr(loaders, "SHARED_MEMORY", tmp_path)
+    for cores, shared_megabytes, expected in ((16, 10**4, 8), (4, 10**4, 3), (1, 10**4, 0), (16, 64, 0), (16, 160, 2)):
+        machine(cores, shared_megabytes)
+        assert helpful_workers(gpu, *views) == expected
+        assert helpful_workers(torch.device("cpu"), *views) == 0
+    monkeypatch.setattr(loaders, "SHARED_MEMORY", tmp_path / "none")
+    assert helpful_workers(gpu, *views) == 0
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])

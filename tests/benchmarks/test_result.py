@@ -16,7 +16,7 @@ KEYS = (
     "status", "method", "augment", "mix", "protocol", "data", "data_folder", "labels_per_class", "split_seed", "seed",
     "model", "num_classes", "num_labeled", "num_synthetic", "num_unlabeled", "num_test", "test_id", "model_id",
     "num_validation", "labeled_set_id", "unlabeled_id", "synthetic_set_id", "steps", "settings", "device", "precision",
-    "versions", "steps_done", "accuracy_last", "accuracy_best_on_test", "mean_class_accuracy",
+    "channels_last", "versions", "steps_done", "accuracy_last", "accuracy_best_on_test", "mean_class_accuracy",
     "validation_accuracy_last", "accuracy_at_best_validation", "ema_accuracy_last", "ema_accuracy_best_on_test",
     "ema_mean_class_accuracy", "seconds",
 )  # fmt: skip

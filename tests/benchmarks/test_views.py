@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from benchmarks.settings import ViewSettings
-from benchmarks.views import TrainViews, as_tensor, crop_box, seeded
+from benchmarks.views import TrainViews, as_tensor, crop_box, generators_kept
 from benchmarks.views import test_view as view_for_test
+from ssl_aug.runtime import derived_seed
 
 MEAN = (0.485, 0.456, 0.406)
 
@@ -38,10 +39,36 @@ def test_global_generators_are_left_as_they_were(picture: Image.Image) -> None:
     random.seed(1), np.random.seed(1), torch.manual_seed(1)
     views.weak(picture, 0), views.strong(picture, 0)
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
-    with pytest.raises(RuntimeError), seeded(3):
-        before = random.random()
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)
+    views.of_batch("strong", [picture] * 2, [0, 1])
+    assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
+    before = random.getstate()
+    with pytest.raises(RuntimeError), generators_kept():
+        random.random()
         raise RuntimeError
-    assert random.random() != before
+    assert random.getstate() == before
+
+
+def test_a_batchs_views_are_its_images_own(picture: Image.Image) -> None:
+    views = TrainViews(ViewSettings(), 16, MEAN)
+    for kind, view in (("weak", views.weak), ("strong", views.strong)):
+        found = views.of_batch(kind, [picture] * 5, range(5))
+        assert torch.equal(found, torch.stack([view(picture, seed) for seed in range(5)]))
+
+
+def test_a_strong_view_is_what_its_seed_says_whatever_was_drawn_before(picture: Image.Image) -> None:
+    """Step by step, each image with generators of its own: stored runs saw these views."""
+    views = TrainViews(ViewSettings(), 16, MEAN)
+    expected = []
+    for seed in range(20):
+        own = random.Random(derived_seed(seed, "strong"))
+        view = picture.crop(crop_box(40, 30, (0.2, 1.0), own)).resize((16, 16), Image.Resampling.BILINEAR)
+        if own.random() < 0.5:
+            view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        drawn = own.getrandbits(63)
+        random.seed(drawn), np.random.seed(drawn % 2**32)
+        expected.append(np.array(views.rand_augment(view)).transpose(2, 0, 1))
+    assert np.array_equal(views.of_batch("strong", [picture] * 20, range(20)).numpy(), np.stack(expected))
 
 
 def test_strong_and_weak_views_have_crops_of_their_own(picture: Image.Image) -> None:
