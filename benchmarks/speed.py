@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -21,34 +22,68 @@ from benchmarks.methods.fixmatch import pseudo_label_loss
 from benchmarks.model import build_classifier
 from benchmarks.optim import learning_rate, set_learning_rate
 from benchmarks.plan import plan_on
+from benchmarks.run import settings_from
 from benchmarks.settings import BenchmarkSettings, ModelSettings, ViewSettings
 from benchmarks.single_run import build
 from benchmarks.trainer import train_step
 from ssl_aug.data.base import Split
+from ssl_aug.data.build import load_split
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.runtime import placement
+from ssl_aug.data.settings import DataSettings
+from ssl_aug.runtime import Placement, name_of_precision, placement
+from ssl_aug.speeds.machine import operations_of
+from ssl_aug.speeds.paper import Stage
+from ssl_aug.speeds.parts import Call, Part
 
 Step = Callable[[], None]
+METHODS_OF_THE_PAPER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")  # table 2
+ROWS_OF_THE_PAPER = 2  # without and with augmentation
 
 
-@dataclass(frozen=True)
-class Part:
-    """One thing that is done, plainly and by us."""
+def parts(split: Split, places: Mapping[str, Placement]) -> list[Part]:
+    """A step of FixMatch with a ResNet-18 of random weights at 112 pixels, on a split's images.
 
-    name: str
-    plain: Step
-    ours: Step
-
-
-def parts(split: Split, device: str = "auto", precisions: Sequence[str] = ("fp32", "bf16")) -> list[Part]:
-    """A step of FixMatch with a ResNet-18 of random weights at 112 pixels, in each precision, on a split's images.
+    Args:
+        places: where and how precisely our steps compute, by precision.
 
     Raises:
         ValueError: as `benchmarks.single_run.build`.
     """
-    settings = [fixmatch(device, precision) for precision in precisions]
+    device = next(iter(places.values())).device.type
+    settings = {precision: fixmatch(device, precision) for precision in places}
     plain = published_step(split, fixmatch(device, "fp32"))
-    return [Part(f"FixMatch step, {each.precision}", plain, our_step(split, each)) for each in settings]
+    ours: dict[str, tuple[Call, str]] = {name: (our_step(split, each), name) for name, each in settings.items()}
+    sizes = settings["fp32"].train
+    what = f"{sizes.batch_size} + {sizes.unlabeled_batch_size} images"
+    return [Part("training, FixMatch, ResNet-18 at 112", what, plain, ours, operations_of(plain), sizes.batch_size)]
+
+
+def stages(place: Placement) -> Iterator[Stage]:
+    """The six trainings of table 2, in both rows: a step of ERM, and FixMatch's for each of the others."""
+    steps = {name: of_paper(name, place).train.steps for name in METHODS_OF_THE_PAPER}
+    others = ROWS_OF_THE_PAPER * sum(count for name, count in steps.items() if name != "erm")
+    for name, words, count in (
+        ("erm", "training, ERM twice", ROWS_OF_THE_PAPER * steps["erm"]),
+        ("fixmatch", "training, five others twice", others),
+    ):
+        yield Stage(words, "step", count, partial(_step_of_paper, name, place))
+
+
+def of_paper(method: str, place: Placement) -> BenchmarkSettings:
+    """experiment=paper with a ResNet-50 of random weights, on images that are at hand: rendered cars."""
+    words = [f"method={method}", "experiment=paper", "data.root=unread", "generator.checkpoint=unread"]
+    settings = settings_from(words)
+    model = replace(settings.model, pretrained=False, checkpoint=None, image_size=224)
+    train = replace(settings.train, num_workers=0)
+    precision = name_of_precision(place.dtype)
+    return replace(
+        settings, data=DataSettings(), device=place.device.type, precision=precision, model=model, train=train
+    )
+
+
+def _step_of_paper(method: str, place: Placement) -> Step:
+    settings = of_paper(method, place)
+    return our_step(load_split(settings.data)[1], settings)
 
 
 def fixmatch(device: str, precision: str) -> BenchmarkSettings:

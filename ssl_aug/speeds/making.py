@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch.profiler import profile, supported_activities
 
+from ssl_aug.data.build import load_split
 from ssl_aug.files import write_json
 from ssl_aug.runtime import Placement, has_bfloat16_units, name_of_precision, placement, wait_for
 from ssl_aug.speeds.drawing import drawing_part
@@ -20,7 +21,7 @@ from ssl_aug.speeds.parts import Call, Part, Row, measure
 from ssl_aug.speeds.settings import SpeedSettings
 from ssl_aug.speeds.tuning import tuning_parts
 
-GROUP = "ssl_aug.speed"  # entry points of other packages: (settings, places) -> parts, (place) -> stages
+GROUP = "ssl_aug.speed"  # entry points of other packages: (split, places) -> parts, (place) -> stages
 TOP = 8  # operations of a profile
 
 
@@ -55,7 +56,7 @@ def measure_speed(settings: SpeedSettings) -> Path:
     hours: list[StageTime] = []
     if settings.paper:
         print(f"\nthe paper's run on this machine in {chosen}, full size, random weights:", flush=True)
-        for stage in stages_of(places.get(chosen, asked), device == "cuda", settings):
+        for stage in stages_of(places.get(chosen, asked), device == "cuda"):
             hours.append(time_of(stage, wait))
             print(stage_line(hours[-1]), flush=True)
         print(total_line(hours), flush=True)
@@ -84,15 +85,16 @@ def parts_of(settings: SpeedSettings, places: dict[str, Placement]) -> Iterator[
         if "tuning" in settings.job_names:
             yield from tuning_parts(name, places, on_gpu)
     if "training" in settings.job_names:
+        split = load_split(settings.data)[1]
         for point in entry_points(group=GROUP, name="parts"):
-            yield from point.load()(settings, places)
+            yield from point.load()(split, places)
 
 
-def stages_of(place: Placement, on_gpu: bool, settings: SpeedSettings) -> Iterator[Stage]:
+def stages_of(place: Placement, on_gpu: bool) -> Iterator[Stage]:
     """Generation's stages, and those of what trains on it."""
     yield from stages_of_generation(place, on_gpu)
     for point in entry_points(group=GROUP, name="stages"):
-        yield from point.load()(settings, place)
+        yield from point.load()(place)
 
 
 def profiles_of(part: Part) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from generators.allowed import AtLeast1, PathText, check, shown
+from ssl_aug.data.settings import DataSettings
 from ssl_aug.settings import Device, Precision
 
 NETWORKS = ("embedded", "medium", "full")
@@ -21,10 +22,10 @@ class SpeedSettings:
     rounds: AtLeast1 = 5  # in which the ways take turns; the ratio's least and greatest are of them
     paper: bool = True  # measure the stages of the paper's run too, full size with random weights: minutes, 5 GB
     profile: bool = False  # print the operations that take longest, of the plain way and of ours
-    # drawing also with torch.compile: minutes at first; needs a C++ compiler
+    # drawing with torch.compile too: up to minutes at first, its results are kept; needs a C++ compiler
     compile: bool = False
-    # folder of photos, or of folders of photos, that the training part reads; null: random pictures of 128 pixels
-    photos: PathText | None = None
+    # of the training part; photos are larger than the toycars and take longer to read
+    data: DataSettings = field(default_factory=DataSettings)
     out: PathText | None = None  # JSON file; null: a new one in outputs/speed
     device: Device = "auto"  # auto, cpu or cuda
     # what is measured beside float32, and what the paper's run is told for: auto, fp32, bf16 or fp16

@@ -17,7 +17,10 @@ from benchmarks.settings import BenchmarkSettings, ModelSettings
 from benchmarks.single_run import Training, build
 from ssl_aug.data.base import Split
 from ssl_aug.data.build import load_split
+from ssl_aug.runtime import placement
 from tests.benchmarks.conftest import trained
+
+PAPER = ("experiment=paper", "data.root=unread", "generator.checkpoint=unread")
 
 
 @pytest.fixture
@@ -66,15 +69,22 @@ def test_the_published_way_trains_as_well(
     assert not any(torch.equal(a, b) for a, b in zip(before, made[0].parameters(), strict=True))
 
 
-def test_the_parts_are_a_step_in_each_precision_beside_one_plain_step(
+def test_the_part_is_a_step_in_each_precision_beside_one_plain_step(
     split: Split, settings: BenchmarkSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(speed, "fixmatch", lambda device, precision: replace(settings, precision=precision))
-    parts = speed.parts(split, "cpu")
-    assert [part.name for part in parts] == ["FixMatch step, fp32", "FixMatch step, bf16"]
-    assert parts[0].plain is parts[1].plain
-    for part in parts:
-        part.ours()
+    (part,) = speed.parts(split, {name: placement("cpu", name) for name in ("fp32", "bf16")})
+    assert list(part.ours) == ["fp32", "bf16"] and part.operations is not None and part.operations > 0
+    for call, _ in part.ours.values():
+        call()
+
+
+def test_the_papers_trainings_are_six_in_two_rows_each_of_its_published_length() -> None:
+    erm, others = speed.stages(placement("cpu", "fp32"))
+    lengths = {name: settings_from([f"method={name}", *PAPER]).train.steps for name in speed.METHODS_OF_THE_PAPER}
+    assert erm.count == 2 * lengths["erm"]
+    assert erm.count + others.count == 2 * sum(lengths.values())
+    assert speed.of_paper("fixmatch", placement("cpu", "fp32")).model.image_size == 224
 
 
 def test_what_is_compared_is_the_published_benchmarks_fixmatch() -> None:

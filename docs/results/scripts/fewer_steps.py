@@ -34,8 +34,9 @@ def with_error(values: list[float], digits: int) -> str:
     return f"{mean(values):.{digits}f} +- {error:.{digits}f}"
 
 
-def main(root: Path, num_seeds: int) -> None:
+def main() -> None:
     """Prints the table row by row."""
+    root, num_seeds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3
     print("| sampler | steps | FD(backbone) | class % |\n|---|---|---|---|", flush=True)
     for sampler, steps in WAYS:
         found = [figures_of(root / f"{sampler}-{steps}-{seed}", sampler, steps, seed) for seed in range(num_seeds)]
@@ -45,4 +46,4 @@ def main(root: Path, num_seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3)
+    main()
