@@ -21,15 +21,18 @@ from ssl_aug.speeds.networks import latents_alone, size_of
 from ssl_aug.speeds.parts import Call, Part
 
 
-def drawing_part(name: str, places: dict[str, Placement], on_gpu: bool) -> Part:
+def drawing_part(name: str, places: dict[str, Placement], batch: int | None, with_compiled: bool) -> Part:
     """All steps of one chunk of images.
 
     Args:
         name: one of NETWORKS.
         places: where and how precisely our ways compute, by precision; the first is float32.
+        batch: images at once; None: as many as suit the network and the device.
+        with_compiled: whether torch.compile is another way in each precision.
     """
     size = size_of(name)
-    batch = 8 * size.batch if on_gpu else size.batch
+    on_gpu = next(iter(places.values())).device.type == "cuda"
+    batch = batch or (8 * size.batch if on_gpu else size.batch)
     model = latents_alone(size)
     seeds = list(range(batch))
     reference = torch.zeros(batch, 3, size.latent_side, size.latent_side)
@@ -43,6 +46,9 @@ def drawing_part(name: str, places: dict[str, Placement], on_gpu: bool) -> Part:
         fold_single_token(own.unet)
         generator = ANLLatentDiffusion(placed(own, place), settings, size.latent_side)
         ours[precision] = (partial(draw_as_we_do, generator, place, reference.to(device), seeds), precision)
+        if with_compiled:
+            compiled = partial(draw_as_we_do, generator.compiled(), place, reference.to(device), seeds)
+            ours[f"{precision}, compiled"] = (compiled, precision)
     first = next(iter(ours.values()))[0]
     passes = 2 if size.guidance != 1 else 1
     return Part(

@@ -13,13 +13,21 @@ from torch.profiler import profile, supported_activities
 
 from ssl_aug.data.build import load_split
 from ssl_aug.files import write_json
-from ssl_aug.runtime import Placement, has_bfloat16_units, name_of_precision, placement, wait_for
+from ssl_aug.runtime import (
+    Placement,
+    has_bfloat16_units,
+    keep_compiled,
+    name_of_precision,
+    placement,
+    wait_for,
+)
 from ssl_aug.speeds.drawing import drawing_part
 from ssl_aug.speeds.machine import facts, matmul_peak
-from ssl_aug.speeds.paper import FEW_STEPS, Stage, StageTime, stages_of_generation, time_of
+from ssl_aug.speeds.paper import FEW_STEPS, Stage, StageTime, memory_of_tuning, stages_of_generation, time_of
 from ssl_aug.speeds.parts import Call, Part, Row, measure
 from ssl_aug.speeds.settings import SpeedSettings
 from ssl_aug.speeds.tuning import tuning_parts
+from ssl_aug.tuning.memory import TuningMemory
 
 GROUP = "ssl_aug.speed"  # entry points of other packages: (split, places) -> parts, (place) -> stages
 TOP = 8  # operations of a profile
@@ -45,6 +53,8 @@ def measure_speed(settings: SpeedSettings) -> Path:
     peaks = {name: matmul_peak(place, place.dtype, wait) for name, place in places.items()}
     for line in about(machine, peaks, device):
         print(line, flush=True)
+    if settings.compile:
+        print(f"what is compiled is kept in {keep_compiled()}")
     rows: list[Row] = []
     print("\n" + HEADER, flush=True)
     for part in parts_of(settings, places):
@@ -53,18 +63,22 @@ def measure_speed(settings: SpeedSettings) -> Path:
         print("\n".join(line_of(row) for row in measured), flush=True)
         if settings.profile:
             print(profiles_of(part), flush=True)
-    hours: list[StageTime] = []
+    hours, memory = list[StageTime](), dict[str, TuningMemory]()
     if settings.paper:
         print(f"\nthe paper's run on this machine in {chosen}, full size, random weights:", flush=True)
         for stage in stages_of(places.get(chosen, asked), device == "cuda"):
             hours.append(time_of(stage, wait))
             print(stage_line(hours[-1]), flush=True)
         print(total_line(hours), flush=True)
+        memory = memory_of_tuning()
+        for words, held in memory.items():
+            print(f"  {words}: {held.total / 1e9:.1f} GB at the peak of a step, computed", flush=True)
     content = {
         "machine": machine,
         "peaks": peaks,
         "rows": [asdict(row) for row in rows],
         "paper": [{**asdict(stage), "hours": stage.hours} for stage in hours],
+        "memory": {words: {**asdict(held), "total": held.total} for words, held in memory.items()},
     }
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, content)
@@ -81,7 +95,9 @@ def parts_of(settings: SpeedSettings, places: dict[str, Placement]) -> Iterator[
     on_gpu = next(iter(places.values())).device.type == "cuda"
     for name in settings.network_names:
         if "drawing" in settings.job_names:
-            yield drawing_part(name, places, on_gpu)
+            sizes: Sequence[int | None] = settings.batch_sizes or [None]
+            for batch in sizes:
+                yield drawing_part(name, places, batch, settings.compile)
         if "tuning" in settings.job_names:
             yield from tuning_parts(name, places, on_gpu)
     if "training" in settings.job_names:

@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
+from diffusers import UNet2DConditionModel
 
-from generators.anl import fold_single_token
+from generators import compvis
+from generators.anl import fold_single_token, trained_names
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.ldm import LatentDiffusion
 from generators.settings import SamplingSettings
 from ssl_aug.command_line import compose
 from ssl_aug.drawing.generator import placed
-from ssl_aug.runtime import Placement
+from ssl_aug.runtime import Placement, name_of_precision
 from ssl_aug.settings import Settings
 from ssl_aug.speeds.drawing import draw_as_we_do
 from ssl_aug.speeds.networks import latents_alone, size_of, whole
 from ssl_aug.speeds.parts import seconds_of
 from ssl_aug.speeds.tuning import encoded, our_step
+from ssl_aug.tuning.memory import TuningMemory, tuning_memory
 
 CLASSES, TRAINING_IMAGES = 196, 8144  # StanfordCars (Krause et al. 2013)
 FEW_STEPS = 25  # of DPM-Solver++, in place of DDIM's 200
@@ -70,6 +73,23 @@ def stages_of_generation(place: Placement, on_gpu: bool) -> Iterator[Stage]:
     name = f"drawing, {settings.sampler} in {settings.steps} steps"
     yield Stage(name, "evaluation of the UNet", evaluations, partial(_evaluating, place, batch), 2 * batch)
     yield Stage("decoding", "image", drawn, partial(_decoding, place, batch), batch)
+
+
+def memory_of_tuning() -> dict[str, TuningMemory]:
+    """What tuning at full size takes of a GPU's memory: 8 images at once as on the paper's cards of 11 GB, in words."""
+    found = {}
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**compvis.UNET)
+    fold_single_token(unet)
+    side, width = size_of("full").latent_side, int(compvis.UNET["cross_attention_dim"])
+    names = trained_names(unet, "anl")
+    for dtype in (torch.float32, torch.bfloat16):
+        for is_checkpointed in (False, True):
+            words = f"tuning, 8 images at once in {name_of_precision(dtype)}"
+            words += ", tune.gradient_checkpointing=true" if is_checkpointed else ""
+            shape = (int(compvis.UNET["in_channels"]), side, side)
+            found[words] = tuning_memory(unet, names, shape, (1, width), 8, dtype, is_checkpointed)
+    return found
 
 
 def time_of(stage: Stage, wait: Callable[[], None]) -> StageTime:

@@ -19,6 +19,8 @@ class SpeedSettings:
     jobs: str = "all"  # all, or one or more of drawing, tuning, training, joined by +
     # of drawing and tuning: embedded (9.6 M), medium (47 M), full (400.9 M, the paper's: minutes, 5 GB), joined by +
     networks: str = "embedded"
+    # images drawn at once, one row for each; null: 32 of embedded, 8 of medium, 1 of full, eight times as many on a GPU
+    batch_sizes: list[AtLeast1] | None = None
     rounds: AtLeast1 = 5  # in which the ways take turns; the ratio's least and greatest are of them
     paper: bool = True  # measure the stages of the paper's run too, full size with random weights: minutes, 5 GB
     profile: bool = False  # print the operations that take longest, of the plain way and of ours

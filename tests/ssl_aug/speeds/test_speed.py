@@ -16,6 +16,7 @@ from ssl_aug.speeds import drawing, making, networks, paper, parts, tuning
 from ssl_aug.speeds.machine import matmul_peak, operations_of
 from ssl_aug.speeds.parts import Part, difference_of, measure
 from ssl_aug.speeds.settings import SpeedSettings
+from ssl_aug.tuning.memory import TuningMemory
 from tests.conftest import TINY_CLIP
 
 PLACES = {"fp32": placement("cpu", "fp32"), "bf16": placement("cpu", "bf16")}
@@ -84,7 +85,7 @@ def test_operations_are_those_of_a_product() -> None:
 
 
 def test_our_drawing_is_the_plain_one_and_not_slower(tiny: None) -> None:
-    part = drawing.drawing_part("embedded", PLACES, on_gpu=False)
+    part = drawing.drawing_part("embedded", PLACES, batch=2, with_compiled=False)
     rows = measure(part, 5, {"fp32": 1e9, "bf16": 1e9}, nothing)
     assert [row.way for row in rows] == ["fp32", "bf16"]
     assert rows[0].difference is not None and rows[0].difference < 1e-5
@@ -102,6 +103,7 @@ def test_all_of_it_is_printed_and_kept(
     tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "entry_points", lambda **_: ())  # of other packages
+    monkeypatch.setattr(making, "memory_of_tuning", lambda: {"tuning": TuningMemory(1, 2, 3, 4, 5)})
     out = tmp_path / "speed.json"
     making.measure_speed(SpeedSettings(jobs="drawing", rounds=1, profile=True, precision="fp32", out=str(out)))
     kept = json.loads(out.read_text(encoding="utf-8"))
@@ -109,6 +111,7 @@ def test_all_of_it_is_printed_and_kept(
     stages = {stage["name"]: stage["count"] for stage in kept["paper"]}
     assert stages["tuning"] == 4000 and stages["decoding"] == 7840
     assert stages["drawing, ddim in 200 steps"] == 200 * 7840 and stages["encoding"] == 2 * 8144
+    assert kept["memory"]["tuning"]["total"] == 11
     said = capsys.readouterr().out
     assert "together" in said and "convolution" in said and "GFLOP/s" in said
 
