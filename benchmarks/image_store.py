@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from mmap import mmap
 from pathlib import Path
@@ -29,7 +30,7 @@ class ImageStore:
             ValueError: it does not even promise `capacity_bytes`.
         """
         self.num_images, self.num_workers = num_images, num_workers
-        self.capacity_bytes = min(capacity_bytes, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        self.capacity_bytes = min(capacity_bytes, _memory_of_machine())
         self._lock = _lock()
         try:  # an mmap without a file: /dev/shm, small in many containers, has no part in it
             self.memory = mmap(-1, max(1, self.capacity_bytes))
@@ -68,6 +69,11 @@ class ImageStore:
             self.memory[start : start + size_bytes] = image.tobytes()
             self._used[0] = start + size_bytes
             self._places[number] = start, image.width, image.height
+
+
+def _memory_of_machine() -> int:
+    """Bytes; Windows, which does not say so here, is asked for what is wanted."""
+    return sys.maxsize if sys.platform == "win32" else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _lock() -> AbstractContextManager[Any]:

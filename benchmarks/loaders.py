@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -157,7 +158,8 @@ def helpful_workers(device: torch.device, num_views: int, image_size: int) -> in
         return 0
     batch_bytes = 3 * image_size**2 * num_views
     room = shutil.disk_usage(SHARED_MEMORY).free if SHARED_MEMORY.is_dir() else 0  # containers may have very little
-    return max(0, min(MAX_WORKERS, len(os.sched_getaffinity(0)) - 1, room // (BATCHES_PER_WORKER * batch_bytes)))
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return max(0, min(MAX_WORKERS, cores - 1, room // (BATCHES_PER_WORKER * batch_bytes)))
 
 
 class TestBatches(Dataset[tuple[Tensor, Tensor] | Unreadable]):
