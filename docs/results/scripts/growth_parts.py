@@ -208,7 +208,7 @@ def load_folder(count: int, folder: Path) -> Act:
 
 
 def identify(count: int, folder: Path) -> Act:
-    """The hashes are remembered from the first round on: the least time is of looking them up."""
+    """Read in the first round, and looked up later where they are old enough for that."""
     examples = tuple(Example(path, 0) for path in pictures(count, folder))
     return lambda: LabeledSet(examples, ("class",)).id
 
@@ -276,8 +276,15 @@ def flexmatch(count: int, folder: Path) -> Act:
 
 
 def batches(count: int, folder: Path) -> Act:
-    """Which images 100 steps see."""
-    return lambda: [whole_batches_of_passes(count, 64, step, 0) for step in range(100)]
+    """Which images 100 steps see, of a pass that is shuffled first."""
+    seeds = iter(range(9))
+
+    def act() -> None:
+        seed = next(seeds)
+        for step in range(100):
+            whole_batches_of_passes(count, 64, step, seed)
+
+    return act
 
 
 def self_tuning(count: int, folder: Path) -> Act:
