@@ -23,7 +23,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
-from growth_parts import PARTS, Part
+
+sys.path.insert(0, str(Path(__file__).parent))  # also where this file is imported by its path
+from growth_parts import PARTS, Part  # noqa: E402
 
 PAGE = Path(__file__).parent.parent
 FORK = multiprocessing.get_context("fork")  # the libraries are there already
