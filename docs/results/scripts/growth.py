@@ -21,11 +21,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 from unittest.mock import patch
 
 import torch
@@ -64,8 +64,7 @@ FACTS = {
 Act = Callable[[], object]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One line of the plot."""
 
     group: str
@@ -386,12 +385,11 @@ ROUNDS, LONG = 3, 3.0  # seconds
 LEAST_SECONDS, LEAST_MEGABYTES = 1e-4, 0.1  # below which nothing is told apart
 
 
-@dataclass(frozen=True)
-class Measured:
+class Measured(NamedTuple):
     """One point of the plot."""
 
     part: Part
-    count: int
+    size: int
     seconds: float
     megabytes: float
 
@@ -408,7 +406,7 @@ def main() -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["group", "part", "unit", "count", "cpu_seconds", "megabytes"])
         for one in found:
-            writer.writerow([one.part.group, one.part.name, one.part.unit, one.count, *figures(one)])
+            writer.writerow([one.part.group, one.part.name, one.part.unit, one.size, *figures(one)])
     print(as_markdown(found))
     plot(found, PAGE / "growth.png")
 
@@ -456,7 +454,7 @@ def figures(one: Measured) -> tuple[str, str]:
 def slope(of: list[Measured], figure: str, least: float) -> str:
     """log of the ratio over log of the sizes, of the two largest sizes; a dash where nothing is told apart."""
     few, many = (max(least, getattr(one, figure)) for one in of[-2:])
-    return "-" if many < 10 * least else f"{math.log(many / few) / math.log(of[-1].count / of[-2].count):.2f}"
+    return "-" if many < 10 * least else f"{math.log(many / few) / math.log(of[-1].size / of[-2].size):.2f}"
 
 
 def as_markdown(found: list[Measured]) -> str:
@@ -466,7 +464,7 @@ def as_markdown(found: list[Measured]) -> str:
         own = [one for one in found if one.part is part]
         last = own[-1]
         lines.append(
-            f"| {part.name} | {last.count:,} {part.unit} | {last.seconds:.3g} | "
+            f"| {part.name} | {last.size:,} {part.unit} | {last.seconds:.3g} | "
             f"{slope(own, 'seconds', LEAST_SECONDS)} | {max(0.0, last.megabytes):.0f} | "
             f"{slope(own, 'megabytes', LEAST_MEGABYTES)} |"
         )
@@ -490,7 +488,7 @@ def plot(found: list[Measured], path: Path) -> None:
                 values = [max(least, getattr(one, what)) for one in own]
                 label = f"{part.name} ({part.unit})" if part.unit != "images" else part.name
                 axis.plot(
-                    [one.count for one in own], values, "os^vD<>pP"[number] + "-", label=label, markersize=4, lw=1.2
+                    [one.size for one in own], values, "os^vD<>pP"[number] + "-", label=label, markersize=4, lw=1.2
                 )
             start = 3 * least
             axis.plot(SIZES, [start * count / SIZES[0] for count in SIZES], "k--", lw=1, label="slope 1")
