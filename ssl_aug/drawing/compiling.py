@@ -188,6 +188,7 @@ def _compiled(generator: ANLLatentDiffusion, work: Work) -> Compiled:
         draw(drawing, work.chunks[0], work.labeled, work.place, work.rows)
         return time.perf_counter() - start
 
+    torch.compiler.reset()  # of earlier sets' networks: after eight PyTorch compiles no more, without an error
     compiled = generator.compiled(BACKEND)
     before, quick = generator.in_steps(PROBE_STEPS), compiled.in_steps(PROBE_STEPS)
     first, second = seconds(before), seconds(before)  # the first call also sets up kernels

@@ -18,7 +18,7 @@ from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.reporting.looks import read_looks
-from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
+from ssl_aug.runtime import Placement, is_task_of_array, keep_freed_memory, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
@@ -99,6 +99,7 @@ def draw_missing(
     mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
     if not mine:
         return
+    keep_freed_memory()
     generator = make_generator(settings, plan, labeled, place)
     compiled = settled(
         settings.compile, writer.is_compiled, Work(generator, of_set, labeled, place, settings.generator.name)

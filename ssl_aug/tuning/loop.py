@@ -118,21 +118,23 @@ def tune_unet(
                 if step:
                     save()
                 raise
-            value = accelerator.reduce(value, "mean")
-            if not math.isfinite(value):
-                raise ValueError(f"{label}: the loss is {value} at step {step}: {TRY_INSTEAD}")
+            # the one time in a step that a GPU is waited for: before the weights are moved
+            loss_of_step = accelerator.reduce(value, "mean").item()
+            if not math.isfinite(loss_of_step):
+                raise ValueError(f"{label}: the loss is {loss_of_step} at step {step}: {TRY_INSTEAD}")
             if options.gradient_clip:
                 accelerator.clip_grad_norm_(parameters, options.gradient_clip)
             prepared.step()
             prepared.zero_grad(set_to_none=True)
             if average is not None and not accelerator.optimizer_step_was_skipped:
                 average.step(parameters)
-            state.losses.append(value.item())
+            state.losses.append(loss_of_step)
             bar.update()
             bar.set_postfix(loss=f"{sum(state.losses[-50:]) / len(state.losses[-50:]):.4f}", refresh=False)
             done = len(state.losses)
-            # every process looks at the same time, else one would wait for gradients of another that has stopped
-            stop = bool(accelerator.reduce(torch.tensor(float(interrupted()), device=accelerator.device), "sum"))
+            stop = interrupted()
+            if not is_alone:  # all look at the same time, else one would wait for gradients of another that has stopped
+                stop = bool(accelerator.reduce(torch.tensor(float(stop), device=accelerator.device), "sum"))
             if accelerator.is_main_process and (stop or done % options.save_every == 0 or done == options.steps):
                 save()
             if stop:

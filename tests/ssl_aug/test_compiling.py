@@ -87,6 +87,16 @@ def test_compiled_and_eager_images_agree_within_rounding(
     assert len(graphs) == 1
 
 
+def test_shards_draw_the_same_pictures(settings: Settings, graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = drawn(settings, "whole", compile="true")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "01":
+        monkeypatch.setenv("RANK", rank)
+        drawn(settings, "sharded", compile="true")
+    assert pictures(Path("sharded")) == pictures(whole)
+    assert read_json(Path("sharded/generator.json"))["compiled"] is True
+
+
 def test_a_set_goes_on_as_it_was_begun(settings: Settings, graphs: Graphs) -> None:
     whole = drawn(settings, "whole", compile="true")
     drawn(settings, "longer", compile="true", per_sample=1)

@@ -1,5 +1,6 @@
 """Seeds, shards, precision and exit codes."""
 
+import ctypes
 import errno
 import os
 import pwd
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -182,3 +184,21 @@ def test_precisions_that_a_cpu_does_not_compute_in_are_refused() -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="sees no GPU"):
         runtime.placement("cuda", "auto")
+
+
+@pytest.mark.parametrize(("newest", "asked"), [(True, 2**30), (False, 2**25)])
+def test_freed_memory_is_kept_as_far_as_the_c_library_allows(
+    newest: bool, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: dict[int, int] = {}
+
+    def mallopt(number: int, value: int) -> int:
+        is_taken = newest or number == -1 or value <= 2**25
+        held.update({number: value} if is_taken else {})
+        return int(is_taken)
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    runtime.keep_freed_memory()
+    assert held == {-1: 2**31 - 1, -3: asked}
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # of another C library
+    runtime.keep_freed_memory()
