@@ -27,7 +27,7 @@ from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.results.result import RESULT, RunResult
-from ssl_aug.runtime import derived_seed, placement, versions
+from ssl_aug.runtime import derived_seed, name_of, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import weights_of
 
@@ -160,7 +160,7 @@ def train_and_record(folder: Path, plan: Plan, training: Training) -> None:
     state, layout = training.state, training.layout
     begun = replace(
         plan.result,
-        device=_device_name(layout.place.device),
+        device=name_of(layout.place.device),
         precision=layout.precision,
         channels_last=layout.channels_last,
         versions=versions(),
@@ -215,9 +215,3 @@ def reached(begun: RunResult, state: TrainState, status: str) -> RunResult:
         ema_mean_class_accuracy=last.get("ema_mean_class_accuracy"),
         seconds=round(state.seconds, 2),
     )
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return str(torch.cuda.get_device_name(device))
-    return f"cpu, {torch.get_num_threads()} threads"

@@ -34,6 +34,8 @@ import pytest
 import torch
 from PIL import Image
 
+from benchmarks.methods import METHODS
+from benchmarks.registering import register_methods
 from generators import ldm, model_folder
 from generators.conditioning import ClipEncoder
 from ssl_aug import runtime
@@ -53,7 +55,11 @@ TINY_CLIP = {
 
 
 def pytest_collection_finish() -> None:
-    """What the imports made stays: the collector need not look through it again and again, a fifth of all time."""
+    """What the imports made stays: the collector need not look through it again and again, a fifth of all time.
+
+    Hydra learns all methods now: each that it learns later would have it compose anew what it keeps.
+    """
+    register_methods(METHODS)
     gc.collect()
     gc.freeze()
 

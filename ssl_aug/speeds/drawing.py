@@ -15,7 +15,7 @@ from generators.sampling import guided, make_solver
 from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
 from ssl_aug.drawing.generator import placed
-from ssl_aug.runtime import Placement
+from ssl_aug.runtime import Placement, keep_freed_memory
 from ssl_aug.speeds.machine import operations_of
 from ssl_aug.speeds.networks import latents_alone, size_of
 from ssl_aug.speeds.parts import Call, Part
@@ -64,6 +64,7 @@ def drawing_part(name: str, places: dict[str, Placement], batch: int | None, wit
 @torch.no_grad()
 def draw_plainly(model: LatentDiffusion, settings: SamplingSettings, reference: Tensor, seeds: list[int]) -> Tensor:
     """(b, c, h, w) latents by diffusers' UNet in float32, both guided passes as one batch, as its pipelines do it."""
+    keep_freed_memory(False)
     tokens = model.clip.embed_images(reference)
     null_tokens = model.null_tokens(len(seeds), tokens.shape[1])
     solver = make_solver(settings.sampler, model.facts.schedule)
@@ -83,6 +84,7 @@ def draw_plainly(model: LatentDiffusion, settings: SamplingSettings, reference: 
 
 def draw_as_we_do(generator: ANLLatentDiffusion, place: Placement, reference: Tensor, seeds: list[int]) -> Tensor:
     """The same by the product's own call."""
+    keep_freed_memory()
     with torch.no_grad(), place.autocast():
         return generator(reference, [""] * len(seeds), seeds)
 
