@@ -276,7 +276,13 @@ def cache_folder() -> Path:
 
 def keep_compiled() -> Path:
     """Where PyTorch keeps what it compiled, for later processes: $TORCHINDUCTOR_CACHE_DIR, else below our cache."""
-    return Path(os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor")))
+    given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    of_pytorch = (
+        Path(tempfile.gettempdir()) / "torchinductor_"
+    )  # and the user's name: its import sets it where nobody did
+    if given is None or given.startswith(str(of_pytorch)):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder() / "inductor")
+    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
 
 
 def settle_home() -> None:

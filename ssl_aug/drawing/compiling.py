@@ -192,13 +192,13 @@ def _compiled(generator: ANLLatentDiffusion, work: Work) -> Compiled:
     compiled = generator.compiled(BACKEND)
     before, quick = generator.in_steps(PROBE_STEPS), compiled.in_steps(PROBE_STEPS)
     first, second = seconds(before), seconds(before)  # the first call also sets up kernels
-    with _in_silence():
+    with in_silence():
         with_compiling, after = seconds(quick), seconds(quick)
     return Compiled(compiled, work.rows, max(0.0, with_compiling - after), min(first, second), after)
 
 
 @contextmanager
-def _in_silence() -> Iterator[None]:
+def in_silence() -> Iterator[None]:
     """Without what PyTorch says to its own developers."""
     logger = logging.getLogger("torch.utils.cpp_extension")  # that there is no CUDA, on a machine without a GPU
     level = logger.level

@@ -35,7 +35,7 @@ def _processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
-def matmul_peak(place: Placement, dtype: torch.dtype, wait: Callable[[], None], times: int = 4) -> float:
+def matmul_peak(place: Placement, dtype: torch.dtype, wait: Callable[[], None], times: int = 12) -> float:
     """Floating-point operations a second of a product of two matrices of 2,048 x 2,048: the best of a few."""
     one, other = (torch.randn(SIDE, SIDE, device=place.device).to(dtype) for _ in range(2))
     best = float("inf")

@@ -12,6 +12,7 @@ from pathlib import Path
 from torch.profiler import profile, supported_activities
 
 from ssl_aug.data.build import load_split
+from ssl_aug.drawing.compiling import in_silence
 from ssl_aug.files import write_json
 from ssl_aug.runtime import (
     Placement,
@@ -58,7 +59,8 @@ def measure_speed(settings: SpeedSettings) -> Path:
     rows: list[Row] = []
     print("\n" + HEADER, flush=True)
     for part in parts_of(settings, places):
-        measured = measure(part, settings.rounds, peaks, wait)
+        with in_silence():
+            measured = measure(part, settings.rounds, peaks, wait)
         rows += measured
         print("\n".join(line_of(row) for row in measured), flush=True)
         if settings.profile:
@@ -145,7 +147,7 @@ def about(machine: dict[str, object], peaks: dict[str, float], device: str) -> I
     yield f"{machine['device']}, {machine['threads']} threads"
     yield ", ".join(f"matrix product in {name}: {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items())
     if device == "cpu" and not has_bfloat16_units(device):
-        yield "this processor has no bfloat16 matrix units (AMX): precision=auto is fp32 here, bf16 gains little"
+        yield "this processor has no bfloat16 matrix units (AMX): precision=auto is fp32, bf16 gains less than with them"
     yield "absolute times differ between machines and with what else runs; the ratios of one run count"
 
 
@@ -161,7 +163,7 @@ def line_of(row: Row) -> str:
 
 def stage_line(stage: StageTime) -> str:
     """One stage of the paper's run."""
-    work = f"{stage.count:>12,.0f} x {stage.seconds_per_unit:8.3f} s a {stage.unit}"
+    work = f"{stage.count:>12,.0f} x {stage.seconds_per_unit:8.3f} s for each {stage.unit}"
     return f"  {stage.name:<36}{work}: {stage.hours:8.1f} h"
 
 

@@ -202,3 +202,13 @@ def test_freed_memory_is_kept_as_far_as_the_c_library_allows(
     assert held == {-1: 2**31 - 1, -3: asked}
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # of another C library
     runtime.keep_freed_memory()
+
+
+def test_what_is_compiled_is_kept_below_our_cache_unless_somebody_chose_another_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = "TORCHINDUCTOR_CACHE_DIR"
+    monkeypatch.setenv(name, f"{tempfile.gettempdir()}/torchinductor_somebody")  # as PyTorch's import sets it
+    assert runtime.keep_compiled() == runtime.cache_folder() / "inductor" == Path(os.environ[name])
+    monkeypatch.setenv(name, str(tmp_path))
+    assert runtime.keep_compiled() == tmp_path
