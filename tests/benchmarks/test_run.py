@@ -35,7 +35,7 @@ FIELDS = {
 # a run and what it leaves
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["erm", "fixmatch", "noisy_student", "clip_means"])  # of each kind of state one
 def test_a_run_leaves_a_folder_that_explains_itself(method: str, words: list[str], tmp_path: Path) -> None:
     folder = trained([*words, f"method={method}"])
     assert folder.parent == tmp_path / "runs" and folder.name == f"0001-{method}"

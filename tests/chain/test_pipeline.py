@@ -67,7 +67,12 @@ def test_a_tuning_and_a_drawing_that_were_stopped_go_on_to_the_same_bytes(words:
     assert_stopped_work_goes_on_to_the_same_bytes(words, tmp_path, 3 * 3 * 2, step=2)
 
 
-@IN_PRECISIONS
+@pytest.mark.parametrize(
+    ("words", "precision"),
+    [(CASES["text2im"], "fp32"), (CASES["variations"], "bf16")],
+    indirect=["words"],
+    ids=["text2im-fp32", "variations-bf16"],
+)
 def test_batch_sizes_agree_within_rounding(words: list[str], tmp_path: Path, precision: str) -> None:
     sets = []
     for size in (1, 7):
