@@ -147,7 +147,7 @@ def about(machine: dict[str, object], peaks: dict[str, float], device: str) -> I
     yield f"{machine['device']}, {machine['threads']} threads"
     yield ", ".join(f"matrix product in {name}: {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items())
     if device == "cpu" and not has_bfloat16_units(device):
-        yield "this processor has no bfloat16 matrix units (AMX): precision=auto is fp32, bf16 gains less than with them"
+        yield "this processor has no bfloat16 matrix units (AMX): precision=auto is fp32, bf16 gains less"
     yield "absolute times differ between machines and with what else runs; the ratios of one run count"
 
 

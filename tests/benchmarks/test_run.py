@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks.evaluation import accuracy
-from benchmarks.methods import METHODS
 from benchmarks.run import main, settings_from
 from generators.hashes import file_hash
 from ssl_aug.data.base import LabeledSet
