@@ -21,7 +21,14 @@ SHARED = ("--per-sample", "3", "precision=bf16")  # 288 drawings: more than the 
 def figures_of(folder: Path, sampler: str, steps: int, seed: int) -> dict[str, str]:
     """The row of one set, measured where it is not yet."""
     if not (folder / "evaluation.csv").is_file():
-        words = [*SHARED, f"sampler={sampler}", f"steps={steps}", f"seed={seed}", f"out={folder}"]
+        words = [
+            *SHARED,
+            f"sampler={sampler}",
+            f"steps={steps}",
+            f"seed={seed}",
+            f"synthetic.root={folder}-set",
+            f"out={folder}",
+        ]
         subprocess.run([sys.executable, "-m", "ssl_aug.evaluate", *words], check=True, stdout=subprocess.DEVNULL)
     with (folder / "evaluation.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
