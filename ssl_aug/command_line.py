@@ -28,6 +28,7 @@ def config_folder() -> Path:
 
 
 Schema = TypeVar("Schema")
+LIST = "give a list in brackets, as in [1, 2]"
 
 
 def compose(config_name: str, overrides: Sequence[str], schema: type[Schema]) -> Schema:
@@ -176,6 +177,9 @@ def _one_line(error: Exception, overrides: Sequence[str], schema: type) -> str:
         lambda found: f"give {'a whole number' if found[2] == 'Integer' else 'a number'} (or null)",
         message,
     )
+    message = re.sub(r"(give a whole number|give a number) \(or null\)\[\d+\]", r"\1 in each place", message)
+    message = re.sub(r"Invalid value assigned: \w+ is not a ListConfig, list or tuple\.?", LIST, message)
+    message = re.sub(r"Value '.*' is not a valid bool \(type \w+\)", "give true or false", message)
     message = re.sub(r"\S{80,}", lambda found: f"{found[0][:77]}...", message)
     return f"{shown(word)}: {message}" if word else message
 

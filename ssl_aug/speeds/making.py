@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import entry_points
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch.profiler import profile, supported_activities
 
+from ssl_aug.data.base import Split
 from ssl_aug.data.build import load_split
 from ssl_aug.drawing.compiling import in_silence
 from ssl_aug.files import write_json
@@ -34,66 +35,90 @@ GROUP = "ssl_aug.speed"  # entry points of other packages: (split, places) -> pa
 TOP = 8  # operations of a profile
 
 
+@dataclass
+class Measured:
+    """What was measured so far."""
+
+    machine: dict[str, object]
+    peaks: dict[str, float]
+    rows: list[Row] = field(default_factory=list)
+    stages: list[StageTime] = field(default_factory=list)
+    memory: dict[str, TuningMemory] = field(default_factory=dict)
+
+    def content(self) -> dict[str, object]:
+        """As JSON has it."""
+        return {
+            "machine": self.machine,
+            "peaks": self.peaks,
+            "rows": [asdict(row) for row in self.rows],
+            "paper": [{**asdict(stage), "hours": stage.hours} for stage in self.stages],
+            "memory": {words: {**asdict(held), "total": held.total} for words, held in self.memory.items()},
+        }
+
+
 def measure_speed(settings: SpeedSettings) -> Path:
-    """Measures, prints, writes; returns the JSON file.
+    """Measures, prints, writes; returns the JSON file. Stopped on the way it writes what was measured.
 
     Raises:
         FileExistsError: the file is there already.
-        ValueError: a device or precision that this machine has not.
+        ValueError, OSError: a device or precision that this machine has not, data that cannot be read, a folder that
+            cannot be made.
     """
     out = Path(settings.out or f"outputs/speed/{datetime.now():%Y-%m-%dT%H-%M-%S}.json")
     if out.exists():
         raise FileExistsError(f"{out} is there already: choose another file with --out")
     asked = placement(settings.device, settings.precision)
-    chosen = name_of_precision(asked.dtype)
-    device = asked.device.type
+    split = load_split(settings.data)[1] if "training" in settings.job_names else None  # before minutes of other work
+    out.parent.mkdir(parents=True, exist_ok=True)
     beside = "bf16" if settings.precision in ("auto", "fp32") else settings.precision
-    places = {name: placement(device, name) for name in ("fp32", beside)}
+    places = {name: placement(asked.device.type, name) for name in ("fp32", beside)}
     wait = partial(wait_for, asked.device)
-    machine = facts(asked)
-    peaks = {name: matmul_peak(place, place.dtype, wait) for name, place in places.items()}
-    for line in about(machine, peaks, device):
+    found = Measured(facts(asked), {name: matmul_peak(place, place.dtype, wait) for name, place in places.items()})
+    for line in about(found, asked.device.type):
         print(line, flush=True)
     if settings.compile:
         print(f"what is compiled is kept in {keep_compiled()}")
-    rows: list[Row] = []
-    print("\n" + HEADER, flush=True)
-    for part in parts_of(settings, places):
-        with in_silence():
-            measured = measure(part, settings.rounds, peaks, wait)
-        rows += measured
-        print("\n".join(line_of(row) for row in measured), flush=True)
-        if settings.profile:
-            print(profiles_of(part), flush=True)
-    hours, memory = list[StageTime](), dict[str, TuningMemory]()
-    if settings.paper:
-        print(f"\nthe paper's run on this machine in {chosen}, full size, random weights:", flush=True)
-        for stage in stages_of(places.get(chosen, asked), device == "cuda"):
-            hours.append(time_of(stage, wait))
-            print(stage_line(hours[-1]), flush=True)
-        print(total_line(hours), flush=True)
-        memory = memory_of_tuning()
-        for words, held in memory.items():
-            print(f"  {words}: {held.total / 1e9:.1f} GB at the peak of a step, computed", flush=True)
-    content = {
-        "machine": machine,
-        "peaks": peaks,
-        "rows": [asdict(row) for row in rows],
-        "paper": [{**asdict(stage), "hours": stage.hours} for stage in hours],
-        "memory": {words: {**asdict(held), "total": held.total} for words, held in memory.items()},
-    }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(out, content)
-    print(f"written to {out}")
+    try:
+        print("\n" + HEADER, flush=True)
+        for part in parts_of(settings, split, places):
+            with in_silence():
+                measured = measure(part, settings.rounds, found.peaks, wait)
+            found.rows += measured
+            print("\n".join(line_of(row) for row in measured), flush=True)
+            if settings.profile:
+                print(profiles_of(part), flush=True)
+        if settings.paper:
+            measure_paper(found, places.get(name_of_precision(asked.dtype), asked), wait)
+    finally:
+        if found.rows or found.stages:
+            write_json(out, found.content())
+            print(f"written to {out}", flush=True)
     return out
+
+
+def measure_paper(found: Measured, place: Placement, wait: Callable[[], None]) -> None:
+    """The paper's run stage by stage, and the memory that its tuning takes."""
+    precision = name_of_precision(place.dtype)
+    print(f"\nthe paper's run on this machine in {precision}, full size, random weights:", flush=True)
+    for stage in stages_of(place, place.device.type == "cuda"):
+        found.stages.append(time_of(stage, wait))
+        print(stage_line(found.stages[-1]), flush=True)
+    print(total_line(found.stages), flush=True)
+    found.memory |= memory_of_tuning()
+    for words, held in found.memory.items():
+        print(f"  {words}: {held.total / 1e9:.1f} GB at the peak of a step, computed", flush=True)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # what is measured
 
 
-def parts_of(settings: SpeedSettings, places: dict[str, Placement]) -> Iterator[Part]:
-    """Parts one after the other: a network is let go before the next is made."""
+def parts_of(settings: SpeedSettings, split: Split | None, places: dict[str, Placement]) -> Iterator[Part]:
+    """Parts one after the other: a network is let go before the next is made.
+
+    Args:
+        split: what a training reads; None where none is measured.
+    """
     on_gpu = next(iter(places.values())).device.type == "cuda"
     for name in settings.network_names:
         if "drawing" in settings.job_names:
@@ -102,8 +127,7 @@ def parts_of(settings: SpeedSettings, places: dict[str, Placement]) -> Iterator[
                 yield drawing_part(name, places, batch, settings.compile)
         if "tuning" in settings.job_names:
             yield from tuning_parts(name, places, on_gpu)
-    if "training" in settings.job_names:
-        split = load_split(settings.data)[1]
+    if split is not None:
         for point in entry_points(group=GROUP, name="parts"):
             yield from point.load()(split, places)
 
@@ -142,10 +166,10 @@ def longest_operations(call: Callable[[], object]) -> str:
 HEADER = f"{'part':<46}{'way':<16}{'plain s':>9}{'ours s':>9}  {'times as fast':<22}{'of peak':>8}  differs by"
 
 
-def about(machine: dict[str, object], peaks: dict[str, float], device: str) -> Iterator[str]:
+def about(found: Measured, device: str) -> Iterator[str]:
     """What the figures are of."""
-    yield f"{machine['device']}, {machine['threads']} threads"
-    yield ", ".join(f"matrix product in {name}: {peak / 1e9:,.0f} GFLOP/s" for name, peak in peaks.items())
+    yield f"{found.machine['device']}, {found.machine['threads']} threads"
+    yield ", ".join(f"matrix product in {name}: {peak / 1e9:,.0f} GFLOP/s" for name, peak in found.peaks.items())
     if device == "cpu" and not has_bfloat16_units(device):
         yield "this processor has no bfloat16 matrix units (AMX): precision=auto is fp32, bf16 gains less"
     yield "absolute times differ between machines and with what else runs; the ratios of one run count"

@@ -39,7 +39,7 @@ class SpeedSettings:
             ("jobs", self.job_names, JOBS),
             ("networks", self.network_names, NETWORKS),
         ):
-            if set(chosen) - set(known):
+            if set(chosen) - set(known) or len(set(chosen)) < len(chosen):
                 raise ValueError(f"{name}={shown(getattr(self, name))}: choose of {', '.join(known)}, joined by +")
 
     @property

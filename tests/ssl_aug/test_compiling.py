@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from generators.anl_ldm import ANLLatentDiffusion
 from generators.build import build_generator
 from generators.noisy_reference import NoisyReference
 from generators.settings import GeneratorSettings, SamplingSettings
@@ -40,6 +41,12 @@ def graphs(monkeypatch: pytest.MonkeyPatch) -> Graphs:
     torch._dynamo.reset()
     monkeypatch.setattr(compiling, "BACKEND", backend)
     return asked
+
+
+@pytest.fixture
+def not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled stays as it is, where a test is of all else: PyTorch looks through a network for a second."""
+    monkeypatch.setattr(ANLLatentDiffusion, "compiled", lambda self, backend: self)
 
 
 @pytest.fixture
@@ -87,7 +94,7 @@ def test_compiled_and_eager_images_agree_within_rounding(
     assert len(graphs) == 1
 
 
-def test_shards_draw_the_same_pictures(settings: Settings, graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_draw_the_same_pictures(settings: Settings, not_compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = drawn(settings, "whole", compile="true")
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in "01":
@@ -97,7 +104,7 @@ def test_shards_draw_the_same_pictures(settings: Settings, graphs: Graphs, monke
     assert read_json(Path("sharded/generator.json"))["compiled"] is True
 
 
-def test_a_set_goes_on_as_it_was_begun(settings: Settings, graphs: Graphs) -> None:
+def test_a_set_goes_on_as_it_was_begun(settings: Settings, not_compiled: None) -> None:
     whole = drawn(settings, "whole", compile="true")
     drawn(settings, "longer", compile="true", per_sample=1)
     assert pictures(drawn(settings, "longer")) == pictures(whole)  # compile=auto

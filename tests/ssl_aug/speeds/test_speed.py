@@ -12,7 +12,7 @@ import torch
 
 from ssl_aug import speed
 from ssl_aug.runtime import placement
-from ssl_aug.speeds import drawing, making, networks, paper, parts, tuning
+from ssl_aug.speeds import drawing, machine, making, networks, paper, parts, tuning
 from ssl_aug.speeds.machine import matmul_peak, operations_of
 from ssl_aug.speeds.parts import Part, difference_of, measure
 from ssl_aug.speeds.settings import SpeedSettings
@@ -43,6 +43,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (drawing, paper):
         monkeypatch.setattr(module, "size_of", lambda _: size)
     monkeypatch.setattr(networks, "TINY_CLIP", TINY_CLIP)
+    monkeypatch.setattr(machine, "SIDE", 64)
     for module in (tuning, paper):
         monkeypatch.setattr(module, "whole", lambda _: networks.latents_alone(size))
 
@@ -116,6 +117,29 @@ def test_all_of_it_is_printed_and_kept(
     assert "together" in said and "convolution" in said and "GFLOP/s" in said
 
 
+def test_what_was_measured_before_a_stop_is_kept(tiny: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "time_of", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        making.measure_speed(
+            SpeedSettings(jobs="drawing", rounds=1, precision="fp32", out=str(tmp_path / "speed.json"))
+        )
+    assert len(json.loads((tmp_path / "speed.json").read_text(encoding="utf-8"))["rows"]) == 2
+
+
+def test_data_and_folders_are_looked_at_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    with pytest.raises(ValueError, match="has no effect on toycars"):
+        speed.main(["data.root=missing", "precision=fp32"])
+    with pytest.raises(OSError, match="file"):
+        speed.main(["jobs=drawing", "precision=fp32", "--out", str(tmp_path / "file/speed.json")])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_file_that_is_there_is_left(tmp_path: Path) -> None:
     out = tmp_path / "speed.json"
     out.write_text("mine", encoding="utf-8")
@@ -129,7 +153,11 @@ def test_a_file_that_is_there_is_left(tmp_path: Path) -> None:
     [
         (["networks=huge"], "networks=huge: choose of embedded, medium, full, joined by +"),
         (["jobs=drawing+sleeping"], "jobs=drawing"),
+        (["networks=embedded+embedded"], "networks=embedded"),
         (["rounds=0"], "rounds=0"),
+        (["batch_sizes=8"], "batch_sizes=8: give a list in brackets, as in "),
+        (["batch_sizes=[a]"], "a whole number in each place"),
+        (["profile=maybe"], "profile=maybe: give true or false"),
         (["--round", "3"], "--round: there is no such flag"),
     ],
 )
@@ -138,6 +166,6 @@ def test_words_that_name_nothing_are_refused(words: list[str], line: str) -> Non
         speed.main(words)
 
 
-def test_a_matrix_product_has_a_rate() -> None:
-    assert matmul_peak(PLACES["fp32"], torch.float32, nothing, times=1) > 1e8
+def test_a_matrix_product_has_a_rate(tiny: None) -> None:
+    assert matmul_peak(PLACES["fp32"], torch.float32, nothing, times=1) > 1e6
     assert replace(SpeedSettings(), jobs="tuning").job_names == ("tuning",)
