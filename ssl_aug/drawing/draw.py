@@ -15,10 +15,11 @@ from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator
 from ssl_aug.drawing.lenders import lenders_of, refuse_nothing_to_borrow
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
+from ssl_aug.freed_memory import keep_freed_memory
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.reporting.looks import read_looks
-from ssl_aug.runtime import Placement, is_task_of_array, keep_freed_memory, placement, progress_bar, shard, versions
+from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,

@@ -15,7 +15,8 @@ from generators.sampling import guided, make_solver
 from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
 from ssl_aug.drawing.generator import placed
-from ssl_aug.runtime import Placement, keep_freed_memory
+from ssl_aug.freed_memory import keep_freed_memory
+from ssl_aug.runtime import Placement
 from ssl_aug.speeds.machine import operations_of
 from ssl_aug.speeds.networks import latents_alone, size_of
 from ssl_aug.speeds.parts import Call, Part

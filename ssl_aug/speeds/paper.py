@@ -128,15 +128,10 @@ def _evaluating(place: Placement, batch: int) -> Callable[[], object]:
     model = latents_alone(size)
     fold_single_token(model.unet)
     settings = SamplingSettings(mask_rate=0.0, sampler="ddim", steps=2, guidance=1.0)
-    generator = ANLLatentDiffusion(placed_latents(model, place), settings, size.latent_side)
+    placed(model, place)
+    generator = ANLLatentDiffusion(model, settings, size.latent_side)
     reference = _pictures(place, batch, size.latent_side)
     return partial(draw_as_we_do, generator, place, reference, list(range(batch)))
-
-
-def placed_latents(model: LatentDiffusion, place: Placement) -> LatentDiffusion:
-    """The model where it draws."""
-    placed(model, place)
-    return model
 
 
 def _decoding(place: Placement, batch: int) -> Callable[[], object]:

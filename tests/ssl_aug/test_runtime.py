@@ -15,6 +15,7 @@ import torch
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 from ssl_aug import runtime
+from ssl_aug.freed_memory import keep_freed_memory
 from ssl_aug.runtime import has_bfloat16_units  # itself: the tests' guard takes its place in the module
 
 
@@ -198,10 +199,10 @@ def test_freed_memory_is_kept_as_far_as_the_c_library_allows(
         return int(is_taken)
 
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
-    runtime.keep_freed_memory()
+    keep_freed_memory()
     assert held == {-1: 2**31 - 1, -3: asked}
     monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())  # of another C library
-    runtime.keep_freed_memory()
+    keep_freed_memory()
 
 
 def test_what_is_compiled_is_kept_below_our_cache_unless_somebody_chose_another_place(
