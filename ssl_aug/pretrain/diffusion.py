@@ -70,6 +70,7 @@ def pretrain_unet(
     encodings: Encodings,
     steps: int,
     batch_size: int,
+    learning_rate: float,
     place: Placement,
     seed: int,
     folder: Path,
@@ -78,12 +79,13 @@ def pretrain_unet(
     """Trains the model's UNet in place on latents and tokens; returns the loss of each step.
 
     Args:
+        learning_rate: at the end of the warm-up, the highest.
         compiled: whether PyTorch compiles the network first, which takes minutes and a C++ compiler.
     """
     unet = model.unet.to(place.device, memory_format=torch.channels_last).train().requires_grad_(True)
     alpha_bar = alphas_cumprod(model.facts.schedule).to(place.device)
     loss = training_loss(model.facts.schedule)
-    settings = LoopSettings(steps, 5e-4, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
+    settings = LoopSettings(steps, learning_rate, schedule="cosine", warmup_steps=min(200, steps // 10), seed=seed)
     predict = partial(model.predict, unet=torch.compile(unet) if compiled else unet)
 
     def loss_of_step(step: int) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from generators.allowed import AnyWhole, AtLeast1, PathText, check, shown
+from generators.allowed import Above0, AnyWhole, AtLeast1, PathText, check, shown
 from ssl_aug.settings import Device, Precision
 
 STAGES = ("backbone", "autoencoder", "clip", "unet", "decoder")
@@ -29,6 +29,7 @@ class PretrainSettings:
     clip_batch_size: AtLeast1 = 128  # pictures in a step
     unet_steps: AtLeast1 = 20000  # of unet_batch_size pictures
     unet_batch_size: AtLeast1 = 64  # pictures in a step
+    unet_learning_rate: Above0 = 5e-4  # at the end of the warm-up; lower it with start_from, less is unlearned then
     # of autoencoder_batch_size pictures; the decoder of out's model, for sharper pictures
     decoder_steps: AtLeast1 = 1500
     seed: AnyWhole = 0  # of the source world and of every stage

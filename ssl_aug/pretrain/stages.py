@@ -136,8 +136,10 @@ def _run_unet(settings: PretrainSettings, bank: SourceBank, place: Placement, ou
 
     encodings = encode_arrays(bank.images[:-HELD_OUT], model, folder, place, half_of_them_masked)
     losses = pretrain_unet(
-        model, encodings, settings.unet_steps, settings.unet_batch_size, place, settings.seed, folder, settings.compile
-    )
+        model, encodings,
+        settings.unet_steps, settings.unet_batch_size, settings.unet_learning_rate, place, settings.seed, folder,
+        settings.compile,
+    )  # fmt: skip
     model_folder.save(model.cpu(), out, torch.float16)
     record.forget(out, "decoder")  # it was of the model before
     return {"loss": _tail(losses)}
