@@ -3,9 +3,9 @@
 Source: Sohn et al., "FixMatch", arXiv:2001.07685: supervised term Eq. 3, unlabeled term Eq. 4, confidence
 test ">=" as there. The published benchmark of Jiang et al. (TLlib) computes a step otherwise;
 `protocol=benchmark` (default) sets what it does, `protocol=paper` what the paper does. **Deviations:** none
-in the loss. Of the paper's surroundings, CTAugment and Cutout are not here (the strong view is the
-benchmark's RandAugment), and ratio of batch sizes, EMA and schedule are `train.*` settings, which a protocol
-does not touch.
+in the loss; MixUp and CutMix of labeled weak views are added, off. Of the paper's surroundings, CTAugment and
+Cutout are not here (the strong view is the benchmark's RandAugment), and ratio of batch sizes, EMA and
+schedule are `train.*` settings, which a protocol does not touch.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from torch import Tensor
 
 from benchmarks.methods.base import Classifier, Labeled, Method, StepOutput, Unlabeled, accuracy
 from benchmarks.methods.erm import supervised_term
+from benchmarks.methods.mixing import mixed, refuse_both
 from benchmarks.methods.passes import Passes, step_logits
-from benchmarks.methods.ranges import Confidence, Weight, WeightOrERM, check
+from benchmarks.methods.ranges import Confidence, NotNegative, Weight, WeightOrERM, check
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,12 @@ class FixMatchSettings:
     strict: bool = False  # confidence > tau; false: >= tau, as the paper; benchmark: true
     strong_weight: Weight = 0.0  # weight of cross-entropy on labeled strong views, 0 or more; benchmark: 0.1
     passes: Passes = "joint"  # joint: one BatchNorm batch of all views; grouped: each its own; benchmark: separate
+    mixup_alpha: NotNegative = 0.0  # of the labeled weak views, 0: off (paper); 0.2 is usual
+    cutmix_alpha: NotNegative = 0.0  # likewise; 0: off (paper); 1 is usual
 
     def __post_init__(self) -> None:
         check(self, "method.")
+        refuse_both(self.mixup_alpha, self.cutmix_alpha)
 
 
 def reaches(confidence: Tensor, threshold: Tensor | float, strict: bool = False) -> Tensor:
@@ -87,8 +91,9 @@ class FixMatch(Method):
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         settings = self.settings
+        labeled, mixed_target = mixed(labeled, model.num_classes, settings.mixup_alpha, settings.cutmix_alpha)
         logits = step_logits(model, labeled, unlabeled, settings.passes, settings.strong_weight)
-        supervised = supervised_term(logits, labeled, settings.strong_weight)
+        supervised = supervised_term(logits, labeled, settings.strong_weight, mixed_target)
         pseudo_label, mask = confident(logits.weak, settings.threshold, settings.strict)
         pseudo = masked_pseudo_label_loss(logits.strong, pseudo_label, mask)
         return StepOutput(

@@ -17,6 +17,7 @@ __all__ = [
     "Below1",
     "Confidence",
     "Fraction",
+    "NotNegative",
     "OneOf",
     "PathText",
     "Range",
