@@ -87,7 +87,7 @@ def read_table(runs: str | Path = "outputs/runs", metric: str = "last") -> Repor
     """The accuracies of all finished runs in a folder: means over seeds, with and without synthetic images.
 
     Args:
-        metric: last, best_on_test, best_on_validation, mean_class, ema_last or ema_best_on_test.
+        metric: last, best_on_test, best_on_validation, validation, mean_class, ema_last or ema_best_on_test.
 
     Raises:
         ValueError: no run in this folder, or no such metric.

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ssl_aug.data.settings import labels_told
-from ssl_aug.results.alike import differing, plain_of, varying_settings
-from ssl_aug.results.metrics import METRICS, TITLES
+from ssl_aug.results.alike import differing, only_plain_of, plain_of, varying_settings
+from ssl_aug.results.metrics import METRICS, ON_VALIDATION, TITLES
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.results.significance import compared
 from ssl_aug.settings import EMBEDDED_DATA
@@ -120,7 +120,7 @@ def _counted(runs: Mapping[Path, RunResult], metric: str, notes: list[str]) -> l
         if not run.is_done:
             notes.append(f"not counted: {folder} ({run.method}, seed {run.seed}): {run.status}")
         elif _accuracy(run, metric) is None:
-            setting = "data.validation_per_class" if metric == "best_on_validation" else "train.ema_decay"
+            setting = "data.validation_per_class" if metric in ON_VALIDATION else "train.ema_decay"
             notes.append(f"not counted: {folder} has no {METRICS[metric]} ({setting} is 0)")
         else:
             own = (run.method, run.augment, run.mix, run.seed, run.labeled_set_id, str(sorted(run.settings.items())))
@@ -134,6 +134,11 @@ def _counted(runs: Mapping[Path, RunResult], metric: str, notes: list[str]) -> l
 def _accuracy(run: RunResult, metric: str) -> Any:
     """In percent; None where the run has none of this metric."""
     return getattr(run, METRICS[metric])
+
+
+def _num_images(run: RunResult, metric: str) -> int | None:
+    """Which the accuracy is a share of; None where the result does not say."""
+    return run.num_validation if metric == "validation" else run.num_test
 
 
 def _group(run: RunResult) -> tuple[Any, ...]:
@@ -161,9 +166,13 @@ def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
         rows.append(Row(kind, setup.label(kind), (*cells, mean)))
         if setup.augment:
             plain = {method: plain_of(own, alike.get((method, False), [])) for method, own in found.items()}
+            for method, own in found.items():
+                if not plain[method]:
+                    plain[method], told = only_plain_of(own, alike.get((method, False), []))
+                    notes += [f"{method}: {told}"] if told else []
             rows += _difference(setup, plain, found, metric, notes)
     num_runs = max(len(own) for found in by_setup.values() for own in found.values())
-    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), runs[0].num_test)
+    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), _num_images(runs[0], metric))
 
 
 def _difference(
@@ -189,7 +198,7 @@ def _difference(
         means = [statistics.fmean(_accuracy(run, metric) for run in own) for own in (before, after)]
         differences.append(means[1] - means[0])
         by_pair = [{(run.seed, run.labeled_set_id): _accuracy(run, metric) for run in own} for own in (before, after)]
-        found = compared(setup.label(Kind.AUGMENTED), by_pair[0], by_pair[1], after[0].num_test)
+        found = compared(setup.label(Kind.AUGMENTED), by_pair[0], by_pair[1], _num_images(after[0], metric))
         notes.append(f"{method}: {found.line}")
         if not found.is_carried:
             unsure.add(column)
@@ -226,7 +235,8 @@ def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
         for method in sorted({run.method for run in runs})
     )
     seeds = sorted({run.seed for run in runs})
-    images = "" if first.num_test is None else f", of {first.num_test} test images"
+    count, kind = _num_images(first, metric), "validation" if metric == "validation" else "test"
+    images = "" if count is None else f", of {count} {kind} images"
     return (
         f"{world}, {labels_told(first.labels_per_class)}, {first.model}, protocol {first.protocol}: "
         f"{TITLES[metric]}{images}; steps: {steps}; "

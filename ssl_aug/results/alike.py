@@ -32,3 +32,19 @@ def plain_of(augmented: Sequence[RunResult], plain: Sequence[RunResult]) -> list
         return []
     wanted = augmented[0].settings
     return [run for run in plain if all(wanted.get(name) == value for name, value in run.settings.items())]
+
+
+def only_plain_of(augmented: Sequence[RunResult], plain: Sequence[RunResult]) -> tuple[list[RunResult], str]:
+    """The plain runs of a method whose settings were chosen for each row, and in which settings the rows differ.
+
+    None where the plain runs are of several settings, so that it is not said which of them are meant, or where they
+    took other data or another number of steps.
+    """
+    if not (augmented and plain) or varying_settings(plain):
+        return [], ""
+    before, after = plain[0].settings, augmented[0].settings
+    other = sorted(name for name in before if before[name] != after.get(name))
+    if any(name.startswith("data.") or name == "train.steps" for name in other):
+        return [], ""
+    ways = [", ".join(f"{name}={each.get(name)}" for name in other) for each in (before, after)]
+    return list(plain), f"plain runs with {ways[0]}, those with augmentation with {ways[1]}"

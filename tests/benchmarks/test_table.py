@@ -318,6 +318,36 @@ def test_intervals_over_test_images_are_those_of_the_papers() -> None:
     assert wilson_interval(100.0, 8)[1] == pytest.approx(100)
 
 
+def test_rows_whose_settings_were_chosen_for_each_are_compared_and_the_note_says_what_differs() -> None:
+    steps = {"train.steps": 400, "data.validation_per_class": 0}
+    plain = [
+        result("erm", False, seed, 40.0 + seed, settings=steps | {"train.learning_rate": 0.001}) for seed in (0, 1)
+    ]
+    after = [result("erm", True, seed, 50.0 + seed, settings=steps | {"train.learning_rate": 0.003}) for seed in (0, 1)]
+    report = build_report(in_folders(*plain, *after), "last")
+    assert row(report.tables[0], DIFFERENCE)[0] == pytest.approx(10.0)
+    said = "erm: plain runs with train.learning_rate=0.001, those with augmentation with train.learning_rate=0.003"
+    assert said in report.notes
+
+    def rows(*runs: RunResult) -> list[str]:
+        return [each.label for each in build_report(in_folders(*runs), "last").tables[0].rows]
+
+    of_two_kinds = [*plain, result("erm", False, 0, 40.0, settings=steps | {"train.learning_rate": 0.01})]
+    longer = [replace(run, settings={**run.settings, "train.steps": 800}) for run in after]
+    other_data = [replace(run, settings={**run.settings, "data.validation_per_class": 8}) for run in after]
+    assert not any(DIFFERENCE in label for label in rows(*of_two_kinds, *after))  # which of them is not said
+    assert not any(DIFFERENCE in label for label in rows(*plain, *longer) + rows(*plain, *other_data))
+
+
+def test_accuracies_on_validation_images_have_a_table_of_their_own() -> None:
+    found = result("erm", False, 0, 40.0, validation_accuracy_last=44.0, num_validation=384)
+    (table,) = build_report(in_folders(found), "validation").tables
+    assert row(table, PLAIN)[0] == Cell((44.0,)) and table.num_test == 384
+    assert "accuracy (%) on validation images after the last step, of 384 validation images" in table.title
+    report = build_report(in_folders(result("erm", False, 0, 40.0)), "validation")
+    assert report.tables == () and "data.validation_per_class is 0" in report.notes[0]
+
+
 @pytest.mark.parametrize(
     ("gains", "num_test", "said"),
     [
