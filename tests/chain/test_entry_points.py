@@ -16,7 +16,7 @@ from benchmarks import run
 from benchmarks.methods import known_methods
 from benchmarks.run import settings_from
 from ssl_aug import generate, tune
-from ssl_aug.command_line import compose
+from ssl_aug.command_line import compose, registered_generators
 from ssl_aug.drawing.record import identity
 from ssl_aug.settings import Settings
 from tests.conftest import write_image_folder
@@ -90,9 +90,12 @@ def mirrors(points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     settings_from([])  # hydra registers its own configs, once
     monkeypatch.syspath_prepend(installed(tmp_path / "site", points))
     monkeypatch.setattr(ConfigStore.instance(), "repo", deepcopy(ConfigStore.instance().repo))
-    known_methods.cache_clear()
+    caches = known_methods, registered_generators
+    for cache in caches:
+        cache.cache_clear()
     yield
-    known_methods.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
     sys.modules.pop("mirrors", None)
 
 
