@@ -26,7 +26,7 @@ demo: $(STAMP)  ## set up, then the whole chain on the embedded world: tune, gen
 	$(BIN)/python -m ssl_aug.report experiment=demo runs=outputs/demo
 
 test: $(STAMP)  ## set up, then all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/chain/neighbors
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --ignore tests/chain/neighbors
 
 neighbors: $(STAMP)  ## install the libraries that read our exports, and read them
 	$(BIN)/python -m pip install -q -e '.[neighbors,cluster]'

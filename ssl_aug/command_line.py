@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
@@ -96,6 +97,7 @@ def _refuse_unknown_option(word: str, schema: type) -> None:
         raise ValueError(f"{group}={shown(value)}: there is no such {group}; choose one of {', '.join(options)}{meant}")
 
 
+@cache
 def registered_generators() -> dict[str, str]:
     """Generators of other packages, name -> package; none of them is imported.
 

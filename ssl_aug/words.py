@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from generators.allowed import Place, Words, leaves, shown
@@ -135,6 +136,7 @@ def values_of(word: str) -> list[Any]:
     return [one.text if isinstance(one, QuotedString) else one for one in values]
 
 
+@lru_cache(maxsize=1024)  # the runs of a grid are given the same words
 def refuse_unreadable(word: str) -> None:
     """Raises ValueError where hydra's grammar does not take a word, naming it: hydra names a place in it alone."""
     from hydra.core.override_parser.overrides_parser import OverridesParser

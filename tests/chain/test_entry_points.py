@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
@@ -14,15 +12,15 @@ from pathlib import Path
 import pytest
 from hydra.core.config_store import ConfigStore
 
+from benchmarks import run
 from benchmarks.methods import known_methods
 from benchmarks.run import settings_from
-from ssl_aug import tune
-from ssl_aug.command_line import compose
+from ssl_aug import generate, tune
+from ssl_aug.command_line import compose, registered_generators
 from ssl_aug.drawing.record import identity
 from ssl_aug.settings import Settings
 from tests.conftest import write_image_folder
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULE = '''
 from dataclasses import dataclass
 import torch
@@ -92,29 +90,19 @@ def mirrors(points: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     settings_from([])  # hydra registers its own configs, once
     monkeypatch.syspath_prepend(installed(tmp_path / "site", points))
     monkeypatch.setattr(ConfigStore.instance(), "repo", deepcopy(ConfigStore.instance().repo))
-    known_methods.cache_clear()
+    caches = known_methods, registered_generators
+    for cache in caches:
+        cache.cache_clear()
     yield
-    known_methods.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
     sys.modules.pop("mirrors", None)
 
 
-def run(commands: list[list[str]], site: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Commands one after the other, as `python -m` runs them, in one process: most of its time goes into imports."""
-    code = (
-        "import json, runpy, sys\n"
-        "for module, *words in json.loads(sys.argv[1]):\n"
-        "    sys.argv[1:] = words\n"
-        "    runpy.run_module(module, run_name='__main__', alter_sys=True)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}", "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, "-c", code, json.dumps(commands)],
-        capture_output=True, text=True, cwd=folder, env=environment, timeout=240,
-    )  # fmt: skip
-
-
-def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None:
-    site = installed(tmp_path / "site", BOTH)
+def test_a_registered_generator_and_method_run_like_ours(
+    tmp_path: Path, mirrors: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     root = write_image_folder(tmp_path / "photos")
     data = [
         "data=image_folder",
@@ -128,12 +116,8 @@ def test_a_registered_generator_and_method_run_like_ours(tmp_path: Path) -> None
         "method=plain", "method.scale=0.5", "augment=true", "per_sample=2", *data, "model=tiny", "train.steps=2",
         "train.batch_size=4", "train.eval_every=2",
     ]  # fmt: skip
-    done = run(
-        [["ssl_aug.generate", "--per-sample", "2", *data], ["benchmarks.run", *training]],
-        site,
-        tmp_path,
-    )
-    assert done.returncode == 0, done.stderr
+    generate.main(["--per-sample", "2", *data])
+    run.main(training)
     folder = next((tmp_path / "outputs" / "synthetic").iterdir())
     identity = json.loads((folder / "generator.json").read_text())
     assert (identity["model_id"], identity["num_images"]) == ("mirrors 2.5", 12)

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from PIL import Image
 from safetensors.torch import load_file
+from torch import distributed, multiprocessing
 
 from generators import build, model_folder
 from generators.anl_ldm import ANLLatentDiffusion
@@ -114,7 +116,26 @@ def test_more_steps_go_on_from_fewer_and_fewer_begin_again(words: list[str], tmp
     assert any(not torch.equal(fewer[name], tensor) for name, tensor in grown.items())
 
 
+def tune_as_one_of_two(rank: int, words: list[str], store: Path) -> None:
+    """What torchrun's process of this rank does, in a fork of this one, which has imported all."""
+    os.environ.update({"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"})
+    os.environ["MASTER_ADDR"] = "127.0.0.1"  # says that torchrun started it; they meet at a file, not at a port
+    AcceleratorState._reset_state(reset_partial_state=True)  # a new process has none
+    distributed.init_process_group("gloo", init_method=store.as_uri(), rank=rank, world_size=2)
+    tune_module.main(words)
+    distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # those of the test runner
 def test_two_processes_give_the_curve_of_one_with_accumulation_two(words: list[str], tmp_path: Path) -> None:
+    tune_module.main([*words, "tune.root=one", "tune.accumulation=2"])
+    arguments = ([*words, "tune.root=two"], tmp_path / "meeting point")
+    multiprocessing.start_processes(tune_as_one_of_two, arguments, nprocs=2, start_method="fork")
+    assert_same_tuning(tmp_path / "two", tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_torchrun_gives_the_curve_of_one_process_with_accumulation_two(words: list[str], tmp_path: Path) -> None:
     tune_module.main([*words, "tune.root=one", "tune.accumulation=2"])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(tune_module.__file__).parents[1])}
     ended = subprocess.run(
@@ -123,9 +144,14 @@ def test_two_processes_give_the_curve_of_one_with_accumulation_two(words: list[s
         capture_output=True, text=True, env=environment, timeout=240, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
-    assert losses(tmp_path / "two") == pytest.approx(losses(tmp_path / "one"), rel=1e-4)
-    one, two = adapter(tmp_path / "one"), adapter(tmp_path / "two")
-    assert all(torch.allclose(two[name], tensor, atol=1e-4) for name, tensor in one.items())
+    assert_same_tuning(tmp_path / "two", tmp_path / "one")
+
+
+def assert_same_tuning(found: Path, expected: Path) -> None:
+    """Within rounding."""
+    assert losses(found) == pytest.approx(losses(expected), rel=1e-4)
+    weights = adapter(found)
+    assert all(torch.allclose(weights[name], tensor, atol=1e-4) for name, tensor in adapter(expected).items())
 
 
 def test_a_batch_that_cannot_be_cut_is_named(words: list[str]) -> None:

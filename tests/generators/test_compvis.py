@@ -26,7 +26,8 @@ def random_checkpoint() -> dict[str, Tensor]:
     for name, shape in shapes.items():
         if len(shape) > 1:
             fan_in = int(torch.tensor(shape[1:]).prod())
-            state[name] = torch.empty(shape).uniform_(-1, 1, generator=generator) * (3 / fan_in) ** 0.5
+            bound = (3 / fan_in) ** 0.5
+            state[name] = torch.empty(shape).uniform_(-bound, bound, generator=generator)
         else:
             state[name] = torch.empty(shape).uniform_(-0.2, 0.2, generator=generator) + float("norm" in name)
     for name, tensor in state.items():  # a quiet residual stream: else the norms' epsilon would not show
