@@ -36,9 +36,15 @@ def main(words: list[str]) -> None:
     of_each_run = [word for word in words if word not in ("--multirun", "-m")]
     if of_each_run != words:
         _refuse_flags(of_each_run)
+        of_each_run = settled(of_each_run, BenchmarkSettings, of_grid=True)
+        if is_plain_dry_run(of_each_run) and not any(word.startswith("hydra") for word in of_each_run):
+            from benchmarks.grid_plan import foretell_grid
+
+            foretell_grid(of_each_run, settings_from)
+            return
         from benchmarks.sweep import sweep
 
-        sweep(settled(of_each_run, BenchmarkSettings, of_grid=True), settings_from)
+        sweep(of_each_run, settings_from)
         return
     if is_plain_dry_run(words):
         settings = settings_from(words, from_files=True)

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from benchmarks.alike import runs_at_first_look
 from benchmarks.methods import known_methods, method_name
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.composition import writable
@@ -93,23 +94,14 @@ def earlier_run(settings: BenchmarkSettings, planned: RunResult) -> Earlier | No
     One that was stopped or killed, or failed, is gone on with: from its state, or from the start if none was saved.
     """
     found = []
-    for path in Path(settings.runs).glob(f"*/{RESULT}"):
-        folder = path.parent
+    for folder, result in runs_at_first_look(settings.runs, planned):
         try:
-            result = RunResult.read(path)
-            if _at_first_look(result) != _at_first_look(planned):
-                continue
             is_same = _deciding(saved_settings(folder, [])) == _deciding(settings)
-        except (ValueError, OSError):  # no result, or of another version: not this run
+        except (ValueError, OSError):  # settings of another version: not this run
             continue
         if is_same:
             found.append(Earlier(result.is_done, is_held(folder), (folder / STATE).is_file(), folder))
     return max(found, default=None)
-
-
-def _at_first_look(result: RunResult) -> tuple[Any, ...]:
-    """What tells most other runs from this one without reading their settings, which takes time."""
-    return result.method, result.seed, result.augment, result.steps, result.identity
 
 
 def _deciding(settings: BenchmarkSettings) -> dict[str, Any]:

@@ -17,10 +17,9 @@ from typing import Any, cast
 from uuid import uuid4
 
 import hydra
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from benchmarks.grid_plan import combinations_of, refuse_resume
 from benchmarks.methods import facts_of
 from benchmarks.plan import plan_run, plan_text
 from benchmarks.run_folder import earlier_run
@@ -34,7 +33,6 @@ from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.runtime import is_debugging, let_hydra_raise
 from ssl_aug.synthetic import with_words_of_set
-from ssl_aug.words import refuse_unreadable
 
 SCRATCH = ".grid-"
 PATIENCE_WITH_WORKERS = 4.0  # seconds, less than the command itself is given
@@ -61,17 +59,6 @@ def refuse_missing_launcher(words: list[str]) -> None:
         if kind in LAUNCHERS:
             raise ValueError(f"{word} needs a package that is not installed here: pip install '.[cluster]'")
         raise ValueError(f"{word}: there is no such launcher; basic, joblib, submitit_local or submitit_slurm")
-
-
-def combinations_of(words: list[str]) -> list[list[str]]:
-    """Every combination of the words' comma lists.
-
-    Raises:
-        ValueError: a word that hydra cannot read.
-    """
-    for word in words:
-        refuse_unreadable(word)
-    return [list(one) for one in BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(words), None)[0]]
 
 
 def remove_old_scratch(folder: Path) -> None:
@@ -134,8 +121,7 @@ def sweep(words: list[str], settings_from: Callable[[list[str]], BenchmarkSettin
     Raises:
         ValueError: a word that no run would accept, before any run starts; or, at the end, runs that failed.
     """
-    if any(word.startswith("resume=") for word in words):
-        raise ValueError("resume= goes on with one run: leave out --multirun")
+    refuse_resume(words)
     refuse_missing_launcher(words)
     full_words = with_words_of_set(words, BenchmarkSettings, of_grid=True)
     ours = [word for word in words if not word.startswith("hydra")]

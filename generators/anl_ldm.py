@@ -18,6 +18,11 @@ from generators.seeded_noise import seeded_noise
 from generators.settings import SamplingSettings
 from generators.text_encoder import class_prompt_of
 
+# Images up to which both guided passes are one batch of the network: 1.43, 1.22 and 1.16 times as fast as apart with 1,
+# 4 and 8 images, 1.02 with 32 (embedded network, float32, a CPU; docs/results/speed.md). A chunk's size decides, and is
+# the same whenever it is drawn, so that a set that was stopped goes on in the same bits.
+BOTH_AT_ONCE = 8
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -103,9 +108,16 @@ class ANLLatentDiffusion:
         settings, model = self.settings, self.model
         tokens = self._tokens(reference, class_names, seeds)
         null_tokens = self._null_tokens(len(seeds)).contiguous() if settings.guidance != 1 else None
+        both = None
+        if tokens is not None and null_tokens is not None and len(seeds) <= BOTH_AT_ONCE:
+            both = torch.cat([tokens, null_tokens])
 
         def guided_prediction(latents: Tensor, timestep: Tensor) -> Tensor:
             latents = latents.to(memory_format=self._layout)
+            if both is not None:
+                twice = torch.cat([latents, latents])
+                conditional, unconditional = model.predict(twice, timestep, both, self._network).chunk(2)
+                return guided(conditional, unconditional, settings.guidance)
             conditional = model.predict(latents, timestep, tokens, self._network)
             if null_tokens is None:
                 return conditional

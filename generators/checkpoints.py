@@ -1,6 +1,7 @@
 """Opens a checkpoint of any kind and says what it is.
 
-A model's folder of ours, a diffusers pipeline's folder or name on the hub, or the published file of CompVis.
+A model's folder of ours, a diffusers pipeline's folder or name on the hub, or the published file of CompVis. Torch is
+loaded for the latter two, whose networks are built to be checked, and to open: what a folder of ours is, its files say.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from generators import compvis, diffusers_pipeline, hub, ldm, model_folder, unconditional_pipeline
-from generators.conditioning import check_clip, clip_file
+from generators import hub
 from generators.hashes import file_hashes
-from generators.pipeline_clip import check_clip_of
+from generators.model_facts import CLIP_FILE, FACTS_FILE, NEEDED_FILES, SCHEDULE, files_of, read_facts
 from generators.pipeline_files import INDEX_FILE, LATENTS, PIXELS, WORDS, kind_of
-from generators.weights import read_shapes
+
+if TYPE_CHECKING:
+    from generators.ldm import LatentDiffusion
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Checkpoint:
     image_norm: float | None  # mean norm of image embeddings; None: tuning measures it
     follows_images: bool  # whether its network was trained with CLIP's embeddings of images
     takes_images: bool  # whether they are as wide as its tokens, so that it can be tuned to follow them
-    load: Callable[[Path, str | None], ldm.LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
+    load: Callable[[Path, str | None], LatentDiffusion]  # path, CLIP's weights where they come from elsewhere
 
 
 def locate(checkpoint: str) -> tuple[Path, str | None]:
@@ -58,41 +60,56 @@ def describe(path: Path, with_text: bool = False) -> Checkpoint:
         ValueError: a model's folder of another format, or a file of another model.
     """
     if path.is_file():
-        _check_single_file(path)
+        published = _describe_file(path)
         _refuse_text(path, with_text)
-        clip = compvis.clip_config(compvis.CLIP_NAME)
-        return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(ldm.SCHEDULE), None, False, True, compvis.load)
-    if (path / model_folder.FACTS_FILE).is_file():
+        return published
+    if (path / FACTS_FILE).is_file():
         _refuse_text(path, with_text)
-        facts = model_folder.read_facts(path)
-        files = tuple(model_folder.files_of(path, facts))
-        clip_name = None if path / model_folder.CLIP_FILE in files else facts.clip_name
+        facts = read_facts(path)
+        files = tuple(files_of(path, facts))
+        clip_name = None if path / CLIP_FILE in files else facts.clip_name
         norm, is_ours = facts.clip_image_norm, facts.source_sha256 is None
-        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, True, model_folder.load)
+        return Checkpoint(path, files, clip_name, facts.clip, facts.schedule, norm, is_ours, True, _load_folder)
     if (path / INDEX_FILE).is_file():
-        kind = kind_of(path)
-        if kind in (PIXELS, LATENTS):
-            _refuse_text(path, with_text)
-            of_none = unconditional_pipeline.read_pipeline(path)
-            files, facts, load = of_none.files, of_none.facts, unconditional_pipeline.load
-        else:
-            pipeline = diffusers_pipeline.read_pipeline(path, with_text)
-            files, facts = pipeline.files, pipeline.facts
-            load = partial(diffusers_pipeline.load, with_text=with_text)
-        norm, has_own_clip = facts.clip_image_norm, facts.clip_name is None
-        return Checkpoint(
-            path, files, facts.clip_name, facts.clip, facts.schedule, norm, has_own_clip, kind != WORDS, load
-        )
+        return _describe_pipeline(path, with_text)
     raise FileNotFoundError(f"generator.checkpoint={path}: {_what_is_missing(path)}")
 
 
-def _check_single_file(path: Path) -> None:
+def _load_folder(path: Path, clip_checkpoint: str | None) -> LatentDiffusion:
+    from generators import model_folder
+
+    return model_folder.load(path, clip_checkpoint)
+
+
+def _describe_file(path: Path) -> Checkpoint:
+    from generators import compvis
+    from generators.weights import read_shapes
+
     # a file of PyTorch's has no head that tells as much: it is read first
     if path.suffix == ".safetensors" and compvis.CLASS_EMBEDDING not in read_shapes(path):
         raise ValueError(
             f"generator.checkpoint={path} is not the published cin256-v2 checkpoint; Stable Diffusion is taken as the "
             f"folder of a diffusers pipeline ({INDEX_FILE}, unet/, vae/, scheduler/), not as one file"
         )
+    clip = compvis.clip_config(compvis.CLIP_NAME)
+    return Checkpoint(path, (path,), compvis.CLIP_NAME, clip, dict(SCHEDULE), None, False, True, compvis.load)
+
+
+def _describe_pipeline(path: Path, with_text: bool) -> Checkpoint:
+    from generators import diffusers_pipeline, unconditional_pipeline
+
+    kind = kind_of(path)
+    load: Callable[[Path, str | None], LatentDiffusion]
+    if kind in (PIXELS, LATENTS):
+        _refuse_text(path, with_text)
+        of_none = unconditional_pipeline.read_pipeline(path)
+        files, facts, load = of_none.files, of_none.facts, unconditional_pipeline.load
+    else:
+        pipeline = diffusers_pipeline.read_pipeline(path, with_text)
+        files, facts = pipeline.files, pipeline.facts
+        load = partial(diffusers_pipeline.load, with_text=with_text)
+    norm, has_own_clip = facts.clip_image_norm, facts.clip_name is None
+    return Checkpoint(path, files, facts.clip_name, facts.clip, facts.schedule, norm, has_own_clip, kind != WORDS, load)
 
 
 def _refuse_text(path: Path, with_text: bool) -> None:
@@ -105,17 +122,17 @@ def _refuse_text(path: Path, with_text: bool) -> None:
 
 def _what_is_missing(path: Path) -> str:
     wanted = (
-        f"give the folder of a model ({', '.join(model_folder.NEEDED_FILES)}), of a diffusers pipeline ({INDEX_FILE}), "
+        f"give the folder of a model ({', '.join(NEEDED_FILES)}), of a diffusers pipeline ({INDEX_FILE}), "
         "or the published checkpoint's file (model.ckpt of cin256-v2)"
     )
     if path.is_dir():
-        return f"a folder without {model_folder.FACTS_FILE} or {INDEX_FILE}; {wanted}"
+        return f"a folder without {FACTS_FILE} or {INDEX_FILE}; {wanted}"
     if hub.is_hub_id(str(path)):
         return hub.how_to_get(str(path))
     return f"there is no such file or folder; {wanted}"
 
 
-def open_checkpoint(path: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> ldm.LatentDiffusion:
+def open_checkpoint(path: Path, clip_checkpoint: str | None = None, with_text: bool = False) -> LatentDiffusion:
     """The model at `path`, in float32 on the CPU.
 
     Args:
@@ -152,11 +169,19 @@ def weights_hash(
     checkpoint = describe(path, with_text)
     files = list(checkpoint.files)
     if checkpoint.clip_name is not None:
-        file = clip_file(clip_checkpoint, checkpoint.clip_name)
-        check_clip(file, checkpoint.clip_name, checkpoint.clip)
-        check_clip_of(path, file)
-        files.append(file)
+        files.append(_checked_clip(checkpoint, checkpoint.clip_name, clip_checkpoint))
     elif clip_checkpoint is not None:
         raise ValueError(f"generator.clip_checkpoint has no effect: {path} holds its own CLIP")
     found = file_hashes(sorted(files), memory)
     return hashlib.sha256(b"".join(bytes.fromhex(sha256) for sha256 in found)).hexdigest()[:12]
+
+
+def _checked_clip(checkpoint: Checkpoint, name: str, clip_checkpoint: str | None) -> Path:
+    """The file of a CLIP whose weights come from elsewhere."""
+    from generators.conditioning import check_clip, clip_file
+    from generators.pipeline_clip import check_clip_of
+
+    file = clip_file(clip_checkpoint, name)
+    check_clip(file, name, checkpoint.clip)
+    check_clip_of(checkpoint.path, file)
+    return file

@@ -16,7 +16,8 @@ from diffusers import UNet2DConditionModel, VQModel
 from torch import Tensor, nn
 
 from generators.conditioning import clip_config, clip_file, load_clip
-from generators.ldm import SCHEDULE, LatentDiffusion, ModelFacts
+from generators.ldm import LatentDiffusion
+from generators.model_facts import SCHEDULE, ModelFacts
 from generators.weights import check_fit, read_weights
 
 IMAGE_SIZE = 256  # pixels

@@ -19,8 +19,9 @@ from torch import nn
 from generators.conditioning import clip_file, load_clip
 from generators.files import read_json, stamps
 from generators.image_encoder import ImageTower, open_clip_weights
-from generators.ldm import LatentDiffusion, ModelFacts
+from generators.ldm import LatentDiffusion
 from generators.ldm_bert import BertTextEncoder, WordPieces, sizes_of
+from generators.model_facts import ModelFacts
 from generators.pipeline_clip import clip_of
 from generators.pipeline_files import (
     AUTOENCODER,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,33 +13,11 @@ from torch.nn import functional as F
 
 from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import ClipEncoder
+from generators.model_facts import ModelFacts
 from generators.pixel_space import PixelSpace
 
-FORMAT = 1
 # The last layer of the network, and of an attention block outside of the SpatialTransformers.
 _ENDS = re.compile(r"(^|\.)conv_out$|(^|\.)attentions\.\d+\.to_out\.0$")
-SCHEDULE: dict[str, Any] = {  # cin256-v2's
-    "num_train_timesteps": 1000,
-    "beta_start": 0.0015,
-    "beta_end": 0.0195,
-    "beta_schedule": "scaled_linear",  # CompVis calls it "linear"
-}
-
-
-@dataclass
-class ModelFacts:
-    """What the weights alone do not say."""
-
-    image_size: int  # pixels
-    clip: dict[str, Any]  # open_clip's model config
-    clip_image_norm: float | None  # mean norm of image embeddings; None: measured in tuning
-    latent_scale: float = 1.0  # latents are multiplied by it after encoding; cin256-v2: 1.0
-    pixel_fold: int = 1  # space folded into channels before the autoencoder: 2 makes 64x64x3 into 32x32x12
-    schedule: dict[str, Any] = field(default_factory=lambda: dict(SCHEDULE))  # of the training, as diffusers takes it
-    clip_name: str | None = None  # open_clip's name, where CLIP's weights are a published model's
-    source_sha256: str | None = None  # of the published file that the weights were converted from
-    latent_shift: float = 0.0  # subtracted from the latents before they are scaled; 0 in most models
-    format: int = FORMAT
 
 
 class LatentDiffusion(nn.Module):

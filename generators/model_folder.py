@@ -9,7 +9,7 @@ no condition is not zero.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,10 @@ from generators.anl_ddpm import ConditionalUNet
 from generators.conditioning import load_clip
 from generators.files import read_json
 from generators.kept_weights import write_weights
-from generators.ldm import FORMAT, LatentDiffusion, ModelFacts
+from generators.ldm import LatentDiffusion
+from generators.model_facts import CLIP_FILE, FACTS_FILE, NULL_TOKEN_FILE, files_of, read_facts
 from generators.weights import check_fit, load_weights, read_weights
 
-FACTS_FILE, CLIP_FILE, NULL_TOKEN_FILE = "model.json", "clip.safetensors", "null_token.safetensors"
-NEEDED_FILES = (FACTS_FILE, "unet.json", "autoencoder.json", "unet.safetensors", "autoencoder.safetensors")
 AUTOENCODERS = {"AutoencoderKL": AutoencoderKL, "VQModel": VQModel}
 
 
@@ -50,39 +49,6 @@ def save(model: LatentDiffusion, folder: Path, dtype: torch.dtype = torch.float3
     if not model.facts.latent_shift:
         del facts["latent_shift"]  # the id of a model without one stays what it was before there were any
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2) + "\n")
-
-
-def read_facts(folder: Path) -> ModelFacts:
-    """What `model.json` says.
-
-    Raises:
-        ValueError: a damaged file, or another format.
-    """
-    path = folder / FACTS_FILE
-    written = read_json(path, "restore it")
-    if written.get("format") != FORMAT:
-        raise ValueError(f"{path}: format {written.get('format')}, this version reads {FORMAT}")
-    try:
-        return ModelFacts(**written)
-    except TypeError as error:
-        known = ", ".join(field.name for field in fields(ModelFacts))
-        raise ValueError(f"{path} is damaged ({error}; it names {known}): restore it") from error
-
-
-def files_of(folder: Path, facts: ModelFacts) -> list[Path]:
-    """The files that the folder's model is made of. CLIP's weights may come from elsewhere where its name is known.
-
-    Raises:
-        FileNotFoundError: some are missing; they are named.
-    """
-    needed = NEEDED_FILES if facts.clip_name is not None else (*NEEDED_FILES, CLIP_FILE)
-    missing = [name for name in needed if not (folder / name).is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"generator.checkpoint={folder}: {', '.join(missing)} missing; a model's folder holds {', '.join(needed)}"
-        )
-    optional = [name for name in (CLIP_FILE, NULL_TOKEN_FILE) if (folder / name).is_file() and name not in needed]
-    return [folder / name for name in (*needed, *optional)]
 
 
 def load(folder: Path, clip_checkpoint: str | None = None) -> LatentDiffusion:

@@ -20,7 +20,8 @@ from generators.anl_ddpm import ConditionalUNet
 from generators.compvis import CLIP_NAME
 from generators.conditioning import clip_config, clip_file, load_clip
 from generators.files import read_json, stamps
-from generators.ldm import LatentDiffusion, ModelFacts
+from generators.ldm import LatentDiffusion
+from generators.model_facts import ModelFacts
 from generators.pipeline_files import (
     FETCH_AGAIN,
     INDEX_FILE,

@@ -49,6 +49,12 @@ def main(arguments: list[str]) -> None:
     if not (settings.synthetic.root and is_finished(Path(settings.synthetic.root))):
         refuse_accidental_toy(settings.data.name, settings.generator.name, words)
         refuse_at_once(settings.generator)
+    if settings.dry_run:
+        from ssl_aug.evaluation.foretold import foretold
+
+        for line in foretold(settings):
+            print(line, flush=True)
+        return
     from ssl_aug.evaluation.sets import evaluate
 
     evaluate(settings)

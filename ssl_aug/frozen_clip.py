@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from generators.checkpoints import locate, open_checkpoint
 from generators.conditioning import ClipEncoder, clip_config, load_clip
-from generators.model_folder import CLIP_FILE, read_facts
+from generators.model_facts import CLIP_FILE, read_facts
 from generators.weights import load_weights
 from ssl_aug.settings import EMBEDDED
 from ssl_aug.shipped import refuse_altered_weights

@@ -43,10 +43,16 @@ def main(arguments: list[str]) -> None:
 
     refuse_at_once(settings.generator)
     from ssl_aug.data.build import load_and_tell
+
+    dataset, split = load_and_tell(settings.data)
+    if settings.dry_run:
+        from ssl_aug.drawing.foretold import foretold
+
+        print(foretold(settings, dataset, split))
+        return
     from ssl_aug.drawing.draw import draw_set
     from ssl_aug.drawing.next_commands import next_commands
 
-    dataset, split = load_and_tell(settings.data)
     synthetic = draw_set(settings, dataset, split)
     for line in next_commands(synthetic, split, settings.data.name, words) if synthetic is not None else ():
         print(line)

@@ -109,8 +109,7 @@ def placement(device: str, precision: str) -> Placement:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device=cuda: PyTorch sees no GPU here; use device=cpu, or check the driver with nvidia-smi")
-    if precision == "fp16" and device == "cpu":
-        raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
+    _refuse_fp16(device, precision)
     if precision == "auto":
         precision = "bf16" if has_bfloat16_units(device) else "fp32"
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
@@ -118,6 +117,22 @@ def placement(device: str, precision: str) -> Placement:
         torch.device(device, int(os.environ.get("LOCAL_RANK", "0"))) if device == "cuda" else torch.device(device),
         dtype,
     )
+
+
+def refuse_place(device: str, precision: str) -> None:
+    """What `placement` refuses, for a dry run: torch is loaded only where it depends on whether there is a GPU.
+
+    Raises:
+        ValueError: as `placement`.
+    """
+    _refuse_fp16(device, precision)
+    if device == "cuda" or (device == "auto" and precision == "fp16"):
+        placement(device, precision)
+
+
+def _refuse_fp16(device: str, precision: str) -> None:
+    if precision == "fp16" and device == "cpu":
+        raise ValueError("precision=fp16: a CPU does not compute in it; use bf16 or fp32")
 
 
 def has_bfloat16_units(device: str) -> bool:

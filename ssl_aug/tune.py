@@ -32,6 +32,11 @@ def main(arguments: list[str]) -> None:
     from generators.first_look import refuse_at_once
 
     refuse_at_once(settings.generator)
+    if settings.dry_run:
+        from ssl_aug.tuning.foretold import foretold
+
+        print(foretold(settings))
+        return
     from ssl_aug.tuning.adapter import tune_as_asked
 
     print(tune_as_asked(settings))

@@ -38,6 +38,7 @@ from benchmarks.methods import METHODS
 from benchmarks.registering import register_methods
 from generators import ldm, model_folder
 from generators.conditioning import ClipEncoder
+from generators.model_facts import ModelFacts
 from ssl_aug import runtime
 from ssl_aug.export.content import Content
 from ssl_aug.interrupts import Deferred
@@ -189,7 +190,7 @@ def tiny_autoencoder() -> ldm.AutoencoderKL:
 def build_tiny_model() -> ldm.LatentDiffusion:
     """A latent diffusion model of 16x16 images with random weights, always the same."""
     torch.manual_seed(0)
-    facts = ldm.ModelFacts(image_size=16, clip=TINY_CLIP, clip_image_norm=4.0, pixel_fold=4)
+    facts = ModelFacts(image_size=16, clip=TINY_CLIP, clip_image_norm=4.0, pixel_fold=4)
     return ldm.LatentDiffusion(facts, tiny_unet(), tiny_autoencoder()).eval()
 
 

@@ -31,7 +31,8 @@ class RecentMean(nn.Module):
     @torch.no_grad()
     def add(self, seen: Tensor) -> None:
         """Takes in a batch's (c,) in place of the oldest one."""
-        self.batches[self.pointer] = seen
+        batches = self.batches
+        batches.index_copy_(0, self.pointer[None], seen[None].to(batches))  # reads no number off the device
         self.pointer.add_(1).remainder_(len(self.batches))
 
     def mean(self) -> Tensor:

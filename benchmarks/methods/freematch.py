@@ -60,14 +60,18 @@ def fairness_loss(logits_strong: Tensor, mask: Tensor, expectation: Tensor, hist
     Args:
         logits_strong: (u, c). mask: (u,) images above their threshold. expectation, histogram: p~ and h~, (c,).
     """
-    kept = mask.bool()
-    if not kept.any():
+    kept = mask.nonzero()[:, 0]  # the one thing that waits for a GPU: a sum over all rows would round otherwise
+    if not len(kept):
         return logits_strong.sum() * 0.0
     probabilities = logits_strong[kept].softmax(1)
-    counts = torch.bincount(probabilities.argmax(1), minlength=probabilities.shape[1])
-    return (
-        _balanced(expectation, histogram) * (_balanced(probabilities.mean(0), counts / counts.sum()) + _TINY).log()
-    ).sum()
+    share = _shares(probabilities.argmax(1), probabilities.shape[1])
+    return (_balanced(expectation, histogram) * (_balanced(probabilities.mean(0), share) + _TINY).log()).sum()
+
+
+def _shares(label: Tensor, num_classes: int) -> Tensor:
+    """(c,) share of the images of each class; `torch.bincount` waits for a GPU."""
+    one = torch.ones(len(label), device=label.device)
+    return torch.zeros(num_classes, device=label.device).index_add_(0, label, one) / len(label)
 
 
 def _balanced(probabilities: Tensor, histogram: Tensor) -> Tensor:
@@ -125,7 +129,7 @@ class FreeMatch(Method):
     @torch.no_grad()
     def _follow(self, probabilities: Tensor, confidence: Tensor, pseudo_label: Tensor) -> None:
         """The moving averages of Eq. 5, 6 and 10."""
-        share = torch.bincount(pseudo_label, minlength=len(self.histogram)) / len(pseudo_label)
+        share = _shares(pseudo_label, len(self.histogram))
         for average, seen in (
             (self.confidence, confidence.mean()),
             (self.expectation, probabilities.mean(0)),

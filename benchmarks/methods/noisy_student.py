@@ -64,6 +64,11 @@ def teacher_loss(
     return (mask * losses).sum() / mask.sum().clamp(min=1), mask
 
 
+def _forget(method: NoisyStudent, _: object) -> None:
+    """What was read of a state is not the loaded one's."""
+    method._is_taught = None
+
+
 class NoisyStudent(Method):
     """Cross-entropy on labels and on a teacher's; owns the teacher, the weights of the start, and what it has said."""
 
@@ -74,6 +79,8 @@ class NoisyStudent(Method):
     def __init__(self, settings: NoisyStudentSettings):
         super().__init__()
         self.settings = settings
+        self._is_taught: bool | None = None  # has_teacher, read once: in every step it would wait for a GPU
+        self.register_load_state_dict_post_hook(_forget)
         first = settings.teacher_share
         self.rounds = tuple(first + i * (1 - first) / settings.students for i in range(settings.students))
 
@@ -91,14 +98,16 @@ class NoisyStudent(Method):
         self.teacher.load_state_dict(model.state_dict())
         model.load_state_dict(self.start.state_dict())
         self.has_teacher.fill_(True)
+        self._is_taught = True
         self.answered.fill_(False)
 
     def forward(self, model: Classifier, labeled: Labeled, unlabeled: Unlabeled | None, progress: float) -> StepOutput:
         assert unlabeled is not None
         settings = self.settings
-        is_taught = bool(self.has_teacher)
+        if self._is_taught is None:
+            self._is_taught = bool(self.has_teacher)
         labeled_views = [labeled.weak, labeled.strong if settings.strong_weight > 0 else None]
-        views = [*labeled_views, unlabeled.strong if is_taught else None]
+        views = [*labeled_views, unlabeled.strong if self._is_taught else None]
         labeled_weak, labeled_strong, strong = forward_views(model, views, settings.passes)
         assert labeled_weak is not None
         losses = {
@@ -119,6 +128,7 @@ class NoisyStudent(Method):
         self.teacher.eval()
         if not self.settings.labels_once:
             return self.teacher(unlabeled.weak)
+        # waits for a GPU: what it waits for is mostly that the teacher, a whole network, need not look again
         new = ~self.answered[unlabeled.index] & last_of_each(unlabeled.index)
         if new.any():
             index = unlabeled.index[new]

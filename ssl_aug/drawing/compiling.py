@@ -28,8 +28,8 @@ PROBE_STEPS = 2
 SECONDS = (
     90.0  # that compiling is taken to last: 20 to 60 were measured with 10 to 47 million weights, 4 from the cache
 )
-# What decides is stated, not measured, so that plain and sharded runs on one machine decide alike: how fast the network
-# is evaluated (1e9 operations a second, on a CPU by core), and how many times faster once it is compiled.
+# What decides is stated, not measured, so that a set's shards, and runs that are repeated, decide alike on one machine:
+# how fast the network is evaluated (1e9 operations a second, on a CPU by core), and how much faster once compiled.
 RATE = {("cpu", 4): 100.0, ("cpu", 2): 150.0, ("cuda", 4): 20_000.0, ("cuda", 2): 60_000.0}
 GAIN = {("cpu", 4): 1.04, ("cpu", 2): 1.45, ("cuda", 4): 1.1, ("cuda", 2): 1.2}
 MOST_CORES = 16  # of a CPU that one process makes use of
@@ -75,10 +75,12 @@ class Work:
     """What there is to draw, and by what."""
 
     generator: Generator
-    chunks: Chunks  # of the whole set, not of one shard
+    sampling: SamplingSettings  # as the set is drawn
+    chunks: Chunks  # of the whole set
     labeled: LabeledSet
     place: Placement
     name: str  # of the generator
+    num_shards: int = 1  # that draw the set, each with a network that it compiles for itself
 
     @property
     def rows(self) -> int:
@@ -87,11 +89,12 @@ class Work:
 
     @cached_property
     def outlook(self) -> Outlook:
-        """From the size of the network and of the whole set."""
+        """From the size of the network and of a shard of the set: of the first one, so that all shards decide alike."""
         assert isinstance(self.generator, ANLLatentDiffusion)
-        at_once = giga_operations(self.generator, self.place) * evaluations(self.generator.settings)
-        images = sum(len(chunk) for chunk in self.chunks)
-        return outlook(at_once * images, at_once * self.rows * len(self.chunks), self.place)
+        at_once = giga_operations(self.generator, self.place) * evaluations(self.sampling)
+        share = self.chunks[:: self.num_shards]
+        images = sum(len(chunk) for chunk in share)
+        return outlook(at_once * images, at_once * self.rows * len(share), self.place)
 
 
 def outlook(operations: float, compiled_operations: float, place: Placement, cores: int | None = None) -> Outlook:
@@ -101,9 +104,14 @@ def outlook(operations: float, compiled_operations: float, place: Placement, cor
         operations, compiled_operations: 1e9 of them, of all images; compiled, small chunks are filled up.
         cores: None: the machine's.
     """
-    kind = (place.device.type, place.dtype.itemsize)
     many = min(MOST_CORES, cores or os.cpu_count() or 1) if place.device.type == "cpu" else 1
-    return Outlook(SECONDS, (operations - compiled_operations / GAIN[kind]) / (RATE[kind] * many))
+    rate = RATE[place.device.type, place.dtype.itemsize] * many
+    return Outlook(SECONDS, (operations - compiled_operations / gain(place)) / rate)
+
+
+def gain(place: Placement) -> float:
+    """How many times as fast a compiled network is expected to be evaluated."""
+    return GAIN[place.device.type, place.dtype.itemsize]
 
 
 def evaluations(sampling: SamplingSettings) -> int:
@@ -158,7 +166,7 @@ def settled(asked: str, begun: bool | None, work: Work) -> Compiled | None:
     kept, hoped = keep_compiled(), work.outlook
     print(
         f"compile={asked}: compiling takes about {_time(hoped.spent)} once (kept in {kept}), expected to win "
-        f"{_time(max(0.0, hoped.won))} of the whole set",
+        f"{_time(max(0.0, hoped.won))} of {'the whole set' if work.num_shards == 1 else 'what a shard draws'}",
         file=sys.stderr,
         flush=True,
     )

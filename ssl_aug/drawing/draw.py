@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from generators.settings import TUNED
 from ssl_aug.data.base import Dataset, LabeledSet, Split
 from ssl_aug.drawing.compiling import Work, settled
 from ssl_aug.drawing.contact_sheet import write_contact_sheet
-from ssl_aug.drawing.estimate import foretell
+from ssl_aug.drawing.foretold import folder_of, refuse_nothing_to_borrow
 from ssl_aug.drawing.generator import draw, encode_png, facts_of, make_generator, make_scorer
-from ssl_aug.drawing.lenders import lenders_of, refuse_nothing_to_borrow
+from ssl_aug.drawing.lenders import lenders_of
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.freed_memory import keep_freed_memory
@@ -26,12 +25,12 @@ from ssl_aug.synthetic import (
     Request,
     SetWriter,
     SyntheticSet,
-    default_folder,
+    begun_compiled,
     make_chunks,
     make_requests,
     places_of,
 )
-from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
+from ssl_aug.tuning.plan import TuningPlan, plan_tuning
 
 
 def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:
@@ -43,27 +42,20 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
     Raises:
         ValueError, OSError: bad settings or data, or a folder that holds something else; nothing is overwritten.
     """
+    assert not settings.dry_run
     refuse_nothing_to_borrow(settings.sampling(), split.labeled)
     place = placement(settings.device, settings.precision)
-    is_tuned = settings.generator.name in TUNED
-    fetched_first = would_fetch(settings.generator) if settings.dry_run and is_tuned else None
-    if fetched_first is not None:
-        print(f"{fetched_first}\nhow long drawing takes is told when they are there")
-        return None
-    plan = plan_tuning(settings, dataset, split) if is_tuned else None
-    folder = Path(settings.synthetic.root) if settings.synthetic.root else default_folder(settings, split.labeled.id)
+    plan = plan_tuning(settings, dataset, split) if settings.generator.name in TUNED else None
+    folder = folder_of(settings, split.labeled)
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     chunks = make_chunks(requests, settings.batch_size)
-    if settings.dry_run:
-        print(foretell(settings, plan, folder, split.labeled, chunks, place))
-        return None
     rank, world_size = shard(settings.shard)
     if is_task_of_array() and world_size == 1:
         print(f"{folder}: this task of a Slurm array draws the whole set; shard=slurm shares it", file=sys.stderr)
     with locked(folder, "drawing into", part=f"{rank}-of-{world_size}" if world_size > 1 else ""):
         writer = SetWriter(folder, identity(settings, plan), split.labeled, settings.synthetic.refill)
         try:
-            draw_missing(writer, chunks, chunks[rank::world_size], settings, plan, split.labeled, place)
+            draw_missing(writer, chunks, (rank, world_size), settings, plan, split.labeled, place)
         except BaseException:
             if world_size == 1:
                 writer.withdraw()
@@ -89,22 +81,26 @@ def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet
 def draw_missing(
     writer: SetWriter,
     of_set: Sequence[Sequence[Request]],
-    of_shard: Sequence[Sequence[Request]],
+    part: tuple[int, int],
     settings: Settings,
     plan: TuningPlan | None,
     labeled: LabeledSet,
     place: Placement,
 ) -> None:
-    """Draws this process's chunks, those that are not there; tunes first where that was not done."""
-    done = writer.done()
+    """Draws this process's chunks, those that are not there; tunes first where that was not done.
+
+    Args:
+        part: this process and how many there are.
+    """
+    done, (rank, world_size) = writer.done(), part
+    of_shard = of_set[rank::world_size]
     mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
     if not mine:
         return
     keep_freed_memory()
     generator = make_generator(settings, plan, labeled, place)
-    compiled = settled(
-        settings.compile, writer.is_compiled, Work(generator, of_set, labeled, place, settings.generator.name)
-    )
+    work = Work(generator, settings.sampling(), of_set, labeled, place, settings.generator.name, world_size)
+    compiled = settled(settings.compile, begun_compiled(writer.folder), work)
     writer.begin(compiled is not None)
     drawing, rows = (generator, 0) if compiled is None else (compiled.generator, compiled.rows)
     scorer, lenders = make_scorer(generator, labeled, place), lenders_of(labeled)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from generators.anl_ldm import ANLLatentDiffusion
-from generators.settings import SamplingSettings
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.data.contents import contents_of
 from ssl_aug.runtime import Placement
@@ -22,19 +20,6 @@ from ssl_aug.tuning.plan import TuningPlan
 def lenders_of(labeled: LabeledSet) -> list[Example]:
     """The labeled images in an order that is the labeled set's own, however its list was made."""
     return sorted(labeled.examples, key=lambda example: (example.label, example.key))
-
-
-def refuse_nothing_to_borrow(sampling: SamplingSettings, labeled: LabeledSet) -> None:
-    """An image that is the only one of its class lends nothing, though it may borrow: some class needs two.
-
-    Raises:
-        ValueError: condition=borrowed, and no class has two labeled images.
-    """
-    if sampling.condition == "borrowed" and max(Counter(labeled.labels).values()) < 2:
-        raise ValueError(
-            "condition=borrowed compares labeled images of one class, and no class has more than one: give "
-            "condition=image, or label more images"
-        )
 
 
 def copies(paths: Sequence[Path], known: Sequence[Path]) -> list[bool]:

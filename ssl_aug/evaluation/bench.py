@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
 from ssl_aug.data.contents import hash_memory
 from ssl_aug.drawing.draw import draw_set
 from ssl_aug.drawing.record import identity
-from ssl_aug.evaluation.conditions import conditions_of, drawn_of_each, images_of, some_of, tuning_images
+from ssl_aug.evaluation.conditions import conditions_of, drawn_of_each, tuning_images
 from ssl_aug.evaluation.copies import TuningImages
 from ssl_aug.evaluation.features import clip_of, features_of
+from ssl_aug.evaluation.images import images_of, some_of
+from ssl_aug.evaluation.plan import Asked, of_other_images
 from ssl_aug.evaluation.reading import side_of
 from ssl_aug.evaluation.rows import Measured, Rows
 from ssl_aug.evaluation.ruler import Ruler
@@ -30,14 +32,6 @@ from ssl_aug.synthetic import SyntheticSet, default_folder, is_finished
 from ssl_aug.tuning.plan import checkpoint_path
 
 NUM_SHOWN = 8  # of a set's images, in a picture
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A set to measure."""
-
-    name: str
-    settings: EvaluateSettings
 
 
 class Bench:
@@ -184,11 +178,6 @@ class Bench:
             "model_id": weights_hash(model, variant.generator.clip_checkpoint, names_class, hash_memory()),
             "tuning_images_id": file_list_id(tuning_images(variant, self.dataset, self.split)),
         }
-
-
-def of_other_images(folder: Path, synthetic: SyntheticSet) -> str:
-    """What is said where a set changed since it was measured."""
-    return f"{folder} holds the figures of {synthetic.folder} when it had other images: name another folder with out="
 
 
 def notes_of(found: Sequence[Measured]) -> list[str]:

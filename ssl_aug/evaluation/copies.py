@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,19 +15,11 @@ from generators.conditioning import ClipEncoder
 from ssl_aug.evaluation.features import embedded_by
 from ssl_aug.evaluation.measures import ROWS, copy_limit
 from ssl_aug.evaluation.reading import squares_in_batches
+from ssl_aug.evaluation.rows import Pair
 from ssl_aug.runtime import progress_bar
 
 MOST_ASKED = 5000  # tuning images whose nearest other one is looked for, to know what is usual
 MOST_PAIRS = 25  # that are written down of each set
-
-
-@dataclass(frozen=True, order=True)
-class Pair:
-    """A drawing and the tuning image that it is nearest to."""
-
-    cosine: float
-    image: str
-    nearest: str
 
 
 class TuningImages:

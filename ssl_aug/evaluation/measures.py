@@ -12,9 +12,10 @@ from scipy.stats import binomtest
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from ssl_aug.evaluation.rules import KERNEL_BLOCKS
+
 NEIGHBORS = 3  # k of precision and recall
 COPY_QUANTILE = 0.01  # of the real images' distances to their nearest real neighbor: nearer than that is a near-copy
-KERNEL_BLOCKS = 10  # of images, left out in turn for the kernel distance's standard error
 ROWS = 1000  # of a matrix of all pairs that are in memory at once
 
 

@@ -7,13 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.evaluation.copies import Pair
 from ssl_aug.files import write_json
 from ssl_aug.records import read_record
 from ssl_aug.settings import short_hash
 
 ROWS = "rows"  # below an evaluation's folder
 KINDS = {"set_id": (str,), "row": (dict,), "pairs": (list,), "notes": (list,), "title": (str,)}
+
+
+@dataclass(frozen=True, order=True)
+class Pair:
+    """A drawing and the tuning image that it is nearest to."""
+
+    cosine: float
+    image: str
+    nearest: str
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ssl_aug.evaluation.measures import KERNEL_BLOCKS
 from ssl_aug.evaluation.settings import KNOWN_TO_EMBEDDED, EvaluateSettings
 from ssl_aug.settings import EMBEDDED_DATA
 
 NOT_HERE = "not measurable here"
 OF_FEATURES = ("frechet_distance", "kernel_distance", "precision", "recall", "diversity")
+KERNEL_BLOCKS = 10  # of images, left out in turn for the kernel distance's standard error
 NUM_SPLITS = 10  # of the Inception Score, as published
 LEAST_FOR_SCORE = 20 * NUM_SPLITS  # the score of a split cannot exceed its number of images
 LEAST_FOR_KERNEL = 2 * KERNEL_BLOCKS

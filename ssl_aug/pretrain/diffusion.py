@@ -10,8 +10,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 
 from generators.conditioning import ClipEncoder
-from generators.ldm import LatentDiffusion, ModelFacts, zero_initialize
+from generators.ldm import LatentDiffusion, zero_initialize
 from generators.losses import training_loss
+from generators.model_facts import ModelFacts
 from generators.sampling import alphas_cumprod
 from ssl_aug.pretrain.autoencoder import PIXEL_FOLD
 from ssl_aug.pretrain.clip import CONFIG

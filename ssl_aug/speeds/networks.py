@@ -11,7 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel, VQModel
 
 from generators import compvis
 from generators.conditioning import clip_config
-from generators.ldm import SCHEDULE, LatentDiffusion, ModelFacts
+from generators.ldm import LatentDiffusion
+from generators.model_facts import SCHEDULE, ModelFacts
 from generators.pixel_space import PixelSpace
 from ssl_aug.settings import EMBEDDED
 

@@ -17,7 +17,8 @@ class SpeedSettings:
     """Which parts are measured, how often, and with what."""
 
     jobs: str = "all"  # all, or one or more of drawing, tuning, training, joined by +
-    # of drawing and tuning: embedded (9.6 M), medium (47 M), full (400.9 M, the paper's: minutes, 5 GB), joined by +
+    # of drawing and tuning: embedded (9.6 M), medium (47 M), full (400.9 M, the paper's: minutes, 5 GB, tuning 13 GB),
+    # joined by +
     networks: str = "embedded"
     # images drawn at once, one row for each; null: 32 of embedded, 8 of medium, 1 of full, eight times as many on a GPU
     batch_sizes: list[AtLeast1] | None = None

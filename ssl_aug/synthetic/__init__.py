@@ -14,7 +14,7 @@ from ssl_aug.synthetic.requests import Request, make_chunks, make_requests
 from ssl_aug.synthetic.selection import best_of_each_class, weights_of
 from ssl_aug.synthetic.set_record import PLACES, record_of
 from ssl_aug.synthetic.words import places_of, with_words_of_set, word_of
-from ssl_aug.synthetic.writer import SetWriter, images_done, refuse_folder
+from ssl_aug.synthetic.writer import SetWriter, begun_compiled, images_done, refuse_folder
 
 __all__ = [
     "COLUMNS",
@@ -23,6 +23,7 @@ __all__ = [
     "Request",
     "SetWriter",
     "SyntheticSet",
+    "begun_compiled",
     "best_of_each_class",
     "default_folder",
     "images_done",

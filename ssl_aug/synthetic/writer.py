@@ -48,11 +48,6 @@ class SetWriter:
             with suppress(OSError):  # it is not empty, or not there
                 (self.folder / "images").rmdir()
 
-    @property
-    def is_compiled(self) -> bool | None:
-        """Whether the images that are there are of a compiled network; None where there is none yet."""
-        return record_of(self.folder).get(COMPILED, False) if _has_begun(self.folder) else None
-
     def begin(self, compiled: bool) -> None:
         """Notes before the first image whether a compiled network draws the set: it goes on that way."""
         if not _has_begun(self.folder):
@@ -169,6 +164,11 @@ def _has_begun(folder: Path) -> bool:
     listed = (folder / "manifest.csv").is_file() or any((folder / ".work").glob("*.csv"))
     begun = listed or any(path.is_file() for path in folder.glob("images/*/*"))
     return begun and (folder / "generator.json").is_file()
+
+
+def begun_compiled(folder: Path) -> bool | None:
+    """Whether the images that are there are of a compiled network; None where there is none yet."""
+    return record_of(folder).get(COMPILED, False) if _has_begun(folder) else None
 
 
 def _is_claimed_for(folder: Path, record: dict[str, Any]) -> bool:

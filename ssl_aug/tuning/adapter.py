@@ -17,7 +17,6 @@ from generators.anl import Adapter
 from generators.checkpoints import open_checkpoint
 from generators.kept_weights import write_weights
 from generators.ldm import LatentDiffusion
-from generators.settings import TUNED
 from generators.weights import read_weights
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.files import write_json, written_atomically
@@ -28,13 +27,14 @@ from ssl_aug.runtime import Placement, accelerator_of, placement, versions
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
+from ssl_aug.tuning.foretold import refuse_untuned
 from ssl_aug.tuning.loop import TRY_INSTEAD, steps_done, tune_unet
-from ssl_aug.tuning.plan import TuningPlan, plan_tuning, would_fetch
+from ssl_aug.tuning.plan import TuningPlan, plan_tuning
 from ssl_aug.tuning.reports import report, without_labels
 
 
 def tune_as_asked(settings: Settings) -> str:
-    """Tunes unless that is done, or only asked about; returns a line that says which.
+    """Tunes unless that is done; returns a line that says which.
 
     Raises:
         ValueError, OSError: bad settings or data, or weights that are not there.
@@ -42,25 +42,10 @@ def tune_as_asked(settings: Settings) -> str:
     refuse_untuned(settings)
     place = placement(settings.device, settings.precision)
     dataset, split = load_and_tell(settings.data)
-    fetched_first = would_fetch(settings.generator) if settings.dry_run else None
-    if fetched_first is not None:
-        return fetched_first
     plan = plan_tuning(settings, dataset, split)
-    if settings.dry_run:
-        return f"would tune on {len(plan.images)} images for {settings.tune.steps} steps and write {plan.adapter}"
     is_there = plan.adapter.is_file()
     adapter = tune(settings, plan, place)
     return f"{adapter} is already there" if is_there else f"tuned weights: {adapter}"
-
-
-def refuse_untuned(settings: Settings) -> None:
-    """Raises ValueError where these settings leave nothing to tune."""
-    if settings.generator.name not in TUNED:
-        raise ValueError(
-            f"generator={settings.generator.name} is not tuned: leave this step out, or give one of {', '.join(TUNED)}"
-        )
-    if settings.tune.steps == 0:
-        raise ValueError("tune.steps=0 leaves nothing to tune: draw with it, python -m ssl_aug.generate tune.steps=0")
 
 
 def tune(settings: Settings, plan: TuningPlan, place: Placement) -> Path:

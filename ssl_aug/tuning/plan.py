@@ -10,7 +10,7 @@ from generators import hub
 from generators.checkpoints import Checkpoint, describe, locate, weights_hash
 from generators.first_look import require_named
 from generators.network import may_fetch
-from generators.sampling import check_steps
+from generators.sampling_steps import check_steps
 from generators.settings import GeneratorSettings
 from ssl_aug.data.base import Dataset, LabeledSet, Split, file_list_id
 from ssl_aug.data.contents import hash_memory

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.methods import METHODS, method_name
 from benchmarks.methods.base import Classifier, Method, bounds_of_round
@@ -287,3 +288,41 @@ def test_equations_can_be_imported_with_torch_alone() -> None:
     assert (
         done.stdout.strip() == "[] ['generators', 'generators.allowed', 'ssl_aug.allowed', 'ssl_aug.interrupts']"
     )  # which need Python alone
+
+
+# What waits until a GPU has done all that it was given, by torch's names.
+READS = {"_local_scalar_dense", "nonzero", "masked_select", "bincount", "_unique2", "repeat_interleave"}
+# How often a step of a method waits; where it is not named it never does. A number of steps, a row of a mask.
+WAITS = {
+    "self_tuning": 8, "flexmatch": 2, "dst": 1, "freematch": 1, "simmatch": 5, "remixmatch": 11, "mean_teacher": 1,
+    "noisy_student": 1, "clip_means": 2,
+}  # fmt: skip
+
+
+class CountReads(TorchDispatchMode):
+    """Counts what reads a tensor's values: READS, and what is indexed by a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        name = operation.overloadpacket.__name__
+        indices = arguments[1] if name.startswith("index") and isinstance(arguments[1], list | tuple) else ()
+        by_mask = any(index is not None and index.dtype == torch.bool for index in indices)
+        self.count += by_mask or name in READS
+        return operation(*arguments, **(named or {}))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_step_waits_for_a_gpu_no_more_often_than_it_must(name: str, make_classifier: MakeClassifier) -> None:
+    model = make_classifier()
+    method = ready(METHODS[name][1](**BASE.get(name, {})), model)
+    if method.rounds:
+        method.begin_round(model)
+    method(model, *batch_for(method, 0), progress=0.5)
+    with CountReads() as reads:
+        method(model, *batch_for(method, 1), progress=0.6)
+    assert reads.count == WAITS.get(name, 0)

@@ -121,7 +121,7 @@ def test_the_order_of_lenders_is_found_once_for_all_chunks(tmp_path: Path, monke
     chunks, ordered = make_chunks(make_requests(labeled, 2, 0), 1), Mock(wraps=draw.lenders_of)
     monkeypatch.setattr(draw, "lenders_of", ordered)
     drawn = SetWriter(tmp_path / "set", {"seed": 0}, labeled)
-    draw.draw_missing(drawn, chunks, chunks, settings, None, labeled, placement("cpu", "fp32"))
+    draw.draw_missing(drawn, chunks, (0, 1), settings, None, labeled, placement("cpu", "fp32"))
     assert (len(drawn.done()), ordered.call_count) == (6, 1)
 
 

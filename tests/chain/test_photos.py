@@ -12,7 +12,7 @@ from ssl_aug import evaluate as evaluate_module
 from ssl_aug import generate as generate_module
 from ssl_aug import tune as tune_module
 from ssl_aug.data.base import Example, LabeledSet
-from ssl_aug.drawing.lenders import refuse_nothing_to_borrow
+from ssl_aug.drawing.foretold import refuse_nothing_to_borrow
 from ssl_aug.export.__main__ import main as export
 from ssl_aug.export.live import load
 from ssl_aug.files import read_json

@@ -12,9 +12,10 @@ import torch
 from safetensors.torch import save_file
 
 import generators
-from generators import checkpoints, compvis, ldm, model_folder
+from generators import compvis, conditioning, ldm, model_folder
 from generators.checkpoints import open_checkpoint, schedule_of, weights_hash
 from generators.conditioning import ClipEncoder
+from generators.model_facts import SCHEDULE
 from ssl_aug.settings import EMBEDDED
 from tests.conftest import TINY_CLIP
 
@@ -69,11 +70,11 @@ def test_the_schedule_is_told_without_reading_weights(
         (model_folder, "load_weights"),
         (model_folder, "load_clip"),
         (compvis, "read_weights"),
-        (checkpoints, "clip_file"),
+        (conditioning, "clip_file"),
     ):
         monkeypatch.setattr(module, name, reads)
     (tmp_path / "model.ckpt").touch()
-    assert schedule_of(tmp_path / "model.ckpt") == schedule_of(tiny_checkpoint) == ldm.SCHEDULE
+    assert schedule_of(tmp_path / "model.ckpt") == schedule_of(tiny_checkpoint) == SCHEDULE
     assert schedule_of(EMBEDDED)["num_train_timesteps"] == 800
 
 

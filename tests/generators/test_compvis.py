@@ -8,10 +8,9 @@ from torch import Tensor
 
 from generators import anl, compvis, ldm
 from generators.losses import noise_prediction_loss
+from generators.model_facts import SCHEDULE
 from generators.sampling import alphas_cumprod, sample
 from tests.generators import compvis_reference as reference
-
-SCHEDULE = ldm.SCHEDULE
 
 
 def random_checkpoint() -> dict[str, Tensor]:

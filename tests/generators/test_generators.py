@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+from generators import anl_ldm
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.build import GENERATORS, build_generator
@@ -103,6 +104,21 @@ def test_every_sampling_setting_changes_the_image(
     plain = make("ldm", tiny_checkpoint, SamplingSettings(**base))(reference, NAMES, SEEDS)
     changed = made_with_lenders(tiny_checkpoint, SamplingSettings(**{**base, **change}), reference)
     assert not torch.equal(plain, changed(reference, NAMES, SEEDS))
+
+
+@pytest.mark.parametrize("most", [len(SEEDS), len(SEEDS) - 1], ids=["both passes at once", "apart"])
+def test_few_images_take_both_guided_passes_as_one_batch(
+    most: int, tiny_checkpoint: Path, reference: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = make("ldm", tiny_checkpoint, SamplingSettings(sampler="dpmpp", steps=3, guidance=3.0))
+    assert isinstance(generator, ANLLatentDiffusion)
+    monkeypatch.setattr(anl_ldm, "BOTH_AT_ONCE", 0)
+    apart = generator(reference, NAMES, SEEDS)
+    monkeypatch.setattr(anl_ldm, "BOTH_AT_ONCE", most)
+    rows: list[int] = []
+    generator.model.unet.register_forward_pre_hook(lambda network, given: rows.append(len(given[0])))
+    assert torch.allclose(generator(reference, NAMES, SEEDS), apart, atol=1e-4)
+    assert rows == ([10] * 3 if most == len(SEEDS) else [5] * 6)
 
 
 def test_all_sampling_settings_are_covered() -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from generators import anl, ldm, model_folder
 from generators.conditioning import ClipEncoder
+from generators.model_facts import read_facts
 from tests.conftest import TINY_CLIP
 
 
@@ -180,6 +181,6 @@ def test_a_shift_of_the_latents_is_kept_and_none_leaves_the_models_id(
     shifted.facts.latent_shift = 0.25
     for name, model in (("plain", tiny_model), ("shifted", shifted)):
         model_folder.save(model, tmp_path / name)
-    assert model_folder.read_facts(tmp_path / "shifted").latent_shift == 0.25
-    assert model_folder.read_facts(tmp_path / "plain").latent_shift == 0
+    assert read_facts(tmp_path / "shifted").latent_shift == 0.25
+    assert read_facts(tmp_path / "plain").latent_shift == 0
     assert "latent_shift" not in (tmp_path / "plain" / "model.json").read_text()

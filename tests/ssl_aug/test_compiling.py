@@ -17,8 +17,10 @@ from generators.settings import GeneratorSettings, SamplingSettings
 from ssl_aug.command_line import compose
 from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing import compiling
-from ssl_aug.drawing.compiling import Outlook, Work, is_wanted, outlook, settled
+from ssl_aug.drawing.compiling import Chunks, Outlook, Work, is_wanted, outlook, settled
 from ssl_aug.drawing.draw import draw_set
+from ssl_aug.drawing.estimate import _drawing
+from ssl_aug.drawing.foretold import foretold
 from ssl_aug.drawing.generator import draw
 from ssl_aug.files import read_json, write_json
 from ssl_aug.runtime import placement
@@ -132,7 +134,7 @@ def work(settings: Settings, tiny_checkpoint: Path) -> Work:
     labeled = load_and_tell(settings.data)[1].labeled
     generator = build_generator(GeneratorSettings("ldm", str(tiny_checkpoint), 16), settings.sampling())
     chunks = make_chunks(make_requests(labeled, 2, 0), 4)
-    return Work(generator, chunks, labeled, placement("cpu", "fp32"), "ldm")
+    return Work(generator, settings.sampling(), chunks, labeled, placement("cpu", "fp32"), "ldm")
 
 
 def test_auto_compiles_where_more_is_won_than_spent_and_goes_on_with_what_is_there(work: Work) -> None:
@@ -161,10 +163,12 @@ def test_much_work_in_bfloat16_pays_back_and_rows_that_only_fill_up_count_agains
     assert outlook(1e6, 1e6, low, cores=2).won > 5 * outlook(1e6, 1e6, placement("cpu", "fp32"), cores=2).won
 
 
-def test_the_outlook_is_of_the_whole_set(work: Work) -> None:
+def test_the_outlook_is_of_what_one_process_draws(work: Work) -> None:
     assert work.rows == 4
-    whole, half = (replace(work, chunks=chunks).outlook.won for chunks in ([*work.chunks, *work.chunks], work.chunks))
+    twice = [chunk for chunk in work.chunks for _ in range(2)]
+    whole, half = (replace(work, chunks=chunks).outlook.won for chunks in (twice, work.chunks))
     assert whole == pytest.approx(2 * half)
+    assert replace(work, chunks=twice, num_shards=2).outlook.won == pytest.approx(half)
 
 
 def test_without_a_compiler_auto_draws_eagerly_and_true_is_refused(
@@ -191,3 +195,25 @@ def test_rows_that_fill_up_a_chunk_are_left_out(work: Work) -> None:
     filled = draw(work.generator, chunk, work.labeled, work.place, 4)
     assert filled.shape == (1, 3, 16, 16)
     assert torch.allclose(filled, draw(work.generator, chunk, work.labeled, work.place), atol=1e-4)
+
+
+@pytest.mark.parametrize(("way", "said"), [("true", ", compiled (1.04 times"), ("auto", ", not compiled")])
+def test_a_dry_run_says_whether_the_network_is_compiled_and_reckons_with_it(
+    settings: Settings, way: str, said: str
+) -> None:
+    asked = replace(settings, compile=way, synthetic=replace(settings.synthetic, root="set"))
+    (line,) = (line for line in foretold(asked, *load_and_tell(asked.data)).splitlines() if line.startswith("time to"))
+    assert said in line and line.endswith(", as fast as the machine is now")
+
+
+def test_a_compiled_network_is_reckoned_faster_but_for_the_rows_that_fill_up(work: Work, settings: Settings) -> None:
+    dear = replace(work, sampling=replace(work.sampling, steps=500))
+    whole, odd = ([chunk for chunk in work.chunks if len(chunk) == size] for size in (4, 1))
+
+    def hours(way: str, chunks: Chunks) -> float:
+        said = _drawing(replace(settings, compile=way), Path("set"), dear, chunks, [360.0])
+        assert " h, " in said
+        return float(said.split()[0])
+
+    assert hours("true", whole) == pytest.approx(hours("false", whole) / 1.04, abs=0.1)
+    assert hours("true", odd) == pytest.approx(4 * hours("false", odd) / 1.04, abs=0.4)

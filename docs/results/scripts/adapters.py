@@ -24,8 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from generators import anl, compvis, lora
-from generators.ldm import SCHEDULE
 from generators.losses import noise_prediction_loss
+from generators.model_facts import SCHEDULE
 from generators.sampling import alphas_cumprod
 from generators.settings import RANK
 from ssl_aug.runtime import keep_frozen_weights_low

@@ -14,13 +14,14 @@ from diffusers import UNet2DConditionModel, VQModel
 from generators import anl, compvis, ldm
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.conditioning import clip_config
+from generators.model_facts import ModelFacts
 from generators.settings import SamplingSettings
 
 
 def main() -> None:
     """Prints the image's shape, whether it is finite, seconds, and the peak memory of the whole process."""
     torch.manual_seed(0)
-    facts = ldm.ModelFacts(256, clip_config(compvis.CLIP_NAME), 10.0)
+    facts = ModelFacts(256, clip_config(compvis.CLIP_NAME), 10.0)
     model = ldm.LatentDiffusion(facts, UNet2DConditionModel(**compvis.UNET), VQModel(**compvis.AUTOENCODER))
     anl.fold_single_token(model.unet)
     model.to(torch.bfloat16).to(memory_format=torch.channels_last)

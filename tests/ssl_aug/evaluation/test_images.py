@@ -12,8 +12,9 @@ from PIL import Image
 
 from ssl_aug.data.base import Dataset, Example, LabeledSet, Split
 from ssl_aug.evaluation import reading, sums
-from ssl_aug.evaluation.conditions import conditions_of, drawn_of_each, some_of, tuning_images
+from ssl_aug.evaluation.conditions import conditions_of, drawn_of_each, tuning_images
 from ssl_aug.evaluation.features import Extractor
+from ssl_aug.evaluation.images import some_of
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.evaluation.sums import Images, Sums, chosen_rows
 
