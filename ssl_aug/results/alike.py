@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ssl_aug.results.result import RunResult
 
 
 def varying_settings(runs: Sequence[RunResult]) -> set[str]:
-    """The settings in which runs differ; one that a run lacks is null there."""
-    first = runs[0].settings
-    return {
-        name
-        for run in runs
-        for name in run.settings.keys() | first.keys()
-        if run.settings.get(name) != first.get(name)
-    }  # fmt: skip
+    """The settings that tell runs apart.
+
+    Sets of drawings and imported ones have few settings in common: those that all runs which have them agree in are
+    left out, unless runs could not be told apart without them; one that a run lacks is null there.
+    """
+    names = {name for run in runs for name in run.settings}
+    of_some = {name for name in names if _differs(run.settings[name] for run in runs if name in run.settings)}
+    kinds, told = ({_values(run, chosen) for run in runs} for chosen in (names, of_some))
+    if len(kinds) == len(told):
+        return of_some
+    return {name for name in names if _differs(run.settings.get(name) for run in runs)}
+
+
+def _differs(values: Iterable[Any]) -> bool:
+    found = list(values)
+    return any(value != found[0] for value in found)
+
+
+def _values(run: RunResult, names: set[str]) -> str:
+    return str([(name, run.settings.get(name)) for name in sorted(names)])
 
 
 def differing(run: RunResult, varying: set[str]) -> str:

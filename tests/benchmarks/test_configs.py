@@ -83,7 +83,7 @@ def test_the_embedded_world_has_its_own_values(name: str) -> None:
     plain, demo = (settings_from([f"method={name}", f"experiment={word}"]) for word in ("none", "demo"))
     rate = 0.01 if name in SLOWER else 0.03
     assert plain.train == TrainSettings(steps=600 if name == "erm" else 1200, learning_rate=rate, eval_every=200)
-    assert demo.train == TrainSettings(steps=200, learning_rate=rate, eval_every=100)
+    assert demo.train == TrainSettings(steps=200, learning_rate=0.0003, eval_every=100)
     assert plain.view == demo.view == ViewSettings(crop_scale_min=0.5, test_center_share=1.0)
     assert plain.method == demo.method != METHODS[name][1]()
     assert getattr(plain.method, "threshold", 0.7) == THRESHOLDS.get(name, 0.7)

@@ -66,7 +66,7 @@ def test_dry_run_prints_settings_and_counts_and_writes_nothing(
     settings, counts = printed.split("\n\n")
     assert OmegaConf.create(settings).method == {
         "name": "fixmatch", "threshold": 0.7, "unlabeled_weight": 1.0, "strict": True, "strong_weight": 0.1,
-        "passes": "separate",
+        "passes": "separate", "mixup_alpha": 0.0, "cutmix_alpha": 0.0,
     }  # fmt: skip
     assert counts.splitlines() == [
         "num_classes: 4", "num_labeled: 8", "num_synthetic: 0", "num_unlabeled: 24", "num_test: 16",
