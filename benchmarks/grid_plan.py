@@ -9,7 +9,7 @@ from dataclasses import replace
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from benchmarks.alike import runs_at_first_look
+from benchmarks.first_look import runs_at_first_look
 from benchmarks.method_files import facts_in_file
 from benchmarks.plan import Plan, plan_run, plan_text
 from benchmarks.settings import BenchmarkSettings

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from benchmarks.alike import runs_at_first_look
+from benchmarks.first_look import runs_at_first_look
 from benchmarks.methods import known_methods, method_name
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.composition import writable

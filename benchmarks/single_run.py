@@ -27,9 +27,10 @@ from ssl_aug.data.readable import check_readable
 from ssl_aug.endings import error_line
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.results.result import RESULT, RunResult
-from ssl_aug.runtime import derived_seed, name_of, placement, versions
+from ssl_aug.runtime import derived_seed, name_of, placement
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import weights_of
+from ssl_aug.versions import versions
 
 
 def run(settings: BenchmarkSettings, anew: bool = True) -> Path:

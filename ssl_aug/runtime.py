@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -291,20 +288,6 @@ def settle_home() -> None:
         print(
             f"this account has no home folder: caches lie in {folder}, or in $SSL_AUG_CACHE, $HF_HOME", file=sys.stderr
         )
-
-
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
-    packages = ("ssl_aug", "torch", "torchvision", "timm", "diffusers", "open_clip_torch", "numpy", "pillow")
-    return {"python": platform.python_version()} | {package: _version(package) for package in packages}
-
-
-@cache
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "from source"
 
 
 @contextmanager

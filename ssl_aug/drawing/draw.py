@@ -18,7 +18,7 @@ from ssl_aug.freed_memory import keep_freed_memory
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.reporting.looks import read_looks
-from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard, versions
+from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard
 from ssl_aug.settings import Settings
 from ssl_aug.synthetic import (
     PLACES,
@@ -31,6 +31,7 @@ from ssl_aug.synthetic import (
     places_of,
 )
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning
+from ssl_aug.versions import versions
 
 
 def draw_set(settings: Settings, dataset: Dataset, split: Split) -> SyntheticSet | None:

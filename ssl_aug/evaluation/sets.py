@@ -21,7 +21,8 @@ from ssl_aug.evaluation.table_text import IN_CSV, Row, aligned, table
 from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import locked
 from ssl_aug.made_by import command_of, write_command
-from ssl_aug.runtime import placement, versions
+from ssl_aug.runtime import placement
+from ssl_aug.versions import versions
 
 
 def evaluate(settings: EvaluateSettings) -> list[Row]:

@@ -21,8 +21,9 @@ from ssl_aug.export.settings import ExportSettings
 from ssl_aug.files import read_json, refuse_existing, write_json
 from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.made_by import command_of, write_command
-from ssl_aug.runtime import progress_bar, versions
+from ssl_aug.runtime import progress_bar
 from ssl_aug.synthetic import PLACES, SyntheticSet, open_for, record_of
+from ssl_aug.versions import versions
 
 SMALL = 32  # labeled images, the other codebases' usual batch
 MODULES: dict[str, ModuleType] = {  # each with `write` and `read`

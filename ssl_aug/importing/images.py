@@ -20,10 +20,11 @@ from ssl_aug.files import refuse_existing, write_json
 from ssl_aug.importing.settings import ImportSettings
 from ssl_aug.lock import forget_dead, locked_beside
 from ssl_aug.made_by import command_of, write_command
-from ssl_aug.runtime import progress_bar, versions
+from ssl_aug.runtime import progress_bar
 from ssl_aug.settings import PICTURES, deciding
 from ssl_aug.synthetic import PLACES, SyntheticSet, places_of, word_of, write_manifest
 from ssl_aug.tables import read_named_rows
+from ssl_aug.versions import versions
 
 COMPARED_PX = 64  # images are compared at this size, so that another file format does not hide a copy
 LEAK = (

@@ -28,9 +28,10 @@ from ssl_aug.pretrain.clip import CONFIG, LARGEST_MASK_RATE, TOKEN_NORM, masked_
 from ssl_aug.pretrain.diffusion import assemble, pretrain_unet
 from ssl_aug.pretrain.settings import HELD_OUT, PretrainSettings
 from ssl_aug.pretrain.training import TRY_INSTEAD
-from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar, versions
+from ssl_aug.runtime import Placement, derived_seed, placement, progress_bar
 from ssl_aug.shipped import WEIGHTS
 from ssl_aug.tuning.encodings import encode_arrays, images_to_tensor
+from ssl_aug.versions import versions
 from ssl_aug.world.carbodies import VARIATION, deviations_of
 from ssl_aug.world.source_bank import SourceBank, draw_bank
 from ssl_aug.world.source_world import MODEL_SPREAD

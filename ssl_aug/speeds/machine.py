@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_aug.runtime import Placement, has_bfloat16_units, name_of, versions
+from ssl_aug.runtime import Placement, has_bfloat16_units, name_of
+from ssl_aug.versions import versions
 
 SIDE = 2048  # of the square matrices whose product is the measure
 

@@ -23,7 +23,7 @@ from ssl_aug.files import write_json, written_atomically
 from ssl_aug.lock import forget_dead, locked
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.records import read_record
-from ssl_aug.runtime import Placement, accelerator_of, placement, versions
+from ssl_aug.runtime import Placement, accelerator_of, placement
 from ssl_aug.settings import Settings
 from ssl_aug.tuning.clip_check import what_clip_tells
 from ssl_aug.tuning.encodings import Encodings, encode, read_batch, with_prompts
@@ -31,6 +31,7 @@ from ssl_aug.tuning.foretold import refuse_untuned
 from ssl_aug.tuning.loop import TRY_INSTEAD, steps_done, tune_unet
 from ssl_aug.tuning.plan import TuningPlan, plan_tuning
 from ssl_aug.tuning.reports import report, without_labels
+from ssl_aug.versions import versions
 
 
 def tune_as_asked(settings: Settings) -> str:
