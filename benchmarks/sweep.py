@@ -26,8 +26,8 @@ from benchmarks.run_folder import earlier_run
 from benchmarks.settings import BenchmarkSettings
 from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
-from ssl_aug.data.cached import DAY
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
+from ssl_aug.files import DAY
 from ssl_aug.interrupts import EXIT_CODE, before_raising
 from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
 from ssl_aug.results.result import RESULT, RunResult

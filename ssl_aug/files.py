@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from generators.files import part_beside, read_json
+from generators.files import part_beside, read_json, remove_parts
 
-__all__ = ["new_run_folder", "read_json", "refuse_existing", "write_json", "written_atomically"]
+__all__ = [
+    "new_run_folder", "read_json", "refuse_existing", "remove_old", "write_json", "written_as_asked",
+    "written_atomically",
+]  # fmt: skip
+DAY = 24 * 60 * 60.0  # seconds
 
 
 @contextmanager
@@ -29,6 +34,25 @@ def written_atomically(path: Path) -> Iterator[Path]:
         raise
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_as_asked(path: Path) -> Iterator[Path]:
+    """As `written_atomically`, for a file in a folder that no lock guards, as one that a person names.
+
+    What a killed process has left half-written of the same file is removed, a day after.
+    """
+    remove_old(path.parent.glob(f".{path.name}.*.part"))
+    with written_atomically(path) as part:
+        yield part
+
+
+def remove_old(parts: Iterable[Path]) -> None:
+    """Removes of what is half made that which nobody has written to for a day: its process was killed."""
+    for path in parts:
+        with suppress(OSError):  # another process removes it as well
+            if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > DAY:
+                remove_parts([path])
 
 
 def write_json(path: Path, content: Any) -> None:

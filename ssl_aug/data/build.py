@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from ssl_aug.data.base import Dataset, Split
+from ssl_aug.data.cached import sweep_cache
 from ssl_aug.data.copies import notes_on_copies
 from ssl_aug.data.counts import tell
 from ssl_aug.data.split import few_label_split
@@ -46,6 +47,7 @@ def load_dataset(settings: DataSettings) -> Dataset:
             raise ValueError(
                 f"data.{name}={column} has no effect on {settings.name}: leave it out, only hf has columns to choose"
             )
+    sweep_cache()
     load: Callable[[DataSettings], Dataset] = import_module(DATASETS[settings.name]).load
     return load(settings)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from generators.files import remove_parts, written_whole
+from generators.files import written_whole
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
 from ssl_aug.endings import FULL
+from ssl_aug.files import remove_old
 from ssl_aug.runtime import cache_folder
-
-DAY = 24 * 60 * 60.0  # seconds
 
 
 def images_made_once(kind: str, version: str, make: Callable[[Path], None], together: str = "") -> Path:
@@ -39,10 +36,8 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
         ValueError: the cache cannot be written to, or its disk is full.
     """
     folder = cache_folder() / name
-    remove_old(folder.parent.glob(".*.part"))
     if folder.is_dir():  # whoever may read the cache need not be allowed to write to it
         return folder
-    remove_old(folder.parent.glob("*/.*.part"))
     has_begun = False
 
     def begun(part: Path) -> None:
@@ -65,6 +60,13 @@ def made_once(name: str, make: Callable[[Path], None]) -> Path:
             "that can"
         ) from error
     return folder
+
+
+def sweep_cache() -> None:
+    """Removes what killed processes have left half-made in the cache, a day after; also where nothing is to be made."""
+    cache = cache_folder()
+    for pattern in (".*.part", "*/.*.part"):
+        remove_old(cache.glob(pattern))
 
 
 def make_whole(folder: Path, make: Callable[[Path], None]) -> None:
@@ -90,14 +92,6 @@ def require_made(folder: Path, files: Iterable[Path]) -> None:
     missing = next((path for path in files if not path.is_file()), None)
     if missing is not None:
         raise FileNotFoundError(f"{missing} was taken away: remove {folder} and run again, it is made anew")
-
-
-def remove_old(parts: Iterable[Path]) -> None:
-    """Removes of what is half made that which nobody has written to for a day: its process was killed."""
-    for path in parts:
-        with suppress(OSError):  # another process removes it as well
-            if time.time() - max(each.stat().st_mtime for each in (path, *path.rglob("*"))) > DAY:
-                remove_parts([path])
 
 
 def listed(name: str, folder: Path, class_names: Sequence[str], num_train: int, num_test: int) -> Dataset:

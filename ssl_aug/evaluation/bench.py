@@ -26,6 +26,7 @@ from ssl_aug.evaluation.ruler import Ruler
 from ssl_aug.evaluation.rules import why_unknown
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.evaluation.sums import Images
+from ssl_aug.lock import forget_dead
 from ssl_aug.runtime import Placement
 from ssl_aug.settings import deciding_pictures
 from ssl_aug.synthetic import SyntheticSet, default_folder, is_finished
@@ -78,6 +79,7 @@ class Bench:
         if finished is None and found is not None:
             root = variant.synthetic.root
             folder = Path(root) if root else default_folder(variant, conditions.id)
+            forget_dead(folder)
             synthetic = SyntheticSet.open(folder).first(of_each) if is_finished(folder) else None
             if synthetic is None:  # what it showed was measured
                 return [found, *self._of_as_many(key, asked, found, None)]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.run import main as benchmark
+from benchmarks.table import main as accuracy_table
 from ssl_aug import evaluate, generate, import_set, tune
 from ssl_aug.command_line import compose
 from ssl_aug.data.build import load_split
@@ -156,6 +158,29 @@ def test_what_appears_whole_is_made_by_one_process_at_a_time(tiny_checkpoint: Pa
     export(export_words)
     assert Path("cars/manifest.csv").is_file() and not stale.exists()
     assert not list(Path().glob(".*"))
+
+
+def test_what_a_killed_process_has_left_goes_also_where_all_is_found_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_AUG_CACHE", "cache")
+    measured = [*DATA, *DRAWN[-2:], "generator=noise", "generator.image_size=16", "sweep=mask_rate", "mask_rates=[0.0]",
+                "per_sample=2", "out=figures"]  # fmt: skip
+    evaluate.main(measured)
+    (made,) = Path("outputs/synthetic").iterdir()
+    table = ["--runs", "runs", "--out", "table.md"]
+    old = [
+        Path("cache/.encodings-abc.0123456789abcdef.part"), Path("cache/kept/.judge.0123456789abcdef.part"),
+        made / ".lock.0123456789abcdef.new", Path(".table.md.0123456789abcdef.part"),
+    ]  # fmt: skip
+    young = Path("cache/.encodings-def.0123456789abcdef.part")
+    for left in (*old, young):
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.touch()
+    for left in old:
+        os.utime(left, (0, 0))
+    evaluate.main(measured)
+    benchmark([*DATA, *DRAWN[-2:], "method=erm", "model=tiny", "train.steps=1", "train.batch_size=2", "runs=runs"])
+    accuracy_table(table)
+    assert not any(left.exists() for left in old) and young.exists()
 
 
 def test_measures_and_pretrainings_have_their_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
