@@ -1,10 +1,21 @@
-"""The settings of methods, as hydra learns them before it composes a run's."""
+"""The settings of methods, and values of the test bed alone, as hydra learns them before it composes a run's."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
 
 from benchmarks.method_files import method_names, paper_values
+
+
+def on_toycars(theirs: Any, others: Any, *, _root_: DictConfig) -> Any:
+    """`${on_toycars:A,B}` in a YAML file: A for toycars on the embedded network, B for anything else."""
+    return theirs if (_root_.data.name, _root_.model.name) == ("toycars", "embedded") else others
+
+
+OmegaConf.register_new_resolver("on_toycars", on_toycars, replace=True)
 
 
 def register_methods(asked: Collection[str]) -> None:

@@ -31,7 +31,7 @@ CARS: dict[str, tuple[int, float, float, dict[str, float]]] = {
 }
 UNPUBLISHED = ("softmatch", "freematch", "adamatch", "simmatch", "remixmatch", "noisy_student")
 THRESHOLDS = {"adamatch": 0.9, "noisy_student": 0.0}  # a relative one, and none; else 0.7 on the embedded world
-SLOWER = ("uda", "self_tuning", "dst")  # a third of the learning rate of the others on the embedded world
+SLOWER = ("uda", "self_tuning", "dst")  # a third of the learning rate of the others
 EXPERIMENTS = ("none", "demo", "smoke", "paper", "sd15")
 
 
@@ -79,11 +79,15 @@ def test_the_paper_preset_is_the_benchmarks_on_stanford_cars(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CARS)
-def test_the_embedded_world_has_its_own_values(name: str) -> None:
+def test_toycars_have_their_own_values(name: str) -> None:
     plain, demo = (settings_from([f"method={name}", f"experiment={word}"]) for word in ("none", "demo"))
-    rate = 0.01 if name in SLOWER else 0.03
-    assert plain.train == TrainSettings(steps=600 if name == "erm" else 1200, learning_rate=rate, eval_every=200)
+    assert plain.train == TrainSettings(steps=200, learning_rate=0.0003, eval_every=200)
     assert demo.train == TrainSettings(steps=200, learning_rate=0.0003, eval_every=100)
+    elsewhere = TrainSettings(
+        steps=600 if name == "erm" else 1200, learning_rate=0.01 if name in SLOWER else 0.03, eval_every=200
+    )
+    for others in (["data=digits"], ["model=tiny"], ["model.name=resnet18"]):
+        assert settings_from([f"method={name}", *others]).train == elsewhere
     assert plain.view == demo.view == ViewSettings(crop_scale_min=0.5, test_center_share=1.0)
     assert plain.method == demo.method != METHODS[name][1]()
     assert getattr(plain.method, "threshold", 0.7) == THRESHOLDS.get(name, 0.7)
