@@ -21,6 +21,7 @@ from ssl_aug.files import write_json, written_atomically
 from ssl_aug.weights import read_own, write_weights
 
 TRY_INSTEAD = "lower train.learning_rate, or use precision=fp32"
+READABLE = "last.json"
 
 
 @dataclass
@@ -84,7 +85,7 @@ def save_state(folder: Path, state: TrainState) -> None:
     }
     with written_atomically(folder / STATE) as part:
         write_weights(_tensors(state), part, TRY_INSTEAD, facts, f"weights after {state.step} steps")
-    write_json(folder / "last.json", facts)
+    write_json(folder / READABLE, facts)
 
 
 def load_state(folder: Path, state: TrainState) -> None:
@@ -115,6 +116,7 @@ def load_state(folder: Path, state: TrainState) -> None:
     state.step, state.seconds = facts["step"], facts["seconds"]
     state.accuracies, state.best = facts["accuracies"], facts["best"]
     state.unevaluated = facts["unevaluated"]
+    write_json(folder / READABLE, facts)  # it was killed in between, perhaps after its last step
 
 
 def _tensors(state: TrainState) -> dict[str, Tensor]:

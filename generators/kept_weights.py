@@ -77,7 +77,7 @@ def read_own(path: Path, way_out: str) -> tuple[dict[str, Tensor], dict[str, Any
     if facts is None:
         raise ValueError(f"{path} is damaged or of another program: {way_out}")
     check_digest(path, weights, way_out)
-    return weights, facts
+    return weights, {name: value for name, value in facts.items() if name != "sha256"}
 
 
 def write_state(content: Mapping[str, Any], path: Path) -> None:

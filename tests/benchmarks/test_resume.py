@@ -78,6 +78,14 @@ def test_a_run_that_was_killed_goes_on_from_its_last_evaluation(words: list[str]
     assert [row["step"] for row in read_log(killed)] == list("1234567")
 
 
+def test_a_run_that_was_killed_between_its_last_two_files_is_whole_after_resuming(words: list[str]) -> None:
+    folder = trained(words)
+    whole = (folder / "last.json").read_bytes()
+    (folder / "last.json").write_text('{"step": 4}')  # of the evaluation before
+    assert trained([f"resume={folder}"]) == folder
+    assert (folder / "last.json").read_bytes() == whole
+
+
 def test_states_are_saved_between_evaluations_and_change_nothing(
     words: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

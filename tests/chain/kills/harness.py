@@ -261,6 +261,16 @@ def killed_again_and_again(trial: Trial, num_kills: int, seed: int) -> Tally:
     return trial.tally
 
 
+def killed_at_each_kind(trial: Trial) -> Tally:
+    """Kills a command once at the last fault point of each kind, where the least is left to do that would mend it."""
+    last = {point.rpartition(" ")[0]: point for point in trial.points}
+    for point in last.values():
+        trial.begin()
+        trial.kill(end_at=point)
+        trial.finish()
+    return trial.tally
+
+
 def interrupted_again_and_again(trial: Trial, num_signals: int, seed: int) -> Tally:
     """Sends a command SIGTERM and SIGINT at random times, each followed by the same command again."""
     rng = random.Random(seed)

@@ -11,7 +11,15 @@ import torch
 
 from generators import compvis
 from tests.chain.kills.commands import COMMANDS, small_compvis, write_checkpoint
-from tests.chain.kills.harness import Server, Tally, Trial, interrupted_again_and_again, killed_again_and_again, served
+from tests.chain.kills.harness import (
+    Server,
+    Tally,
+    Trial,
+    interrupted_again_and_again,
+    killed_again_and_again,
+    killed_at_each_kind,
+    served,
+)
 from tests.conftest import TINY_CLIP, write_image_folder
 from tests.generators.test_compvis import random_checkpoint
 
@@ -68,6 +76,15 @@ def test_a_killed_command_leaves_what_an_undisturbed_one_does(name: str, trial: 
 @EACH
 def test_kills_at_fault_points_and_at_random_times_lose_nothing(name: str, trial: Trial) -> None:
     tally = killed_again_and_again(trial, MANY, seed=1)
+    told(name, tally)
+    assert trial.made() == trial.expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@EACH
+def test_a_kill_at_the_last_point_of_each_kind_loses_nothing(name: str, trial: Trial) -> None:
+    tally = killed_at_each_kind(trial)
     told(name, tally)
     assert trial.made() == trial.expected
 
