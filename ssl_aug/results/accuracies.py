@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -234,11 +234,16 @@ def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
         f"{method} {'/'.join(str(steps) for steps in sorted({run.steps for run in runs if run.method == method}))}"
         for method in sorted({run.method for run in runs})
     )
-    seeds = sorted({run.seed for run in runs})
+    splits = {run.split_seed for run in runs if run.split_seed is not None}
+    of_splits = f"; {_numbered('split', splits)}" if splits - {0} else ""
     count, kind = _num_images(first, metric), "validation" if metric == "validation" else "test"
     images = "" if count is None else f", of {count} {kind} images"
     return (
         f"{world}, {labels_told(first.labels_per_class)}, {first.model}, protocol {first.protocol}: "
         f"{TITLES[metric]}{images}; steps: {steps}; "
-        f"n = {num_runs} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))})"
+        f"n = {num_runs} ({_numbered('seed', {run.seed for run in runs})}{of_splits})"
     )
+
+
+def _numbered(word: str, numbers: Collection[int]) -> str:
+    return f"{word}{'s' if len(numbers) > 1 else ''} {', '.join(map(str, sorted(numbers)))}"

@@ -397,10 +397,12 @@ def test_the_title_says_of_how_many_test_images() -> None:
 
 def test_runs_are_paired_by_seed_and_split() -> None:
     runs = [
-        result("erm", augment, 0, accuracy, labeled_set_id=split)
+        result("erm", augment, 0, accuracy, labeled_set_id=split, split_seed="ab".index(split))
         for augment, split, accuracy in ((False, "a", 30.0), (False, "b", 36.0), (True, "a", 33.0), (True, "b", 43.0))
     ]
-    (note,) = build_report(in_folders(*runs), "last").notes
+    report = build_report(in_folders(*runs), "last")
+    assert "n = 2 (seed 0; splits 0, 1)" in report.tables[0].title
+    (note,) = report.notes
     assert note.startswith("erm: + augmentation against plain +5.0 ± 2.8 over 2 seeds and splits, paired t-test")
     elsewhere = [replace(run, labeled_set_id="c") if run.augment else run for run in runs[::2]]
     assert (
