@@ -76,7 +76,11 @@ def written_whole(folder: Path) -> Iterator[Path]:
         yield part
         _rename(part, folder)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        try:
+            shutil.rmtree(part, ignore_errors=True)
+        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
+            shutil.rmtree(part, ignore_errors=True)
+            raise
 
 
 def _rename(part: Path, folder: Path) -> None:

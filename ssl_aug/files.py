@@ -33,7 +33,11 @@ def written_atomically(path: Path) -> Iterator[Path]:
         error.filename = error.filename or str(path)  # a failed write does not say where
         raise
     finally:
-        part.unlink(missing_ok=True)
+        try:
+            part.unlink(missing_ok=True)
+        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
+            part.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -139,40 +139,54 @@ def _holding(lock: Path, folder: Path, doing: str, wait: bool) -> Iterator[None]
     if key in _held:  # a command within a command
         yield
         return
-    mine, over = this_process(doing), threading.Event()
-    beats = threading.Thread(target=_beat, args=(lock, folder, mine, over), daemon=True)
+    mine, alive = this_process(doing), threading.Lock()
     try:
+        alive.acquire()
         _take(lock, folder, mine, wait)
         _held.add(key)
-        beats.start()
+        threading.Thread(target=_beat, args=(lock, folder, mine, alive), daemon=True).start()
         yield
     finally:
-        _held.discard(key)
-        over.set()
         try:
-            if beats.is_alive():
-                beats.join()  # else it might put back what is removed here
-        finally:
-            with suppress(OSError):
-                if token_of(lock) == mine.token:
-                    lock.unlink()
+            _let_go(lock, mine, key, alive)
+        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
+            _let_go(lock, mine, key, alive)
+            raise
 
 
-def _beat(lock: Path, folder: Path, mine: Owner, over: threading.Event) -> None:
-    """Touches the lock; stops the work when it is another's, as it is after this machine has slept for long."""
-    while not over.wait(BEAT_SECONDS):
+def _let_go(lock: Path, mine: Owner, key: tuple[Path, int, int], alive: threading.Lock) -> None:
+    """Removes the lock. May be begun again when it was interrupted: it waits for no thread, which may not."""
+    _held.discard(key)
+    with suppress(RuntimeError):  # it was released before
+        alive.release()
+    with suppress(OSError):
+        if token_of(lock) == mine.token:
+            lock.unlink()
+
+
+def _beat(lock: Path, folder: Path, mine: Owner, alive: threading.Lock) -> None:
+    """Touches the lock; stops the work when it is another's, as it is after this machine has slept for long.
+
+    Args:
+        alive: locked as long as the lock is held.
+    """
+    while not alive.acquire(timeout=BEAT_SECONDS):
         reason = "was removed"
         try:
             if token_of(lock) == mine.token:
                 os.utime(lock)
                 continue
             if not lock.exists() and put(lock, mine) is None:  # somebody has removed it, and nobody taken its place
+                if not alive.locked():  # it was let go of meanwhile
+                    lock.unlink(missing_ok=True)
                 continue
             reason = f"was taken over by {read_owner(lock) or 'another process'}"
         except FileNotFoundError:
             pass
         except OSError:  # the file system does not answer: perhaps it does the next time
             continue
+        if not alive.locked():
+            return
         _say(f"{folder} {reason}: this process stops")
         is_deaf = signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # as below nohup
         os.kill(os.getpid(), signal.SIGTERM if is_deaf else signal.SIGINT)

@@ -85,7 +85,11 @@ def _claimed(lock: Path, found: Found, mine: Owner, now: float) -> Iterator[bool
     try:
         yield _is_there(lock, found)  # it may have been acted on before
     finally:
-        claim.unlink(missing_ok=True)
+        try:
+            claim.unlink(missing_ok=True)
+        except KeyboardInterrupt:
+            claim.unlink(missing_ok=True)
+            raise
 
 
 def _is_there(lock: Path, found: Found) -> bool:
@@ -124,8 +128,12 @@ def _written(lock: Path, mine: Owner) -> Iterator[Path]:
         error.filename, error.filename2 = str(lock.parent), None
         raise
     finally:
-        with suppress(OSError):
-            fresh.unlink()
+        try:
+            with suppress(OSError):
+                fresh.unlink()
+        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
+            fresh.unlink(missing_ok=True)
+            raise
 
 
 def remove_traces(folder: Path) -> None:
