@@ -19,7 +19,7 @@ from ssl_aug.evaluation.settings import (
 )
 from ssl_aug.evaluation.table_text import IN_CSV, Row, aligned, table
 from ssl_aug.files import write_json, written_atomically
-from ssl_aug.lock import locked
+from ssl_aug.lock import locked, remove_leftovers
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.runtime import placement
 from ssl_aug.versions import versions
@@ -38,6 +38,7 @@ def evaluate(settings: EvaluateSettings) -> list[Row]:
     place = placement(settings.device, settings.precision)
     dataset, split, folder, of_cells = plan.dataset, plan.split, plan.folder, plan.cells
     with locked(folder, "measuring into"):
+        remove_leftovers(folder, "*/.*.part")
         bench = Bench(settings, dataset, split, folder, settings.of_paper is None or settings.table == "3", place)
         of_sets = [bench.measured(one, plan.finished) for one in plan.asked]
         found = [row for rows in of_sets for row in rows]

@@ -170,6 +170,7 @@ def test_what_a_killed_process_has_left_goes_also_where_all_is_found_done(monkey
     old = [
         Path("cache/.encodings-abc.0123456789abcdef.part"), Path("cache/kept/.judge.0123456789abcdef.part"),
         made / ".lock.0123456789abcdef.new", Path(".table.md.0123456789abcdef.part"),
+        Path("figures/rows/.row.json.0123456789abcdef.part"),
     ]  # fmt: skip
     young = Path("cache/.encodings-def.0123456789abcdef.part")
     for left in (*old, young):
