@@ -19,7 +19,7 @@ EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 PACKAGES = ("ssl_aug", "benchmarks")
 OPTIONS_WITH_VALUE = ("-W", "-X")  # of the interpreter, as words of their own
-PATIENCE = 5.0  # seconds: an exception that a library swallowed does not keep a command alive longer
+PATIENCE = 4.5  # seconds: what a library swallowed, or waits for in vain, does not keep a command alive for five
 KEPT = "interrupted: what is finished is kept"
 GOES_ON = "the same command goes on from there"
 

@@ -1,7 +1,7 @@
 """One thing at a time is changed of the default drawings, or of how they are mixed in, on ERM and FixMatch.
 
-python docs/results/scripts/ablations.py OUT SPLITS [GROUPS]      # SPLITS as 2,3,4; GROUPS as mixing,guidance; all
-python docs/results/scripts/ablations_told.py OUT FOLDER          # the tables, and a plot of each group into FOLDER
+python docs/results/scripts/ablations.py OUT SPLITS [GROUPS]     # SPLITS as 2,3,4; GROUPS as mixing,guidance; all
+python docs/results/scripts/ablations.py OUT SPLITS PLOT.png     # the tables, and a plot with a panel for each
 
 Each split is another labeled set, drawn for and trained on once (seed 0). What is there already is not made again, so
 that it can be stopped, gone on with, and shared between processes by splits or groups.
@@ -10,10 +10,17 @@ that it can be stopped, gone on with, and shared between processes by splits or 
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+
+from matplotlib.figure import Figure
+from omegaconf import OmegaConf
+
+from benchmarks.interface import read_runs
+from ssl_aug.results.result import RunResult
 
 SHARED = ("precision=bf16", "train.channels_last=false", "train.steps=200", "train.eval_every=200", "seed=0")
 # as validation images chose on split 0 (searched_grid.py): of the plain runs, of those with drawings
@@ -49,6 +56,18 @@ OF_MIXING = {
     },
 }
 MORE = 30  # images per sample
+DEFAULT = {  # the name of the default's row in each group
+    "images per sample": "10 (the default)",
+    "mixing": "all alike (the default)",
+    "guidance": "2 (the default)",
+    "condition": "borrowed, means of all near images (the default)",
+    "tuned on": "all training images (the default)",
+    "approach": "anl (the default)",
+    "sampler steps": "20 (the default)",
+}
+MIXES = {"share 0.3": 0, "share 0.5": 1, "share 0.7": 2, "by class_score": 3, "best 0.5": 4}  # places in OF_MIXING
+PLAIN, THIRTY = "no drawings", str(MORE)
+Accuracies = dict[tuple[str, str], dict[str, dict[int, float]]]  # (group, row) -> method -> split -> accuracy in %
 
 
 def run(module: str, words: Iterable[str]) -> None:
@@ -61,10 +80,95 @@ def folder_of(out: Path, split: str, group: str, name: str) -> Path:
     return out / "sets" / f"split{split}-{brief}"
 
 
-def main() -> None:
-    """Draws and trains what is missing."""
-    out, splits = Path(sys.argv[1]), sys.argv[2].split(",")
-    asked = sys.argv[3].split(",") if len(sys.argv) > 3 else [*OF_MIXING, *OF_DRAWINGS, "thirty"]
+def place_of(folder: Path, run: RunResult, out: Path) -> tuple[str, str]:
+    """The group and row of a run; a row of every group has no group."""
+    if not run.augment:
+        return "", PLAIN
+    root = Path(OmegaConf.load(folder / "config.yaml").synthetic.root).name
+    split = str(run.split_seed)
+    for group, drawn in OF_DRAWINGS.items():
+        for name in drawn:
+            if root == folder_of(out, split, group, name).name:
+                return group, name
+    if root == folder_of(out, split, "thirty", "").name:
+        return "images per sample", THIRTY
+    if run.mix:
+        return "mixing", list(OF_MIXING["mixing"])[MIXES[run.mix]]
+    per_sample = str(run.num_synthetic // (run.num_labeled or 1))
+    return ("images per sample", per_sample) if per_sample in OF_MIXING["images per sample"] else ("", "default")
+
+
+def read(out: Path, splits: set[int]) -> Accuracies:
+    """The accuracies of all runs on these splits that are done."""
+    found: Accuracies = {}
+    for folder, run in read_runs(out / "runs").items():
+        if run.is_done and run.accuracy_last is not None and run.split_seed in splits:
+            by_method = found.setdefault(place_of(folder, run, out), {})
+            by_method.setdefault(run.method, {})[run.split_seed] = run.accuracy_last
+    return found
+
+
+def rows_of(group: str, found: Accuracies) -> dict[str, dict[str, dict[int, float]]]:
+    """A group's rows by name: what is drawn least first."""
+    plain, default = {PLAIN: found["", PLAIN]}, {DEFAULT[group]: found["", "default"]}
+    own = {name: rows for (of_group, name), rows in found.items() if of_group == group}
+    order = [*OF_MIXING.get(group, {}), *OF_DRAWINGS.get(group, {})]
+    ordered = {name: own[name] for name in order if name in own}
+    if group == "images per sample":
+        return {**plain, **ordered, **default, **({THIRTY: own[THIRTY]} if THIRTY in own else {})}
+    return {**plain, **default, **ordered}
+
+
+def cell(values: dict[int, float], default: dict[int, float]) -> str:
+    """Mean and deviation over splits, and in brackets those of the differences from the default on the same splits."""
+    text = f"{statistics.fmean(values.values()):.1f}"
+    if len(values) > 1:
+        text += f" ± {statistics.stdev(values.values()):.1f}"
+    apart = [accuracy - default[split] for split, accuracy in values.items() if split in default]
+    if values == default or not apart:
+        return text
+    spread = f" ± {statistics.stdev(apart):.1f}" if len(apart) > 1 else ""
+    return f"{text} [{statistics.fmean(apart):+.1f}{spread}]"
+
+
+def tell(out: Path, splits: str, picture: Path) -> None:
+    """Prints the tables and draws the plot."""
+    found = read(out, set(map(int, splits.split(","))))
+    groups = {group: rows_of(group, found) for group in DEFAULT}
+    groups = {group: rows for group, rows in groups.items() if len(rows) > 2}
+    figure = Figure(figsize=(9, 0.9 + 0.33 * sum(len(rows) + 2 for rows in groups.values())))
+    panels = figure.subplots(len(groups), 1, sharex=True, height_ratios=[len(rows) + 1 for rows in groups.values()])
+    for axes, (group, rows) in zip(panels, groups.items(), strict=True):
+        print(f"\n| {group} | {' | '.join(METHODS)} | n |\n|---|{'---:|' * (len(METHODS) + 1)}")
+        names = list(rows)
+        for name, of_methods in rows.items():
+            ns = sorted({len(of_methods.get(method, {})) for method in METHODS})
+            cells = [cell(of_methods.get(method, {}), found["", "default"][method]) for method in METHODS]
+            print(f"| {name} | {' | '.join(cells)} | {'/'.join(map(str, ns))} |")
+        for number, method in enumerate(METHODS):
+            for place, of_methods in enumerate(rows.values()):
+                values = list(of_methods.get(method, {}).values())
+                height = place + 0.2 * (number - 0.5)
+                axes.plot(values, [height] * len(values), ".", color=f"C{number}", alpha=0.35, markersize=4)
+                spread = statistics.stdev(values) if len(values) > 1 else 0.0
+                label = method if place == 0 else None
+                axes.errorbar(
+                    statistics.fmean(values), height, xerr=spread, fmt="o", color=f"C{number}", capsize=2, label=label
+                )
+        axes.set_yticks(range(len(names)), names, fontsize=8)
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.set_title(group, fontsize=9, loc="left")
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].legend(fontsize=8, loc="lower left")
+    panels[-1].set_xlabel(
+        f"test accuracy on toycars, % (mean and deviation of labeled sets {sorted(splits)})", fontsize=8
+    )
+    figure.tight_layout()
+    figure.savefig(picture, dpi=110)
+
+
+def make(out: Path, splits: list[str], asked: list[str]) -> None:
+    """Draws and trains what is missing of some groups."""
 
     def draw(split: str, group: str, name: str, words: Iterable[str], per_sample: int = 10) -> Path:
         folder = folder_of(out, split, group, name)
@@ -94,6 +198,15 @@ def main() -> None:
             train(
                 split, ["augment=true", f"synthetic.root={draw(split, 'thirty', '', [], MORE)}", f"per_sample={MORE}"]
             )
+
+
+def main() -> None:
+    """Does the one or the other."""
+    out, splits, *more = sys.argv[1:]
+    if more and more[0].endswith(".png"):
+        tell(Path(out), splits, Path(more[0]))
+    else:
+        make(Path(out), splits.split(","), more[0].split(",") if more else [*OF_MIXING, *OF_DRAWINGS, "thirty"])
 
 
 if __name__ == "__main__":
