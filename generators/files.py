@@ -23,7 +23,7 @@ _NO_WEIGHTS = {  # how files begin that lie where weights should, in lower case,
     b'{"error"': "an error message of the server, not the weights: fetch the file again",
 }
 _PART = re.compile(r"\.(.+)\.([0-9a-f]{16,32}|\d+)\.part")  # as below, and as earlier versions named them
-_NAME_LENGTH = 56  # characters: a name that is as long as the file system takes has no room for more
+NAME_LENGTH = 56  # characters: a name that is as long as the file system takes has no room for more
 
 
 def part_beside(path: Path) -> Path:
@@ -31,7 +31,7 @@ def part_beside(path: Path) -> Path:
 
     Never by the process's number: in a container that is started again it is the one of the time before.
     """
-    return path.with_name(f".{path.name[:_NAME_LENGTH]}.{secrets.token_hex(8)}.part")
+    return path.with_name(f".{path.name[:NAME_LENGTH]}.{secrets.token_hex(8)}.part")
 
 
 def remove_parts(candidates: Iterable[Path], of: Path | None = None) -> None:
@@ -40,7 +40,7 @@ def remove_parts(candidates: Iterable[Path], of: Path | None = None) -> None:
     Args:
         of: only those beside this path that are its own; none where its name was cut short, as another's may be.
     """
-    if of is not None and len(of.name) >= _NAME_LENGTH:
+    if of is not None and len(of.name) >= NAME_LENGTH:
         return
     for path in candidates:
         named = _PART.fullmatch(path.name)

@@ -6,10 +6,11 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Any
 
-from generators.files import part_beside, read_json, remove_parts
+from generators.files import NAME_LENGTH, part_beside, read_json, remove_parts
 
 __all__ = [
     "new_run_folder", "read_json", "refuse_existing", "remove_old", "write_json", "written_as_asked",
@@ -46,7 +47,7 @@ def written_as_asked(path: Path) -> Iterator[Path]:
 
     What a killed process has left half-written of the same file is removed, a day after.
     """
-    remove_old(path.parent.glob(f".{path.name}.*.part"))
+    remove_old(path.parent.glob(f".{escape(path.name[:NAME_LENGTH])}.*.part"))
     with written_atomically(path) as part:
         yield part
 

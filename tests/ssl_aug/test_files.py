@@ -1,6 +1,7 @@
 """Files that are whole or not there at all, and folders of runs."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         part.write_text("whole")
     assert target.read_text() == "whole"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_of_a_file_goes_a_day_later_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("table[1].md", "long" * 20):
+        old, young = (files.part_beside(tmp_path / name) for _ in range(2))
+        for left in (old, young):
+            left.touch()
+        os.utime(old, (0, 0))
+        with files.written_as_asked(tmp_path / name) as part:
+            part.write_text("whole")
+        assert not old.exists() and young.exists() and (tmp_path / name).read_text() == "whole"
 
 
 def test_a_failed_write_says_where(tmp_path: Path) -> None:
