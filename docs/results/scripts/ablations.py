@@ -161,7 +161,7 @@ def tell(out: Path, splits: str, picture: Path) -> None:
         axes.grid(axis="x", alpha=0.3)
     panels[0].legend(fontsize=8, loc="lower left")
     panels[-1].set_xlabel(
-        f"test accuracy on toycars, % (mean and deviation of labeled sets {sorted(splits)})", fontsize=8
+        f"test accuracy on toycars, %: mean and deviation of splits {splits}, a seed each", fontsize=8
     )
     figure.tight_layout()
     figure.savefig(picture, dpi=110)
