@@ -128,12 +128,12 @@ def test_a_registered_generator_and_method_run_like_ours(
 @pytest.mark.parametrize(
     ("words", "scale", "steps", "crop_scale_min"),
     [
-        ([], 1.0, 1200, 0.5),
-        (["method.scale=0.5"], 0.5, 1200, 0.5),
+        ([], 1.0, 200, 0.5),
+        (["method.scale=0.5"], 0.5, 200, 0.5),
         (["experiment=smoke"], 1.0, 6, 0.2),
         (["experiment=paper", "train.steps=3"], 1.0, 3, 0.2),
-        (["protocol=paper"], 1.0, 1200, 0.5),
-        (["protocol=paper", "method.scale=0.5"], 0.5, 1200, 0.5),
+        (["protocol=paper"], 1.0, 200, 0.5),
+        (["protocol=paper", "method.scale=0.5"], 0.5, 200, 0.5),
     ],
 )
 def test_a_registered_method_takes_every_experiment_and_protocol(
