@@ -14,7 +14,7 @@ import pytest
 
 from generators.files import written_whole
 from ssl_aug.files import written_atomically
-from ssl_aug.lock import locked, locked_beside
+from ssl_aug.lock import locked
 
 
 class Interrupt:
@@ -43,7 +43,6 @@ def written(block: AbstractContextManager[Path | None]) -> None:
 
 BLOCKS: dict[str, Callable[[Path], AbstractContextManager[Path | None]]] = {
     "locked": lambda folder: locked(folder, "at work in"),
-    "locked_beside": lambda folder: locked_beside(folder / "set", "at work in"),
     "written_whole": lambda folder: written_whole(folder / "set"),
     "written_atomically": lambda folder: written_atomically(folder / "file"),
 }
