@@ -11,6 +11,7 @@ from pathlib import Path
 
 from torch.profiler import profile, supported_activities
 
+from ssl_aug.cache import keep_compiled
 from ssl_aug.data.base import Split
 from ssl_aug.data.build import load_split
 from ssl_aug.drawing.compiling import in_silence
@@ -18,7 +19,6 @@ from ssl_aug.files import write_json
 from ssl_aug.runtime import (
     Placement,
     has_bfloat16_units,
-    keep_compiled,
     name_of_precision,
     placement,
     wait_for,
