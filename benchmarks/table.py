@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ssl_aug.allowed import user_path
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 from ssl_aug.results.accuracies import build_report, read_runs
 from ssl_aug.results.metrics import METRICS
 from ssl_aug.runtime import command
@@ -55,7 +55,7 @@ def main(words: list[str]) -> None:
         sys.stdout.write(text)
         return
     _refuse_existing("--out", out)
-    with written_as_asked(out) as part:
+    with written_atomically(out, sweep=True) as part:
         part.write_text(text, encoding="utf-8")
     print(out)
 

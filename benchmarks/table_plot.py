@@ -7,7 +7,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 from ssl_aug.results.accuracies import Cell, Kind, Report
 
 
@@ -39,5 +39,5 @@ def plot(report: Report, path: Path) -> None:
         axes.set_title("\n".join(textwrap.wrap(table.title, 90)), fontsize=7)
         axes.legend(fontsize=8)
     figure.tight_layout()
-    with written_as_asked(path) as part:
+    with written_atomically(path, sweep=True) as part:
         figure.savefig(part, format="png", dpi=150)

@@ -46,17 +46,34 @@ def remove_parts(candidates: Iterable[Path], of: Path | None = None) -> None:
         named = _PART.fullmatch(path.name)
         if named is None or (of is not None and named[1] != of.name):
             continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            with suppress(OSError):
-                path.unlink()
+        _remove(path)
 
 
 def stamps(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     """What tells, without reading, that files beneath a folder are as they were: name, size, time (ns), inode."""
     found = ((path, path.stat()) for path in sorted(folder.rglob("*")) if path.is_file())
     return tuple((str(path), stat.st_size, stat.st_mtime_ns, stat.st_ino) for path, stat in found)
+
+
+@contextmanager
+def removed_at_last(path: Path) -> Iterator[None]:
+    """Whatever comes to lie at `path` inside is gone afterwards, also where an interrupt comes as it is removed."""
+    try:
+        yield
+    finally:
+        try:
+            _remove(path)
+        except KeyboardInterrupt:  # a signal raises but once
+            _remove(path)
+            raise
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            path.unlink()
 
 
 @contextmanager
@@ -71,16 +88,10 @@ def written_whole(folder: Path) -> Iterator[Path]:
     if folder.exists() or folder.is_symlink():
         raise FileExistsError(f"{folder} exists already: nothing is overwritten")
     part = part_beside(folder)
-    try:  # from here on: an interrupt may come before the next line
+    with removed_at_last(part):
         part.mkdir(parents=True)
         yield part
         _rename(part, folder)
-    finally:
-        try:
-            shutil.rmtree(part, ignore_errors=True)
-        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
-            shutil.rmtree(part, ignore_errors=True)
-            raise
 
 
 def _rename(part: Path, folder: Path) -> None:

@@ -10,46 +10,36 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from generators.files import NAME_LENGTH, part_beside, read_json, remove_parts
+from generators.files import NAME_LENGTH, part_beside, read_json, remove_parts, removed_at_last
 
 __all__ = [
-    "new_run_folder", "read_json", "refuse_existing", "remove_old", "write_json", "written_as_asked",
-    "written_atomically",
+    "new_run_folder", "read_json", "refuse_existing", "remove_old", "write_json", "written_atomically",
 ]  # fmt: skip
 DAY = 24 * 60 * 60.0  # seconds
 
 
 @contextmanager
-def written_atomically(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not."""
+def written_atomically(path: Path, sweep: bool = False) -> Iterator[Path]:
+    """A path to write to, which takes `path`'s place when the block ends well and is gone when it does not.
+
+    Args:
+        sweep: what a killed process has left half-written of the same file is removed, a day after: for a file in a
+            folder that no lock guards.
+    """
+    if sweep:
+        remove_old(path.parent.glob(f".{escape(path.name[:NAME_LENGTH])}.*.part"))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = part_beside(path)
-    try:  # from here on: an interrupt may come before the next line
-        part.touch()
-        mode = part.stat().st_mode  # some libraries write files that only their owner may read
-        yield part
-        part.chmod(mode)
-        part.replace(path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a failed write does not say where
-        raise
-    finally:
+    with removed_at_last(part):
         try:
-            part.unlink(missing_ok=True)
-        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
-            part.unlink(missing_ok=True)
+            part.touch()
+            mode = part.stat().st_mode  # some libraries write files that only their owner may read
+            yield part
+            part.chmod(mode)
+            part.replace(path)
+        except OSError as error:
+            error.filename = error.filename or str(path)  # a failed write does not say where
             raise
-
-
-@contextmanager
-def written_as_asked(path: Path) -> Iterator[Path]:
-    """As `written_atomically`, for a file in a folder that no lock guards, as one that a person names.
-
-    What a killed process has left half-written of the same file is removed, a day after.
-    """
-    remove_old(path.parent.glob(f".{escape(path.name[:NAME_LENGTH])}.*.part"))
-    with written_atomically(path) as part:
-        yield part
 
 
 def remove_old(parts: Iterable[Path]) -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from generators.files import removed_at_last
 from ssl_aug.owner import Owner, is_of_this_start, is_running, read_owner
 
 WATCHED_SECONDS = 20.0  # how long a lock is looked at before it is called dead: its process may have slept as we did
@@ -82,14 +83,8 @@ def _claimed(lock: Path, found: Found, mine: Owner, now: float) -> Iterator[bool
                 claim.unlink()
         yield False
         return
-    try:
+    with removed_at_last(claim):
         yield _is_there(lock, found)  # it may have been acted on before
-    finally:
-        try:
-            claim.unlink(missing_ok=True)
-        except KeyboardInterrupt:
-            claim.unlink(missing_ok=True)
-            raise
 
 
 def _is_there(lock: Path, found: Found) -> bool:
@@ -121,18 +116,12 @@ def put(lock: Path, mine: Owner) -> float | None:
 @contextmanager
 def _written(lock: Path, mine: Owner) -> Iterator[Path]:
     fresh = lock.with_name(f"{lock.name}.{secrets.token_hex(8)}.new")
-    try:
-        fresh.write_text(mine.as_json, encoding="utf-8")
-        yield fresh
-    except OSError as error:
-        error.filename, error.filename2 = str(lock.parent), None
-        raise
-    finally:
+    with removed_at_last(fresh):
         try:
-            with suppress(OSError):
-                fresh.unlink()
-        except KeyboardInterrupt:  # in the middle of it; a signal raises but once
-            fresh.unlink(missing_ok=True)
+            fresh.write_text(mine.as_json, encoding="utf-8")
+            yield fresh
+        except OSError as error:
+            error.filename, error.filename2 = str(lock.parent), None
             raise
 
 

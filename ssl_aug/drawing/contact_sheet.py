@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.reading import read_square
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.synthetic.kept import Row
 
@@ -42,7 +42,7 @@ def write_contact_sheet(synthetic: SyntheticSet, labeled: LabeledSet) -> Path:
             if column <= columns:
                 sheet.paste(Image.fromarray(read_square(path, THUMB)), (GAP + column * (THUMB + GAP), top + LINE))
     path = synthetic.folder / SHEET
-    with written_as_asked(path) as part:
+    with written_atomically(path, sweep=True) as part:
         sheet.save(part, "PNG")
     return path
 

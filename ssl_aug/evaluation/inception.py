@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from generators.network import how_to_fetch, may_fetch
 from generators.weights import read_weights
 from ssl_aug.data.contents import content_hash
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 
 SHA256_STARTS = "6726825d"  # as the published file's name says
 NAMES = (f"weights-inception-2015-12-05-{SHA256_STARTS}.pth", f"pt_inception-2015-12-05-{SHA256_STARTS}.pth")
@@ -83,7 +83,7 @@ def _fetched() -> Path:
     if not may_fetch():
         raise FileNotFoundError(f"{wanted} (or put it into {path.parent}; {how_to_fetch()})")
     try:
-        with written_as_asked(path) as part:
+        with written_atomically(path, sweep=True) as part:
             torch.hub.download_url_to_file(URL, str(part), SHA256_STARTS)
     except (urllib.error.URLError, TimeoutError, RuntimeError) as error:  # RuntimeError: another hash
         raise FileNotFoundError(f"{wanted}; it could not be fetched here ({str(error)[:160]})") from error

@@ -14,7 +14,7 @@ from ssl_aug.evaluation.paper import FD, IS, Cell
 from ssl_aug.evaluation.rows import Measured
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.evaluation.table_text import titles
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 
 THUMB_INCHES, THUMB_PX = 0.8, 128
 OURS, PAPER, REAL = "C0", "C7", "black"
@@ -135,6 +135,6 @@ def _drawings(of_cells: Sequence[Cell], measured: Sequence[Measured]) -> Figure:
 
 
 def _saved(figure: Figure, path: Path) -> Path:
-    with written_as_asked(path) as part:
+    with written_atomically(path, sweep=True) as part:
         figure.savefig(part, format="png", dpi=150)
     return path

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.data.build import load_and_tell
-from ssl_aug.files import written_as_asked
+from ssl_aug.files import written_atomically
 from ssl_aug.made_by import read_command
 from ssl_aug.reporting.evaluations import read_evaluation, read_evaluations
 from ssl_aug.reporting.findings import ALTERED, COPY, FLAGS, class_facts, findings, judge
@@ -57,7 +57,7 @@ def report(settings: ReportSettings, why_no_data: str = "") -> Path:
         return out
     page = make_page(settings, subject, identity)
     text = render(page)
-    with written_as_asked(out) as part:
+    with written_atomically(out, sweep=True) as part:
         part.write_text(text, encoding="utf-8")
     for notice in page.notices:
         print(notice, file=sys.stderr)

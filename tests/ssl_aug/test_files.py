@@ -27,7 +27,7 @@ def test_what_a_killed_process_left_of_a_file_goes_a_day_later_whatever_its_name
         for left in (old, young):
             left.touch()
         os.utime(old, (0, 0))
-        with files.written_as_asked(tmp_path / name) as part:
+        with files.written_atomically(tmp_path / name, sweep=True) as part:
             part.write_text("whole")
         assert not old.exists() and young.exists() and (tmp_path / name).read_text() == "whole"
 
