@@ -6,12 +6,14 @@ import hashlib
 import io
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ssl_aug.cache import settle_home
+from generators.allowed import user_path
 from ssl_aug.endings import CLOSED_PIPE, ending, nobody_reads, tell_torchrun
 from ssl_aug.interrupts import EXIT_CODE, GOES_ON, KEPT, raised_in_main
 from ssl_aug.progress import reporting
@@ -251,7 +253,41 @@ def derived_seed(*parts: object) -> int:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# progress
+# files
+
+
+def cache_folder() -> Path:
+    """$SSL_AUG_CACHE, else the user's cache folder."""
+    settle_home()
+    chosen = os.environ.get("SSL_AUG_CACHE")
+    return user_path(chosen or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/ssl_aug")
+
+
+def keep_compiled() -> Path:
+    """Where PyTorch keeps what it compiled, for later processes: $TORCHINDUCTOR_CACHE_DIR, else below our cache."""
+    given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    of_pytorch = (
+        Path(tempfile.gettempdir()) / "torchinductor_"
+    )  # and the user's name: its import sets it where nobody did
+    if given is None or given.startswith(str(of_pytorch)):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder() / "inductor")
+    return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+
+
+def settle_home() -> None:
+    """An account without a home folder gets one below the temporary folder, for our cache and other libraries'."""
+    try:
+        Path.home()
+    except RuntimeError:
+        folder = Path(tempfile.gettempdir()) / f"ssl_aug-home-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if folder.stat().st_uid != os.getuid():
+            raise ValueError(f"this account has no home folder, and {folder} is another's: set HOME") from None
+        os.environ["HOME"] = str(folder)
+        os.environ.setdefault("USER", str(os.getuid()))  # libraries ask for a name, and there is none either
+        print(
+            f"this account has no home folder: caches lie in {folder}, or in $SSL_AUG_CACHE, $HF_HOME", file=sys.stderr
+        )
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from generators.files import written_whole
-from ssl_aug.cache import cache_folder
 from ssl_aug.data.base import Dataset, Example, LabeledSet
 from ssl_aug.data.contents import made_content
 from ssl_aug.endings import FULL
 from ssl_aug.files import remove_old
+from ssl_aug.runtime import cache_folder
 
 
 def images_made_once(kind: str, version: str, make: Callable[[Path], None], together: str = "") -> Path:

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from generators.hashes import file_hashes
-from ssl_aug.cache import cache_folder
-from ssl_aug.runtime import progress_bar
+from ssl_aug.runtime import cache_folder, progress_bar
 
 # Folders of such images in the cache: their kind, their version, and which images are together. Kind, version and place
 # in the folder decide an image's pixels; of given arrays the file's name holds their hash.

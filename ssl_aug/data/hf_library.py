@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
-from ssl_aug.cache import cache_folder
 from ssl_aug.data.settings import DataSettings
+from ssl_aug.runtime import cache_folder
 
 INSTALL = "pip install 'ssl_aug[hf]'"
 LEAST_VERSION = 4  # since then it runs no scripts

@@ -8,10 +8,9 @@ from pathlib import Path
 import PIL
 
 from generators.hashes import remembered
-from ssl_aug.cache import cache_folder
 from ssl_aug.data.contents import TOLD_FROM, made_content
 from ssl_aug.data.reading import read_rgb
-from ssl_aug.runtime import progress_bar
+from ssl_aug.runtime import cache_folder, progress_bar
 
 READABLE = "readable"
 VERSION = 1  # of what `read_rgb` accepts

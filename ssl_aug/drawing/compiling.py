@@ -18,10 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from generators.anl_ldm import ANLLatentDiffusion
 from generators.base import Generator
 from generators.settings import SamplingSettings
-from ssl_aug.cache import keep_compiled
 from ssl_aug.data.base import LabeledSet
 from ssl_aug.drawing.generator import draw
-from ssl_aug.runtime import Placement
+from ssl_aug.runtime import Placement, keep_compiled
 from ssl_aug.synthetic import Request
 
 BACKEND = "inductor"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from torch.profiler import profile, supported_activities
 
-from ssl_aug.cache import keep_compiled
 from ssl_aug.data.base import Split
 from ssl_aug.data.build import load_split
 from ssl_aug.drawing.compiling import in_silence
@@ -19,6 +18,7 @@ from ssl_aug.files import write_json
 from ssl_aug.runtime import (
     Placement,
     has_bfloat16_units,
+    keep_compiled,
     name_of_precision,
     placement,
     wait_for,

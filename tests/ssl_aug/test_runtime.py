@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from ssl_aug import cache, runtime
+from ssl_aug import runtime
 from ssl_aug.freed_memory import keep_freed_memory
 from ssl_aug.runtime import has_bfloat16_units  # itself: the tests' guard takes its place in the module
 
@@ -85,7 +85,7 @@ def test_an_account_without_a_home_caches_below_the_temporary_folder_and_is_told
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / f"ssl_aug-home-{os.getuid()}"
     for _ in range(2):
-        assert cache.cache_folder() == home / ".cache/ssl_aug"
+        assert runtime.cache_folder() == home / ".cache/ssl_aug"
     assert capsys.readouterr().err.count("this account has no home folder") == 1
     assert Path("~").expanduser() == home and home.is_dir()
 
@@ -95,7 +95,7 @@ def test_the_cache_knows_the_home_folder(name: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("SSL_AUG_CACHE")
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.setenv(name, "~/kept")
-    assert cache.cache_folder() == Path("/home/me/kept" + ("/ssl_aug" if name == "XDG_CACHE_HOME" else ""))
+    assert runtime.cache_folder() == Path("/home/me/kept" + ("/ssl_aug" if name == "XDG_CACHE_HOME" else ""))
 
 
 def test_a_closed_pipe_ends_in_silence() -> None:
@@ -210,6 +210,6 @@ def test_what_is_compiled_is_kept_below_our_cache_unless_somebody_chose_another_
 ) -> None:
     name = "TORCHINDUCTOR_CACHE_DIR"
     monkeypatch.setenv(name, f"{tempfile.gettempdir()}/torchinductor_somebody")  # as PyTorch's import sets it
-    assert cache.keep_compiled() == cache.cache_folder() / "inductor" == Path(os.environ[name])
+    assert runtime.keep_compiled() == runtime.cache_folder() / "inductor" == Path(os.environ[name])
     monkeypatch.setenv(name, str(tmp_path))
-    assert cache.keep_compiled() == tmp_path
+    assert runtime.keep_compiled() == tmp_path

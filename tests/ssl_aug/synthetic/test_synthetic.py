@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchvision.datasets import ImageFolder
 
-from ssl_aug.cache import cache_folder
 from ssl_aug.data.base import Example, LabeledSet
 from ssl_aug.data.layout import class_folder
 from ssl_aug.files import read_json, write_json
 from ssl_aug.lock import locked
+from ssl_aug.runtime import cache_folder
 from ssl_aug.settings import Settings, SyntheticSettings
 from ssl_aug.synthetic import (
     Request,
