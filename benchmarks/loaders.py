@@ -217,12 +217,24 @@ def test_batches(batches: TestBatches, num_workers: int) -> Iterator[tuple[Tenso
 def _read(dataset: Dataset, items: Sequence[int], num_workers: int, pin: bool) -> Iterator:
     num_workers = min(num_workers, os.cpu_count() or 1)  # more would wait for each other; they decide nothing
     loader = DataLoader(
-        dataset, batch_size=None, sampler=items, num_workers=num_workers, pin_memory=pin, worker_init_fn=_own_signals
+        dataset,
+        batch_size=None,
+        sampler=items,
+        num_workers=num_workers,
+        pin_memory=pin,
+        worker_init_fn=_own_signals,
+        multiprocessing_context=_forking() if num_workers else None,
     )
     for batch in loader:
         if isinstance(batch, Unreadable):
             raise ValueError(batch.message)
         yield batch
+
+
+def _forking() -> str | None:
+    """How workers start where forks are sound: they share the store's memory, also in a launcher's process and with
+    Pythons whose own way is another."""
+    return "fork" if sys.platform not in ("darwin", "win32") else None
 
 
 def _own_signals(worker: int) -> None:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.neighbors
 ROOT = Path(__file__).resolve().parents[3]
 GRID = [
     "data=image_folder", "data.root=photos", "data.labels_per_class=2", "method=erm", "seed=0,1", "model=tiny",
-    "train.steps=2", "train.batch_size=4", "device=cpu", "precision=fp32", "runs=runs",
+    "train.steps=2", "train.batch_size=4", "train.num_workers=1", "device=cpu", "precision=fp32", "runs=runs",
 ]  # fmt: skip
 
 
