@@ -1,11 +1,12 @@
-"""Sets of 960 images to set beside drawings, on toycars: what a user could do instead, and what a gain is not owed to.
+"""Sets as large as a drawn one to set beside it: what a user could do instead, and what a gain is not owed to.
 
 python -m ssl_aug.generate --per-sample 10 --out SET precision=bf16
 python docs/results/scripts/instead_of_drawings.py SET OUT
 
-writes class folders for ssl_aug.import_set: copies/ (each labeled image ten times), wrong_classes/ (SET's drawings,
-each under another class than its own), noise_conditions/ (drawings of random conditions by SET's tuned weights) and
-clip_labeled/ (of each class the 40 unlabeled real images nearest to its mean in CLIP's space).
+writes class folders for ssl_aug.import_set: copies/ (each labeled image as often as it was drawn), wrong_classes/
+(SET's drawings, each under another class than its own), noise_conditions/ (drawings of random conditions by SET's tuned
+weights) and clip_labeled/ (of each class as many unlabeled real images as it has drawings, those nearest to its mean in
+CLIP's space).
 """
 
 from __future__ import annotations
@@ -28,11 +29,9 @@ from ssl_aug.data.build import load_split
 from ssl_aug.drawing.generator import draw, encode_png, make_generator
 from ssl_aug.runtime import Placement, placement
 from ssl_aug.settings import Settings
-from ssl_aug.synthetic import SyntheticSet, make_chunks, make_requests
+from ssl_aug.synthetic import SyntheticSet, make_chunks, make_requests, with_words_of_set, word_of
 from ssl_aug.tuning.encodings import read_batch
 from ssl_aug.tuning.plan import plan_tuning
-
-NUM_COPIES, PER_CLASS = 10, 40
 
 
 class NoiseConditions(ANLLatentDiffusion):
@@ -44,11 +43,16 @@ class NoiseConditions(ANLLatentDiffusion):
         return norm * normalize(noise, dim=-1)
 
 
-def write_copies(split: Split, folder: Path) -> None:
-    """Each labeled image `NUM_COPIES` times."""
+def write_copies(split: Split, per_sample: int, folder: Path) -> None:
+    """Each labeled image `per_sample` times."""
     for example in split.labeled.examples:
-        for number in range(NUM_COPIES):
-            put(example.path, folder / split.labeled.class_names[example.label] / f"{example.path.stem}_{number}.png")
+        for number in range(per_sample):
+            put(
+                example.path,
+                folder
+                / split.labeled.class_names[example.label]
+                / f"{example.path.stem}_{number}{example.path.suffix}",
+            )
 
 
 def write_wrong_classes(drawn: SyntheticSet, split: Split, folder: Path) -> None:
@@ -90,10 +94,10 @@ def write_clip_labeled(settings: Settings, split: Split, place: Placement, folde
     means, _ = class_means(tokens(split.labeled.paths), labels, len(names), others)
     nearness, nearest = (normalize(others, dim=1) @ normalize(means, dim=1).T).max(dim=1)
     truth = {example.path: example.label for example in dataset.train.examples}
-    right = 0
+    of_class, right = settings.per_sample * len(labels) // len(names), 0
     for label, name in enumerate(names):
         rows = (nearest == label).nonzero().flatten()
-        for row in rows[nearness[rows].argsort(descending=True)[:PER_CLASS]].tolist():
+        for row in rows[nearness[rows].argsort(descending=True)[:of_class]].tolist():
             put(unlabeled[row], folder / name / unlabeled[row].name)
             right += truth[unlabeled[row]] == label
     print(f"clip_labeled: {right} of {sum(1 for _ in folder.glob('*/*'))} have their true label")
@@ -107,9 +111,9 @@ def put(source: Path, file: Path) -> None:
 def main() -> None:
     """Writes all four folders."""
     drawn, out = Path(sys.argv[1]), Path(sys.argv[2])
-    settings = compose("generate", ["per_sample=10", "precision=bf16", f"synthetic.root={drawn}"], Settings)
+    settings = compose("generate", with_words_of_set([word_of("synthetic.root", str(drawn))]), Settings)
     place, split = placement(settings.device, settings.precision), load_split(settings.data)[1]
-    write_copies(split, out / "copies")
+    write_copies(split, settings.per_sample, out / "copies")
     write_wrong_classes(SyntheticSet.open(drawn), split, out / "wrong_classes")
     write_clip_labeled(settings, split, place, out / "clip_labeled")
     write_noise_conditions(settings, split, place, out / "noise_conditions")
