@@ -26,6 +26,7 @@ from generators.seeded_noise import seeded_noise
 from ssl_aug.command_line import compose
 from ssl_aug.data.base import Split
 from ssl_aug.data.build import load_split
+from ssl_aug.data.layout import class_folder
 from ssl_aug.drawing.generator import draw, encode_png, make_generator
 from ssl_aug.runtime import Placement, placement
 from ssl_aug.settings import Settings
@@ -46,13 +47,9 @@ class NoiseConditions(ANLLatentDiffusion):
 def write_copies(split: Split, per_sample: int, folder: Path) -> None:
     """Each labeled image `per_sample` times."""
     for example in split.labeled.examples:
+        inner = folder / class_folder(example.label, split.labeled.class_names)
         for number in range(per_sample):
-            put(
-                example.path,
-                folder
-                / split.labeled.class_names[example.label]
-                / f"{example.path.stem}_{number}{example.path.suffix}",
-            )
+            put(example.path, inner / f"{example.path.stem}_{number}{example.path.suffix}")
 
 
 def write_wrong_classes(drawn: SyntheticSet, split: Split, folder: Path) -> None:
@@ -60,7 +57,7 @@ def write_wrong_classes(drawn: SyntheticSet, split: Split, folder: Path) -> None
     names = split.labeled.class_names
     for row in drawn.rows:
         wrong = (int(row["label"]) + int(row["k"]) + 1) % len(names)
-        put(drawn.folder / row["path"], folder / names[wrong] / Path(row["path"]).name)
+        put(drawn.folder / row["path"], folder / class_folder(wrong, names) / Path(row["path"]).name)
 
 
 def write_noise_conditions(settings: Settings, split: Split, place: Placement, folder: Path) -> None:
@@ -72,7 +69,7 @@ def write_noise_conditions(settings: Settings, split: Split, place: Placement, f
     requests = make_requests(split.labeled, settings.per_sample, settings.seed)
     for chunk in make_chunks(requests, settings.batch_size):
         for request, image in zip(chunk, draw(generator, chunk, split.labeled, place), strict=True):
-            file = folder / split.labeled.class_names[request.source.label] / Path(request.path).name
+            file = folder / class_folder(request.source.label, split.labeled.class_names) / Path(request.path).name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(encode_png(image))
 
@@ -95,10 +92,10 @@ def write_clip_labeled(settings: Settings, split: Split, place: Placement, folde
     nearness, nearest = (normalize(others, dim=1) @ normalize(means, dim=1).T).max(dim=1)
     truth = {example.path: example.label for example in dataset.train.examples}
     of_class, right = settings.per_sample * len(labels) // len(names), 0
-    for label, name in enumerate(names):
+    for label in range(len(names)):
         rows = (nearest == label).nonzero().flatten()
         for row in rows[nearness[rows].argsort(descending=True)[:of_class]].tolist():
-            put(unlabeled[row], folder / name / unlabeled[row].name)
+            put(unlabeled[row], folder / class_folder(label, names) / unlabeled[row].name)
             right += truth[unlabeled[row]] == label
     print(f"clip_labeled: {right} of {sum(1 for _ in folder.glob('*/*'))} have their true label")
 
@@ -110,11 +107,11 @@ def put(source: Path, file: Path) -> None:
 
 def main() -> None:
     """Writes all four folders."""
-    drawn, out = Path(sys.argv[1]), Path(sys.argv[2])
-    settings = compose("generate", with_words_of_set([word_of("synthetic.root", str(drawn))]), Settings)
+    drawn, out = SyntheticSet.open(Path(sys.argv[1])), Path(sys.argv[2])
+    settings = compose("generate", with_words_of_set([word_of("synthetic.root", str(drawn.folder))]), Settings)
     place, split = placement(settings.device, settings.precision), load_split(settings.data)[1]
     write_copies(split, settings.per_sample, out / "copies")
-    write_wrong_classes(SyntheticSet.open(drawn), split, out / "wrong_classes")
+    write_wrong_classes(drawn, split, out / "wrong_classes")
     write_clip_labeled(settings, split, place, out / "clip_labeled")
     write_noise_conditions(settings, split, place, out / "noise_conditions")
 
