@@ -28,7 +28,7 @@ from benchmarks.single_run import run
 from ssl_aug.command_line import config_folder
 from ssl_aug.endings import MEMORY_OF_TRAINING, ending, error_line
 from ssl_aug.files import DAY
-from ssl_aug.interrupts import EXIT_CODE, before_raising
+from ssl_aug.interrupts import EXIT_CODE, before_raising, pass_interrupt_on
 from ssl_aug.lock import LOCK, InOtherHandsError, is_held, locked
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.runtime import is_debugging, let_hydra_raise
@@ -101,6 +101,7 @@ def run_and_tell(config: Any, scratch: Path) -> None:
         print(f"skipped: {error}", file=sys.stderr, flush=True)
         (scratch / f"{uuid4().hex}.skipped").write_text(str(error.folder.absolute()), encoding="utf-8")
     except Exception as error:
+        pass_interrupt_on()
         if is_debugging():
             traceback.print_exc()
         line = ending(error, MEMORY_OF_TRAINING)[1]

@@ -95,6 +95,15 @@ def raised_in_main(line: str) -> Iterator[None]:
         _command = outer
 
 
+def pass_interrupt_on() -> None:
+    """For code that goes on after somebody's error: raises KeyboardInterrupt where a signal came.
+
+    Native code makes an error of its own of an interrupt: a read of weights, a ValueError of a storage without shape.
+    """
+    if _command.came:
+        raise KeyboardInterrupt
+
+
 @contextmanager
 def before_raising(act: Callable[[], None]) -> Iterator[None]:
     """Inside, this is called when the command that runs is interrupted, before the exception is raised."""

@@ -26,6 +26,7 @@ from ssl_aug.evaluation.ruler import Ruler
 from ssl_aug.evaluation.rules import why_unknown
 from ssl_aug.evaluation.settings import EvaluateSettings
 from ssl_aug.evaluation.sums import Images
+from ssl_aug.interrupts import pass_interrupt_on
 from ssl_aug.lock import forget_dead
 from ssl_aug.runtime import Placement
 from ssl_aug.settings import deciding_pictures
@@ -159,6 +160,7 @@ class Bench:
             try:
                 clip = clip_of(self.settings.generator)
             except (FileNotFoundError, ValueError) as error:  # the set is there, its generator need not be
+                pass_interrupt_on()
                 self._ruler_at(size_px).note(
                     f"near-copies are not looked for, which takes the generator's CLIP: {error}"
                 )

@@ -19,10 +19,11 @@ from benchmarks.plan import Plan
 from benchmarks.run import main, settings_from
 from benchmarks.settings import BenchmarkSettings
 from ssl_aug.files import read_json
+from ssl_aug.interrupts import raised_in_main
 from ssl_aug.lock import LOCK, InOtherHandsError
 from ssl_aug.results.result import RunResult
 from tests.benchmarks.conftest import assert_same_weights, read_log
-from tests.conftest import leave_lock, stop_after
+from tests.conftest import interrupt_as_an_error, leave_lock, stop_after
 
 
 def test_multirun_trains_every_combination(words: list[str], tmp_path: Path) -> None:
@@ -245,3 +246,12 @@ def test_a_bug_in_one_run_does_not_stop_the_others(
     told = capsys.readouterr().err
     assert told.count("this is a bug of ssl_aug") == 2 and told.count("out of memory: lower train.batch_size") == 1
     assert "Traceback" not in told
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_stops_the_grid(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sweep_module, "run", interrupt_as_an_error)
+    with pytest.raises(KeyboardInterrupt), raised_in_main("interrupted"):
+        main([*words, "--multirun", "seed=0,1,2"])
+    assert "UntypedStorage" not in capsys.readouterr().err

@@ -19,9 +19,10 @@ from ssl_aug.data.settings import DataSettings
 from ssl_aug.evaluation import bench
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json
+from ssl_aug.interrupts import raised_in_main
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning.settings import TuneSettings
-from tests.conftest import contents, write_image_folder
+from tests.conftest import contents, interrupt_as_an_error, write_image_folder
 
 
 @pytest.fixture
@@ -258,3 +259,15 @@ def test_a_sweep_is_every_combination_of_its_values() -> None:
 def test_settings_that_do_not_fit_are_named(words: list[str], word: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         evaluate_module.main([*words, *word.split()])
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_is_no_note_below_the_table(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(bench, "clip_of", interrupt_as_an_error)
+        with pytest.raises(KeyboardInterrupt), raised_in_main("interrupted"):
+            evaluate_module.main([*words, "out=figures"])
+    assert not list((tmp_path / "figures").rglob("*.json"))
+    evaluate_module.main([*words, "out=figures"])
+    assert "UntypedStorage" not in (tmp_path / "figures" / "evaluation.txt").read_text()
