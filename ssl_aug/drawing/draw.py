@@ -15,7 +15,7 @@ from ssl_aug.drawing.lenders import lenders_of
 from ssl_aug.drawing.record import dataset_card, identity
 from ssl_aug.drawing.verdict import SIZE, first_to_draw, in_numbers, verdict
 from ssl_aug.freed_memory import keep_freed_memory
-from ssl_aug.lock import locked
+from ssl_aug.lock import forget_dead, locked
 from ssl_aug.made_by import command_of, write_command
 from ssl_aug.reporting.looks import read_looks
 from ssl_aug.runtime import Placement, is_task_of_array, placement, progress_bar, shard
@@ -97,6 +97,8 @@ def draw_missing(
     of_shard = of_set[rank::world_size]
     mine = [chunk for chunk in of_shard if any(request.path not in done for request in chunk)]
     if not mine:
+        if plan is not None:
+            forget_dead(plan.folder)  # nobody else looks there any more
         return
     keep_freed_memory()
     generator = make_generator(settings, plan, labeled, place)

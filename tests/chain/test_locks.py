@@ -184,6 +184,18 @@ def test_what_a_killed_process_has_left_goes_also_where_all_is_found_done(monkey
     assert not any(left.exists() for left in old) and young.exists()
 
 
+def test_what_a_killed_tuning_has_left_goes_also_where_its_set_is_found_done(tiny_checkpoint: Path) -> None:
+    words = [*DATA, "generator=ldm", f"generator.checkpoint={tiny_checkpoint}", "tune.steps=1", "steps=2",
+             "per_sample=1", "device=cpu", "precision=fp32", "--out", "set"]  # fmt: skip
+    generate.main(words)
+    (tuned,) = Path("outputs/adapters").iterdir()
+    left = tuned / ".lock.0123456789abcdef.new"
+    left.touch()
+    os.utime(left, (0, 0))
+    generate.main(words)
+    assert not left.exists()
+
+
 def test_measures_and_pretrainings_have_their_folders_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sets, "Bench", lambda *_: pytest.fail("another one is at it"))
     generate.main([*DRAWN, "--out", "set"])
