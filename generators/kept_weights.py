@@ -17,8 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from generators.files import part_beside, removed_at_last
+
 # What torch's reader of weights raises on a file that holds something else: it takes the bytes as they come.
 OF_DAMAGED_FILES = (RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+WRITTEN = "weights.safetensors"  # until it is in its place
 OWN = "ssl_aug"  # the one entry beside our tensors: several would stand in an order that changes
 
 
@@ -54,8 +57,12 @@ def write_weights(
     # contiguous copies on the CPU: the format stores neither strides nor tensors that share memory
     kept = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     own = json.dumps({"sha256": _digest(kept), **(facts or {})})
+    room = part_beside(path)  # the library writes beside the file under a name of its own, which nobody would sweep
     try:
-        save_file(kept, path, {OWN: own})
+        with removed_at_last(room):
+            room.mkdir()
+            save_file(kept, room / WRITTEN, {OWN: own})
+            (room / WRITTEN).replace(path)
     except SafetensorError as error:
         code = re.search(r"os error (\d+)", str(error))
         if code is None:

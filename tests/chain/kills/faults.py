@@ -106,13 +106,14 @@ def _opening(opens: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
 
 
 def _saving(save: Callable[..., None], faults: Faults) -> Callable[..., None]:
-    """The library writes from Rust: torn is what it has written, cut."""
+    """The library writes from Rust, under a name of its own beside the file: half of that is what a kill leaves."""
 
     def saving(tensors: Any, path: Path, facts: Any) -> None:
         faults.point("before save", path)
         save(tensors, path, facts)
         if faults.is_end("in save", path):
             os.truncate(path, path.stat().st_size // 2)
+            path.rename(path.with_name(".tmpIm0nKt"))
             faults.end()
 
     return saving
