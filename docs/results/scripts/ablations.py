@@ -36,7 +36,7 @@ OF_DRAWINGS = {  # group -> what is drawn -> how
         "the paper's: mask rate 0.5, guidance 1": ["condition=image", "mask_rate=0.5", "guidance=1"],
         "borrowed, means of the labeled images": ["class_means=labeled"],
     },
-    "tuned on": {"the labeled images": ["tune.images=labeled", "class_means=train"]},
+    "tuned on": {"the labeled images, whose means it takes too": ["tune.images=labeled"]},
     "approach": {
         "all": ["tune.approach=all"],
         "small adapters": ["tune.approach=anl_lora"],
@@ -137,7 +137,8 @@ def tell(out: Path, splits: str, picture: Path) -> None:
     groups = {group: rows_of(group, found) for group in DEFAULT}
     groups = {group: rows for group, rows in groups.items() if len(rows) > 2}
     figure = Figure(figsize=(9, 0.9 + 0.33 * sum(len(rows) + 2 for rows in groups.values())))
-    panels = figure.subplots(len(groups), 1, sharex=True, height_ratios=[len(rows) + 1 for rows in groups.values()])
+    heights = [len(rows) + 1 for rows in groups.values()]
+    panels = figure.subplots(len(groups), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     for axes, (group, rows) in zip(panels, groups.items(), strict=True):
         print(f"\n| {group} | {' | '.join(METHODS)} | n |\n|---|{'---:|' * (len(METHODS) + 1)}")
         names = list(rows)
