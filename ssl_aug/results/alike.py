@@ -7,18 +7,21 @@ from typing import Any
 
 from ssl_aug.results.result import RunResult
 
+MAKERS = {"set.generator.name", "set.made_by"}  # of a drawn set, of an imported one
+
 
 def varying_settings(runs: Sequence[RunResult]) -> set[str]:
     """The settings that tell runs apart.
 
     Sets of drawings and imported ones have few settings in common: those that all runs which have them agree in are
-    left out, unless runs could not be told apart without them; one that a run lacks is null there.
+    left out, unless runs could not be told apart without them. Then what made the sets is named, if that does; else
+    all, and one that a run lacks is null there.
     """
     names = {name for run in runs for name in run.settings}
     of_some = {name for name in names if _differs(run.settings[name] for run in runs if name in run.settings)}
-    kinds, told = ({_values(run, chosen) for run in runs} for chosen in (names, of_some))
-    if len(kinds) == len(told):
-        return of_some
+    for chosen in (of_some, of_some | (MAKERS & names)):
+        if len({_values(run, chosen) for run in runs}) == len({_values(run, names) for run in runs}):
+            return chosen
     return {name for name in names if _differs(run.settings.get(name) for run in runs)}
 
 
