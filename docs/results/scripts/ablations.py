@@ -121,6 +121,8 @@ def rows_of(group: str, found: Accuracies) -> dict[str, dict[str, dict[int, floa
 
 def cell(values: dict[int, float], default: dict[int, float]) -> str:
     """Mean and deviation over splits, and in brackets those of the differences from the default on the same splits."""
+    if not values:
+        return "-"
     text = f"{statistics.fmean(values.values()):.1f}"
     if len(values) > 1:
         text += f" ± {statistics.stdev(values.values()):.1f}"
@@ -149,6 +151,8 @@ def tell(out: Path, splits: str, picture: Path) -> None:
         for number, method in enumerate(METHODS):
             for place, of_methods in enumerate(rows.values()):
                 values = list(of_methods.get(method, {}).values())
+                if not values:
+                    continue
                 height = place + 0.2 * (number - 0.5)
                 axes.plot(values, [height] * len(values), ".", color=f"C{number}", alpha=0.35, markersize=4)
                 spread = statistics.stdev(values) if len(values) > 1 else 0.0
