@@ -76,6 +76,7 @@ def accept(name: str, words: list[str]) -> None:
     """Raises ValueError where the command would refuse its words before it looks at data."""
     if name == "benchmarks.run":
         ours = [word for word in words if not word.startswith(("--multirun", "--dry-run", "hydra"))]
+        ours = [word.partition(",")[0] if word.startswith("seed=") else word for word in ours]  # one is as the others
         for combination in combinations_of(settled(ours, BenchmarkSettings, of_grid=True)):
             settings_from(combination)
         return
