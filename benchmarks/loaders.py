@@ -223,7 +223,7 @@ def _read(dataset: Dataset, items: Sequence[int], num_workers: int, pin: bool) -
         num_workers=num_workers,
         pin_memory=pin,
         worker_init_fn=_own_signals,
-        multiprocessing_context=_forking() if num_workers else None,
+        multiprocessing_context=_way_to_start() if num_workers else None,
     )
     for batch in loader:
         if isinstance(batch, Unreadable):
@@ -231,9 +231,10 @@ def _read(dataset: Dataset, items: Sequence[int], num_workers: int, pin: bool) -
         yield batch
 
 
-def _forking() -> str | None:
-    """How workers start where forks are sound: they share the store's memory, also in a launcher's process and with
-    Pythons whose own way is another."""
+def _way_to_start() -> str | None:
+    """A fork, where forks are sound, so that workers share the store's memory; None: Python's own way, which is another
+    one in some launchers' processes.
+    """
     return "fork" if sys.platform not in ("darwin", "win32") else None
 
 
