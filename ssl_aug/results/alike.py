@@ -19,8 +19,9 @@ def varying_settings(runs: Sequence[RunResult]) -> set[str]:
     """
     names = {name for run in runs for name in run.settings}
     of_some = {name for name in names if _differs(run.settings[name] for run in runs if name in run.settings)}
+    num_kinds = len({_values(run, names) for run in runs})
     for chosen in (of_some, of_some | (MAKERS & names)):
-        if len({_values(run, chosen) for run in runs}) == len({_values(run, names) for run in runs}):
+        if len({_values(run, chosen) for run in runs}) == num_kinds:
             return chosen
     return {name for name in names if _differs(run.settings.get(name) for run in runs)}
 
