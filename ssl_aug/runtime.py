@@ -266,9 +266,8 @@ def cache_folder() -> Path:
 def keep_compiled() -> Path:
     """Where PyTorch keeps what it compiled, for later processes: $TORCHINDUCTOR_CACHE_DIR, else below our cache."""
     given = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    of_pytorch = (
-        Path(tempfile.gettempdir()) / "torchinductor_"
-    )  # and the user's name: its import sets it where nobody did
+    # and the user's name: its import sets it where nobody did
+    of_pytorch = Path(tempfile.gettempdir()) / "torchinductor_"
     if given is None or given.startswith(str(of_pytorch)):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache_folder() / "inductor")
     return Path(os.environ["TORCHINDUCTOR_CACHE_DIR"])
