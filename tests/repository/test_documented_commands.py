@@ -34,9 +34,8 @@ OF_THE_READER = ("method=margin", "generator=mirror")  # what two pages tell the
 DRAWS = ("generate", "tune")  # never with the embedded weights where they are not asked for
 BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```", flags=re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"ssl_aug\.(\w+)|(benchmarks\.run)")
-LINE = re.compile(
-    r"^[^#\n]*-m (?:ssl_aug\.\w+|benchmarks\.run)\b(?! \.\.\.)(?!.* (?:method=margin|generator=mirror))", re.MULTILINE
-)
+_OTHERS = rf" \.\.\.|.* (?:{'|'.join(OF_THE_READER)})"  # dots: a usage line
+LINE = re.compile(rf"^[^#\n]*-m (?:ssl_aug\.\w+|benchmarks\.run)\b(?!{_OTHERS})", re.MULTILINE)
 # the shell finds no program but this one, which writes down what it is given
 RECORDER = """#!/bin/bash
 printf '%s\\x1f' "$@" >> "$RECORD"; printf '\\n' >> "$RECORD"
@@ -67,7 +66,7 @@ def commands_in(text: str, folder: Path) -> list[tuple[str, list[str]]]:
     for line in record.read_text().splitlines():
         words = line.split("\x1f")[:-1]
         match = next((match for match in map(COMMAND.fullmatch, words) if match), None)
-        if match is not None and not {"...", *OF_THE_READER} & set(words):  # dots: a usage line
+        if match is not None and not {"...", *OF_THE_READER} & set(words):
             found.append((match[1] or match[2], words[words.index(match[0]) + 1 :]))
     return found
 
