@@ -1,10 +1,16 @@
-"""What all tests share: an offline machine, a cache of their own, a tiny random latent diffusion model."""
+"""What all tests share: an offline machine, a cache of their own, a tiny random latent diffusion model.
+
+The process that hands tests out to workers reads this file and no test: what loads PyTorch is imported where it is
+used.
+"""
 
 from __future__ import annotations
 
 import gc
 import os
 import signal
+
+gc.disable()  # until all is imported, of which little can be given back
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any import that reads it
 os.environ["MPLBACKEND"] = "Agg"
@@ -27,26 +33,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from benchmarks.methods import METHODS
-from benchmarks.registering import register_methods
-from generators import ldm, model_folder
-from generators.conditioning import ClipEncoder
-from generators.model_facts import ModelFacts
-from ssl_aug import runtime
-from ssl_aug.export.content import Content
 from ssl_aug.interrupts import Deferred
 from ssl_aug.lock import LOCK
 from ssl_aug.owner import Owner, this_process
-from ssl_aug.synthetic import SetWriter
 
-torch.set_num_threads(1)
+if TYPE_CHECKING:
+    from generators import ldm
+    from generators.conditioning import ClipEncoder
+    from ssl_aug.export.content import Content
 
 TINY_CLIP = {
     "embed_dim": 16,
@@ -60,9 +60,22 @@ def pytest_collection_finish() -> None:
 
     Hydra learns all methods now: each that it learns later would have it compose anew what it keeps.
     """
+    import torch
+
+    from benchmarks.methods import METHODS
+    from benchmarks.registering import register_methods
+
+    torch.set_num_threads(1)
     register_methods(METHODS)
     gc.collect()
     gc.freeze()
+    gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What shares gigabytes comes first: a worker with nothing left takes tests from the end of another one's list, and
+    would make them again."""
+    items.sort(key=lambda item: item.path.stem != "test_compvis")
 
 
 def pytest_sessionfinish() -> None:
@@ -79,6 +92,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 @pytest.fixture(autouse=True)
 def precision_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test depends on which processor it runs on: precision=auto, which does, is refused."""
+
+    from ssl_aug import runtime
 
     def asked(device: str) -> bool:
         pytest.fail(f"this test leaves the precision on {device} to the machine: say precision=fp32 or bf16")
@@ -143,6 +158,8 @@ def in_other_hands(folder: Path, part: str = "") -> Iterator[Owner]:
 @contextmanager
 def stop_drawing_after(num_chunks: int) -> Iterator[None]:
     """Ctrl-C comes when this many chunks are written and another one is about to be, and ends the block."""
+    from ssl_aug.synthetic import SetWriter
+
     write = SetWriter.write
     written: list[int] = []
 
@@ -158,6 +175,8 @@ def stop_drawing_after(num_chunks: int) -> Iterator[None]:
 
 
 def tiny_unet() -> ldm.UNet2DConditionModel:
+    from generators import ldm
+
     return ldm.UNet2DConditionModel(
         sample_size=4,
         in_channels=4,
@@ -174,6 +193,8 @@ def tiny_unet() -> ldm.UNet2DConditionModel:
 
 
 def tiny_autoencoder() -> ldm.AutoencoderKL:
+    from generators import ldm
+
     return ldm.AutoencoderKL(
         in_channels=48,
         out_channels=48,
@@ -189,6 +210,11 @@ def tiny_autoencoder() -> ldm.AutoencoderKL:
 
 def build_tiny_model() -> ldm.LatentDiffusion:
     """A latent diffusion model of 16x16 images with random weights, always the same."""
+    import torch
+
+    from generators import ldm
+    from generators.model_facts import ModelFacts
+
     torch.manual_seed(0)
     facts = ModelFacts(image_size=16, clip=TINY_CLIP, clip_image_norm=4.0, pixel_fold=4)
     return ldm.LatentDiffusion(facts, tiny_unet(), tiny_autoencoder()).eval()
@@ -203,6 +229,8 @@ def tiny_model() -> ldm.LatentDiffusion:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_model: ldm.LatentDiffusion, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model's folder."""
+    from generators import model_folder
+
     folder = tmp_path_factory.mktemp("tiny") / "model"
     model_folder.save(tiny_model, folder)
     return folder
@@ -210,6 +238,10 @@ def tiny_checkpoint(tiny_model: ldm.LatentDiffusion, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def tiny_clip() -> ClipEncoder:
+    import torch
+
+    from generators.conditioning import ClipEncoder
+
     torch.manual_seed(0)
     return ClipEncoder(TINY_CLIP, image_norm=4.0)
 
