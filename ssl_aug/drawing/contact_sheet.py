@@ -43,7 +43,7 @@ def write_contact_sheet(synthetic: SyntheticSet, labeled: LabeledSet) -> Path:
                 sheet.paste(Image.fromarray(read_square(path, THUMB)), (GAP + column * (THUMB + GAP), top + LINE))
     path = synthetic.folder / SHEET
     with written_atomically(path, sweep=True) as part:
-        sheet.save(part, "PNG")
+        sheet.save(part, "PNG", compress_level=1)  # a quarter of the time for a sixth more bytes
     return path
 
 
