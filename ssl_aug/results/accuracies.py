@@ -17,8 +17,8 @@ from ssl_aug.results.significance import compared
 from ssl_aug.settings import EMBEDDED_DATA
 
 IN_PARENTHESES = (
-    "in parentheses: differences that may be chance (p of 0.05 or more; with fewer than 3 seeds or 100 test images, 0 "
-    "in the interval over test images)"
+    "in parentheses: differences that may be chance (p of 0.05 or more; with fewer than 3 seeds or 100 images, 0 in "
+    "the interval over images)"
 )
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
@@ -65,7 +65,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    num_test: int | None = None  # test images that every accuracy is a share of; None where results do not say
+    num_test: int | None = None  # images that every accuracy is a share of; None where results do not say
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,9 @@ def _accuracy(run: RunResult, metric: str) -> Any:
     return getattr(run, METRICS[metric])
 
 
-def _num_images(run: RunResult, metric: str) -> int | None:
-    """Which the accuracy is a share of; None where the result does not say."""
-    return run.num_validation if metric == "validation" else run.num_test
+def _images(run: RunResult, metric: str) -> tuple[int | None, str]:
+    """Number of those which the accuracy is a share of, None where the result does not say, and their kind."""
+    return (run.num_validation, "validation") if metric == "validation" else (run.num_test, "test")
 
 
 def _group(run: RunResult) -> tuple[Any, ...]:
@@ -172,7 +172,7 @@ def _table(runs: Sequence[RunResult], metric: str, notes: list[str]) -> Table:
                     notes += [f"{method}: {told}"] if told else []
             rows += _difference(setup, plain, found, metric, notes)
     num_runs = max(len(own) for found in by_setup.values() for own in found.values())
-    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), _num_images(runs[0], metric))
+    return Table(_title(runs, metric, num_runs), (*methods, "mean"), tuple(rows), _images(runs[0], metric)[0])
 
 
 def _difference(
@@ -198,7 +198,7 @@ def _difference(
         means = [statistics.fmean(_accuracy(run, metric) for run in own) for own in (before, after)]
         differences.append(means[1] - means[0])
         by_pair = [{(run.seed, run.labeled_set_id): _accuracy(run, metric) for run in own} for own in (before, after)]
-        found = compared(setup.label(Kind.AUGMENTED), by_pair[0], by_pair[1], _num_images(after[0], metric))
+        found = compared(setup.label(Kind.AUGMENTED), by_pair[0], by_pair[1], *_images(after[0], metric))
         notes.append(f"{method}: {found.line}")
         if not found.is_carried:
             unsure.add(column)
@@ -236,7 +236,7 @@ def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     )
     splits = {run.split_seed for run in runs if run.split_seed is not None}
     of_splits = f"; {_numbered('split', splits)}" if splits - {0} else ""
-    count, kind = _num_images(first, metric), "validation" if metric == "validation" else "test"
+    count, kind = _images(first, metric)
     images = "" if count is None else f", of {count} {kind} images"
     return (
         f"{world}, {labels_told(first.labels_per_class)}, {first.model}, protocol {first.protocol}: "

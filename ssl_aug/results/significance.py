@@ -1,4 +1,4 @@
-"""Whether a difference of accuracies is more than chance: of the training, by seeds, and of the test images."""
+"""Whether a difference of accuracies is more than chance: of the training, by seeds, and of the images measured on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import NamedTuple
 Pair = tuple[int, str]  # seed and labeled set's id
 
 ALPHA = 0.05
-FEW_SEEDS = 3  # below it a t-test tells next to nothing: the test images must carry the difference
-FEW_TEST_IMAGES = 100  # below it they must carry it as well, however many seeds there are
+FEW_SEEDS = 3  # below it a t-test tells next to nothing: the images must carry the difference
+FEW_IMAGES = 100  # below it they must carry it as well, however many seeds there are
 
 
 class Comparison(NamedTuple):
@@ -44,23 +44,28 @@ def difference_interval(plain: float, augmented: float, num_test: int) -> tuple[
 
 
 def compared(
-    label: str, plain: Mapping[Pair, float], augmented: Mapping[Pair, float], num_test: int | None
+    label: str,
+    plain: Mapping[Pair, float],
+    augmented: Mapping[Pair, float],
+    num_images: int | None,
+    kind: str = "test",
 ) -> Comparison:
     """Mean and deviation of the differences over seeds and splits with a paired t-test (two-sided), as a sentence.
 
-    Where there are few seeds or few test images, or the two are not of the same seeds and splits, the sentence has the
-    interval over test images as well, and the difference is carried where that leaves 0 out.
+    Where there are few seeds or few images, or the two are not of the same seeds and splits, the sentence has the
+    interval over images as well, and the difference is carried where that leaves 0 out.
 
     Args:
         label: the name of the augmented runs.
         plain: accuracies in percent, by seed and split.
         augmented: likewise.
-        num_test: test images; None where a result does not say.
+        num_images: which the accuracies are shares of; None where a result does not say.
+        kind: of these images: test or validation.
     """
     means = statistics.fmean(plain.values()), statistics.fmean(augmented.values())
-    interval = None if num_test is None else difference_interval(*means, num_test)
+    interval = None if num_images is None else difference_interval(*means, num_images)
     by_images = (
-        "" if interval is None else f"; by {num_test} test images {interval[0]:+.1f} to {interval[1]:+.1f} (95 %)"
+        "" if interval is None else f"; by {num_images} {kind} images {interval[0]:+.1f} to {interval[1]:+.1f} (95 %)"
     )
     is_carried_by_images = interval is not None and not interval[0] <= 0 <= interval[1]
     if plain.keys() != augmented.keys():
@@ -83,6 +88,6 @@ def compared(
     line = f"{head}, paired t-test p = {p_value:.2g}"
     if len(pairs) < FEW_SEEDS:
         return Comparison(line + by_images, is_carried_by_images)
-    if num_test is not None and num_test < FEW_TEST_IMAGES:
+    if num_images is not None and num_images < FEW_IMAGES:
         return Comparison(line + by_images, p_value < ALPHA and is_carried_by_images)
     return Comparison(line, p_value < ALPHA)

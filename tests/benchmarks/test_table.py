@@ -392,6 +392,18 @@ def test_the_title_says_of_how_many_test_images() -> None:
     assert "| plain | 37.5 [13.7, 69.4] | 37.5 |" in as_text(report, "markdown")
 
 
+def test_a_search_tells_chance_by_its_validation_images() -> None:
+    runs = [
+        replace(result("erm", augment, 0, 99.0), num_validation=400, validation_accuracy_last=accuracy)
+        for augment, accuracy in ((False, 40.0), (True, 50.0))
+    ]
+    report = build_report(in_folders(*runs), "validation")
+    assert "of 400 validation images" in report.tables[0].title
+    assert report.notes == (
+        "erm: + augmentation against plain: one seed, no test; by 400 validation images +3.1 to +16.8 (95 %)",
+    )
+
+
 def test_runs_are_paired_by_seed_and_split() -> None:
     runs = [
         result("erm", augment, 0, accuracy, labeled_set_id=split, split_seed="ab".index(split))
