@@ -392,6 +392,13 @@ def test_the_title_says_of_how_many_test_images() -> None:
     assert "| plain | 37.5 [13.7, 69.4] | 37.5 |" in as_text(report, "markdown")
 
 
+def test_a_row_and_its_note_round_a_difference_alike() -> None:
+    accuracies = ((False, 0, 33.3), (False, 1, 36.5), (True, 0, 44.5), (True, 1, 46.6))  # 10.65 apart, but for rounding
+    report = build_report(in_folders(*(result("erm", *run) for run in accuracies)), "last")
+    assert "| difference | +10.6 |" in as_text(report, "markdown")
+    assert report.notes[0].startswith("erm: + augmentation against plain +10.6 ± ")
+
+
 def test_a_search_tells_chance_by_its_validation_images() -> None:
     runs = [
         replace(result("erm", augment, 0, 99.0), num_validation=400, validation_accuracy_last=accuracy)
