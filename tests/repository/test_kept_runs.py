@@ -1,0 +1,68 @@
+"""What the pages on accuracies say is what the kept runs' results give."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from types import ModuleType
+
+import pytest
+
+from benchmarks import table
+from ssl_aug.results.accuracies import read_runs
+from tests.repository.test_documents import OWN_MACHINE, RESULTS, ROOT
+
+RUNS = RESULTS / "runs"
+TABLES = {  # page -> folders of kept runs whose tables it shows or quotes
+    "docs/results/accuracy.md": ("ten_methods", "splits", "published_rate"),
+    "docs/results/photos.md": ("photos", "photos_rate", "photos_beside"),
+    "docs/results/README.md": ("ten_methods", "splits"),
+    "README.md": ("ten_methods", "splits"),
+}
+FIGURE = re.compile(r"[+-]?\d+\.\d ± \d+\.\d")  # an accuracy or a difference with its deviation
+
+
+def script(name: str) -> ModuleType:
+    """A program of docs/results/scripts as a module."""
+    spec = importlib.util.spec_from_file_location(name, RESULTS / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def figures(text: str) -> set[str]:
+    return set(FIGURE.findall(text))
+
+
+def test_all_are_done_and_name_no_path_of_the_machine() -> None:
+    for folder, run in read_runs(RUNS).items():
+        assert run.is_done, folder
+        assert not OWN_MACHINE.findall((folder / "result.json").read_text()), folder
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_every_figure_of_a_page_is_in_the_tables_of_its_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for runs in TABLES[page]:
+        table.main(["--runs", str(RUNS / runs), "--format", "markdown"])
+    said = figures((ROOT / page).read_text())
+    assert said and said <= figures(capsys.readouterr().out)
+
+
+def test_tables_of_accuracies_stand_as_they_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (RESULTS / "accuracy.md").read_text().splitlines()
+    for runs in TABLES["docs/results/accuracy.md"]:
+        table.main(["--runs", str(RUNS / runs), "--format", "markdown"])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed and not set(printed) - set(page)
+
+
+def test_the_table_beside_drawings_is_its_scripts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [str(RUNS / name) for name in ("ten_methods", "beside", "clip")]
+    monkeypatch.setattr(sys, "argv", ["beside_drawings.py", *folders])
+    script("beside_drawings").main()
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) > 15 and printed in (RESULTS / "beside_drawings.md").read_text()
