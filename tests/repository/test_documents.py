@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -23,6 +24,15 @@ OWN_MACHINE = re.compile(rf"(?<![\w.~-])(?!{EXAMPLE_FOLDER}\b)/(?:work|tmp|root)
 
 def names(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def module_of(script: Path) -> ModuleType:
+    """A program of docs/results/scripts, imported."""
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def anchors(document: Path) -> set[str]:
@@ -98,11 +108,7 @@ def test_the_index_of_the_results_names_every_page() -> None:
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=names)
 def test_every_script_of_the_results_imports_and_waits_to_be_run(script: Path) -> None:
-    spec = importlib.util.spec_from_file_location(script.stem, script)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert callable(module.main)
+    assert callable(module_of(script).main)
     assert script.read_text().endswith('if __name__ == "__main__":\n    main()\n')
 
 

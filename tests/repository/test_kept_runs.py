@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
-from types import ModuleType
 
 import pytest
 
 from benchmarks import table
-from ssl_aug.results.accuracies import read_runs
-from tests.repository.test_documents import OWN_MACHINE, RESULTS, ROOT
+from benchmarks.interface import read_runs
+from tests.repository.test_documents import OWN_MACHINE, RESULTS, ROOT, module_of
 
 RUNS = RESULTS / "runs"
 TABLES = {  # page -> folders of kept runs whose tables it shows or quotes
@@ -21,15 +19,6 @@ TABLES = {  # page -> folders of kept runs whose tables it shows or quotes
     "README.md": ("ten_methods", "splits"),
 }
 FIGURE = re.compile(r"[+-]?\d+\.\d ± \d+\.\d")  # an accuracy or a difference with its deviation
-
-
-def script(name: str) -> ModuleType:
-    """A program of docs/results/scripts as a module."""
-    spec = importlib.util.spec_from_file_location(name, RESULTS / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def figures(text: str) -> set[str]:
@@ -63,6 +52,6 @@ def test_the_table_beside_drawings_is_its_scripts(
 ) -> None:
     folders = [str(RUNS / name) for name in ("ten_methods", "beside", "clip")]
     monkeypatch.setattr(sys, "argv", ["beside_drawings.py", *folders])
-    script("beside_drawings").main()
+    module_of(RESULTS / "scripts" / "beside_drawings.py").main()
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) > 15 and printed in (RESULTS / "beside_drawings.md").read_text()

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ssl_aug.results.accuracies import read_runs
+from benchmarks.interface import read_runs
 from ssl_aug.results.significance import compared
 
 SEEDS = (0, 1, 2)
