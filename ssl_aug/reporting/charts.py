@@ -57,10 +57,10 @@ class Curve:
 
 def bar_plot(table: Table) -> BarPlot:
     """The accuracies of a table with their standard deviations, or of single runs their intervals over test images."""
-    short = lines_of(replace(table, num_test=None))  # the bars show the intervals
+    short = lines_of(replace(table, num_images=None))  # the bars show the intervals
     lines = {row.label: line for row, line in zip(table.rows, short, strict=True)}
     rows = [row for row in table.rows if row.kind is not Kind.DIFFERENCE]
-    tops = [_spread(cell, table.num_test)[1] for row in rows for cell in row.cells if cell is not None]
+    tops = [_spread(cell, table.num_images)[1] for row in rows for cell in row.cells if cell is not None]
     step = _step(max([*tops, 1.0]) / TICKS)
     scale = 100 * ROOM / max([*tops, 1.0])
     groups, told = [], []
@@ -70,7 +70,7 @@ def bar_plot(table: Table) -> BarPlot:
             cell = row.cells[column]
             if cell is None:
                 continue
-            low, high = _spread(cell, table.num_test)
+            low, high = _spread(cell, table.num_images)
             mean, text = cell.mean if isinstance(cell, Cell) else cell, lines[row.label][1 + column]
             bars.append(Bar(series, text, mean * scale, (low * scale, high * scale)))
             told.append(f"{label}, {row.label}: {text} %")
@@ -79,11 +79,11 @@ def bar_plot(table: Table) -> BarPlot:
     return BarPlot(tuple(row.label for row in rows), tuple(groups), ticks, "; ".join(told))
 
 
-def _spread(cell: Cell | float, num_test: int | None) -> tuple[float, float]:
+def _spread(cell: Cell | float, num_images: int | None) -> tuple[float, float]:
     if not isinstance(cell, Cell):
         return cell, cell
     if cell.std is None:
-        return (cell.mean, cell.mean) if num_test is None else wilson_interval(cell.mean, num_test)
+        return (cell.mean, cell.mean) if num_images is None else wilson_interval(cell.mean, num_images)
     return max(0.0, cell.mean - cell.std), cell.mean + cell.std
 
 

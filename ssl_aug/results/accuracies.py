@@ -65,7 +65,7 @@ class Table:
     title: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    num_test: int | None = None  # images that every accuracy is a share of; None where results do not say
+    num_images: int | None = None  # images that every accuracy is a share of; None where results do not say
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,21 @@ class Comparison(NamedTuple):
     is_carried: bool
 
 
-def wilson_interval(accuracy: float, num_test: int) -> tuple[float, float]:
-    """95 % interval of an accuracy in percent over test images (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
+def wilson_interval(accuracy: float, num_images: int) -> tuple[float, float]:
+    """95 % interval of an accuracy in percent over images (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
     from scipy.stats import binomtest  # takes most of a second, and most tables need none
 
-    found = binomtest(round(accuracy * num_test / 100), num_test).proportion_ci(1 - ALPHA, method="wilson")
+    found = binomtest(round(accuracy * num_images / 100), num_images).proportion_ci(1 - ALPHA, method="wilson")
     return 100 * float(found.low), 100 * float(found.high)
 
 
-def difference_interval(plain: float, augmented: float, num_test: int) -> tuple[float, float]:
+def difference_interval(plain: float, augmented: float, num_images: int) -> tuple[float, float]:
     """95 % interval of augmented - plain, in points, from both's Wilson intervals (Newcombe 1998, method 10,
     doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
 
-    Both are of the same test images, which is left out of account: the true interval is rather narrower.
+    Both are of the same images, which is left out of account: the true interval is rather narrower.
     """
-    (low, high), (low_after, high_after) = (wilson_interval(each, num_test) for each in (plain, augmented))
+    (low, high), (low_after, high_after) = (wilson_interval(each, num_images) for each in (plain, augmented))
     difference = augmented - plain
     return (
         difference - math.hypot(augmented - low_after, high - plain),

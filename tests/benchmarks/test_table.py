@@ -353,7 +353,7 @@ def test_rows_whose_settings_were_chosen_for_each_are_compared_and_the_note_says
 def test_accuracies_on_validation_images_have_a_table_of_their_own() -> None:
     found = result("erm", False, 0, 40.0, validation_accuracy_last=44.0, num_validation=384)
     (table,) = build_report(in_folders(found), "validation").tables
-    assert row(table, PLAIN)[0] == Cell((44.0,)) and table.num_test == 384
+    assert row(table, PLAIN)[0] == Cell((44.0,)) and table.num_images == 384
     assert "accuracy (%) on validation images after the last step, of 384 validation images" in table.title
     report = build_report(in_folders(result("erm", False, 0, 40.0)), "validation")
     assert report.tables == () and "data.validation_per_class is 0" in report.notes[0]

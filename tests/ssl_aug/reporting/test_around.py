@@ -110,7 +110,7 @@ def test_bars_end_where_their_figures_say() -> None:
     )
     assert plot.described == "erm, plain: 20.0 ± 14.1 %; mean, plain: 40.0 %"
     assert all(0 <= at <= 100 for at, _ in plot.ticks)
-    single = Table("t", ("erm",), (Row(Kind.PLAIN, "plain", (Cell((40.0,)),)),), num_test=100)
+    single = Table("t", ("erm",), (Row(Kind.PLAIN, "plain", (Cell((40.0,)),)),), num_images=100)
     (alone,) = bar_plot(single).groups[0].bars
     assert alone.text == "40.0"
     low, high = (end / alone.end * 40 for end in alone.spread)
