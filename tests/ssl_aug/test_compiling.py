@@ -19,7 +19,7 @@ from ssl_aug.data.build import load_and_tell
 from ssl_aug.drawing import compiling
 from ssl_aug.drawing.compiling import Chunks, Outlook, Work, is_wanted, outlook, settled
 from ssl_aug.drawing.draw import draw_set
-from ssl_aug.drawing.estimate import _drawing
+from ssl_aug.drawing.estimate import Cost, _drawing
 from ssl_aug.drawing.foretold import foretold
 from ssl_aug.drawing.generator import draw
 from ssl_aug.files import read_json, write_json
@@ -211,7 +211,7 @@ def test_a_compiled_network_is_reckoned_faster_but_for_the_rows_that_fill_up(wor
     whole, odd = ([chunk for chunk in work.chunks if len(chunk) == size] for size in (4, 1))
 
     def hours(way: str, chunks: Chunks) -> float:
-        said = _drawing(replace(settings, compile=way), Path("set"), dear, chunks, [360.0])
+        said = _drawing(replace(settings, compile=way), Path("set"), dear, chunks, [Cost(0.0, 360.0)])
         assert " h, " in said
         return float(said.split()[0])
 
