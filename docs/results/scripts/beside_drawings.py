@@ -2,8 +2,8 @@
 
 python docs/results/scripts/beside_drawings.py RUNS [RUNS ...]
 
-A row's differences are from the runs of the same seeds on the labeled images alone; in parentheses those that may be
-chance, as in benchmarks.table.
+A row's differences are from the runs of the same seeds on the labeled images alone, at the settings that were searched
+for these; in parentheses those that may be chance, as in benchmarks.table.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.interface import read_runs
+from ssl_aug.results.result import RunResult
 from ssl_aug.results.significance import compared
 
 SEEDS = (0, 1, 2)
@@ -23,8 +24,10 @@ CLIP_ALONE = {
     "clip_means": "CLIP alone: nearest class mean of the four labeled images (`method=clip_means`)",
     "clip_probe": "CLIP alone: linear classifier on its features (`method=clip_probe`, 600 steps)",
 }
+RATE = "train.learning_rate"
 # what is changed: the value that a run on the labeled images alone has
 CHANGED: dict[str, Any] = {
+    RATE: 0.0003,
     "method.strong_weight": 0.1,
     "method.mixup_alpha": 0.0,
     "method.cutmix_alpha": 0.0,
@@ -37,6 +40,7 @@ PLAIN = "plain: the 96 labeled images"
 BORROWED = {"set.condition": "borrowed", "set.mask_rate": 0.0}
 ROWS: dict[str, dict[str, Any]] = {
     PLAIN: {},
+    "the same at the settings of the rows with further images": {RATE: 0.001},
     "**and 960 drawings, the default** (`condition=borrowed`, guidance 2)": {**BORROWED, "set.class_means": "train"},
     "... with class means of the labeled images alone": {**BORROWED, "set.class_means": "labeled"},
     "and each labeled image ten times more": {"set.made_by": "copies"},
@@ -57,9 +61,10 @@ ROWS: dict[str, dict[str, Any]] = {
 Accuracies = dict[tuple[int, str], float]  # by seed and labeled set, in %
 
 
-def changes_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """What is not as in a run on the labeled images alone."""
-    return {name: settings[name] for name, plain in CHANGED.items() if settings.get(name, plain) != plain}
+def changes_of(run: RunResult) -> dict[str, Any]:
+    """What is not as in a run on the labeled images alone; a learning rate that goes with further images is none."""
+    changes = {name: run.settings[name] for name, plain in CHANGED.items() if run.settings.get(name, plain) != plain}
+    return {name: value for name, value in changes.items() if name != RATE or not run.augment}
 
 
 def read(folders: Iterable[Path]) -> dict[str, dict[str, Accuracies]]:
@@ -69,7 +74,7 @@ def read(folders: Iterable[Path]) -> dict[str, dict[str, Accuracies]]:
         for run in read_runs(folder).values():
             if not run.is_done or run.accuracy_last is None or run.labeled_set_id is None or run.seed not in SEEDS:
                 continue
-            changes = changes_of(run.settings)
+            changes = changes_of(run)
             rows = [row for row, own in ROWS.items() if own == changes]
             row = CLIP_ALONE.get(run.method) or (rows[0] if rows and run.method in METHODS else None)
             if row is not None:
