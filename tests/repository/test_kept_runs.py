@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,9 +15,11 @@ from tests.repository.test_documents import OWN_MACHINE, RESULTS, ROOT, module_o
 RUNS = RESULTS / "runs"
 TABLES = {  # page -> folders of kept runs whose tables it shows or quotes
     "docs/results/accuracy.md": ("ten_methods", "splits", "published_rate"),
+    "docs/results/ablations.md": ("ablations",),
     "docs/results/photos.md": ("photos", "photos_rate", "photos_beside"),
-    "docs/results/README.md": ("ten_methods", "splits"),
-    "README.md": ("ten_methods", "splits"),
+    "docs/results/masks_and_conditions.md": ("varied", "beside", "ten_methods", "ablations"),
+    "docs/results/README.md": ("ten_methods", "splits", "beside", "clip"),
+    "README.md": ("ten_methods", "splits", "clip"),
 }
 FIGURE = re.compile(r"[+-]?\d+\.\d ± \d+\.\d")  # an accuracy or a difference with its deviation
 
@@ -31,10 +34,19 @@ def test_all_are_done_and_name_no_path_of_the_machine() -> None:
         assert not OWN_MACHINE.findall((folder / "result.json").read_text()), folder
 
 
+def print_ablations(plot: Path) -> None:
+    module_of(RESULTS / "scripts" / "ablations.py").tell(RUNS / "ablations", "2,3,4", plot)
+
+
 @pytest.mark.parametrize("page", TABLES)
-def test_every_figure_of_a_page_is_in_the_tables_of_its_runs(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_figure_of_a_page_is_in_the_tables_of_its_runs(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for runs in TABLES[page]:
-        table.main(["--runs", str(RUNS / runs), "--format", "markdown"])
+        if runs == "ablations":
+            print_ablations(tmp_path / "plot.png")
+        else:
+            table.main(["--runs", str(RUNS / runs), "--format", "markdown"])
     said = figures((ROOT / page).read_text())
     assert said and said <= figures(capsys.readouterr().out)
 
@@ -55,3 +67,21 @@ def test_the_table_beside_drawings_is_its_scripts(
     module_of(RESULTS / "scripts" / "beside_drawings.py").main()
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) > 15 and printed in (RESULTS / "beside_drawings.md").read_text()
+
+
+def test_the_ablations_are_their_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_ablations(tmp_path / "plot.png")
+    tables = [part.strip() for part in capsys.readouterr().out.split("\n\n")]
+    page = (RESULTS / "ablations.md").read_text()
+    assert len(tables) == 7 and all(part in page for part in tables)
+
+
+def test_the_gains_by_labeled_set_are_their_scripts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["gain_by_set.py", str(RUNS / "splits")])
+    module_of(RESULTS / "scripts" / "gain_by_set.py").main()
+    printed = capsys.readouterr().out
+    assert len(printed.splitlines()) > 8 and printed in (RESULTS / "accuracy.md").read_text()
+    least, most = re.findall(r"[+-]\d+\.\d", printed.splitlines()[-2])[:2]  # of ERM
+    assert f"between {least} and {most} points" in (ROOT / "README.md").read_text()
