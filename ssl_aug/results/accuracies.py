@@ -14,7 +14,6 @@ from ssl_aug.results.alike import differing, only_plain_of, plain_of, varying_se
 from ssl_aug.results.metrics import METRICS, ON_VALIDATION, TITLES
 from ssl_aug.results.result import RESULT, RunResult
 from ssl_aug.results.significance import compared
-from ssl_aug.settings import EMBEDDED_DATA
 
 IN_PARENTHESES = (
     "in parentheses: differences that may be chance (p of 0.05 or more; with fewer than 3 seeds or 100 images, 0 in "
@@ -22,6 +21,8 @@ IN_PARENTHESES = (
 )
 # Columns come in the order of the paper's table, then the others by name.
 ORDER = ("erm", "pseudo_label", "uda", "fixmatch", "self_tuning", "flexmatch")
+# What a title calls the images that come with the package; others by their dataset and folder.
+WORLDS = {"toycars": "embedded world toycars", "digits": "handwritten digits"}
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ def _note_unequal(runs: Sequence[RunResult], methods: Sequence[str], notes: list
 def _title(runs: Sequence[RunResult], metric: str, num_runs: int) -> str:
     first = runs[0]
     folders = sorted({run.data_folder for run in runs if run.data_folder})
-    world = f"embedded world {first.data}" if first.data in EMBEDDED_DATA else " ".join([first.data, *folders])
+    world = WORLDS.get(first.data, " ".join([first.data, *folders]))
     steps = ", ".join(
         f"{method} {'/'.join(str(steps) for steps in sorted({run.steps for run in runs if run.method == method}))}"
         for method in sorted({run.method for run in runs})

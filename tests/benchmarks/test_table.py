@@ -74,6 +74,16 @@ def test_means_deviations_and_differences() -> None:
         assert words in table.title
 
 
+@pytest.mark.parametrize(
+    ("data", "folder", "world"),
+    [("toycars", "", "embedded world toycars"), ("digits", "", "handwritten digits"), ("csv", "mine", "csv mine")],
+)
+def test_a_title_begins_with_what_the_images_are(data: str, folder: str, world: str) -> None:
+    run = replace(RUNS[0], data=data, data_folder=folder)
+    (table,) = build_report(in_folders(run), "last").tables
+    assert table.title.startswith(world)
+
+
 def test_each_way_of_mixing_is_a_row_of_its_own() -> None:
     half = [result("erm", True, seed, 50.0 + seed, mix="share 0.5") for seed in (0, 1)]
     (table,) = build_report(in_folders(*RUNS, *half), "last").tables
