@@ -105,7 +105,9 @@ class Ruler:
         unmeasured = list(rules.OF_FEATURES) if self.unknown is not None else []
         if unmeasured and self.extractor is not None and self.extractor.num_logits:
             unmeasured.append("inception_score")
-        if self.needs_classes and images.labels is not None and (self.judge is None or self.unknown is not None):
+        needs_features = isinstance(self.judge, LinearJudge)  # a network that was trained on all labels does not
+        is_judged = self.judge is not None and not (needs_features and self.unknown is not None)
+        if self.needs_classes and images.labels is not None and not is_judged:
             unmeasured.append("class_share")
         why |= dict.fromkeys(unmeasured, rules.NOT_HERE)
         row |= dict.fromkeys([*unmeasured, *(ERRORS[key] for key in unmeasured if key in ERRORS)])

@@ -14,12 +14,16 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from ssl_aug import evaluate as evaluate_module
+from ssl_aug.data.base import Dataset
 from ssl_aug.data.build import load_dataset
 from ssl_aug.data.settings import DataSettings
-from ssl_aug.evaluation import bench
+from ssl_aug.evaluation import bench, ruler
+from ssl_aug.evaluation.judge import NetworkJudge, read_images
 from ssl_aug.evaluation.settings import EvaluateSettings, name_of, variants
 from ssl_aug.files import read_json
 from ssl_aug.interrupts import raised_in_main
+from ssl_aug.pretrain.backbone import normalized
+from ssl_aug.runtime import placement
 from ssl_aug.synthetic import SyntheticSet
 from ssl_aug.tuning.settings import TuneSettings
 from tests.conftest import contents, interrupt_as_an_error, write_image_folder
@@ -108,6 +112,30 @@ def test_features_that_do_not_know_the_data_give_no_figure_but_a_reason(
         nearest = [pair for pair in csv.DictReader(file) if pair["set"] == "synthetic"]
     assert float(nearest[0]["cosine"]) > 0.9  # of the control: the reference itself
     assert all(Path(pair["image"]).is_file() and Path(pair["nearest"]).is_file() for pair in nearest)
+
+
+def nearest_mean(dataset: Dataset, *_: object) -> NetworkJudge:
+    """A judge of all labels that takes no training."""
+    flat = normalized(torch.from_numpy(read_images(dataset.train.paths))).flatten(1)
+    labels = torch.tensor(dataset.train.labels)
+    network = torch.nn.Linear(flat.shape[1], len(dataset.train.class_names))
+    means = torch.stack([flat[labels == label].mean(dim=0) for label in range(len(dataset.train.class_names))])
+    network.weight.data, network.bias.data = means, -(means**2).sum(dim=1) / 2
+    return NetworkJudge(torch.nn.Sequential(torch.nn.Flatten(), network), len(means), placement("cpu", "fp32"))
+
+
+def test_a_network_trained_on_all_labels_judges_what_the_features_do_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(ruler, "trained_judge", nearest_mean)
+    evaluate_module.main(
+        ["data=digits", "generator=noise", "per_sample=2", "device=cpu", "precision=fp32", "out=figures"]
+    )
+    assert "the judge (a network trained on all labels) is right on " in capsys.readouterr().out
+    for row in rows_of("figures"):  # the control is a labeled image with a little noise
+        assert row["class_share"] > 0.7 and "class_share" not in row["why"]
+        assert row["why"]["kernel_distance"] == "not measurable here" and row["kernel_distance"] is None
 
 
 def test_features_that_tell_classes_no_better_than_chance_are_not_measured_in(
