@@ -19,7 +19,7 @@ TABLES = {  # page -> folders of kept runs whose tables it shows or quotes
     "docs/results/photos.md": ("photos", "photos_rate", "photos_beside"),
     "docs/results/digits.md": ("digits",),
     "docs/results/masks_and_conditions.md": ("varied", "beside", "ten_methods", "ablations"),
-    "docs/results/README.md": ("ten_methods", "splits", "beside", "clip", "digits"),
+    "docs/results/README.md": ("ten_methods", "splits", "beside", "clip", "digits", "photos_beside"),
     "README.md": ("ten_methods", "splits", "clip"),
 }
 FIGURE = re.compile(r"[+-]?\d+\.\d ± \d+\.\d")  # an accuracy or a difference with its deviation
