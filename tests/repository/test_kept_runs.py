@@ -54,7 +54,7 @@ def test_every_figure_of_a_page_is_in_the_tables_of_its_runs(
 
 def test_tables_of_accuracies_stand_as_they_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     page = (RESULTS / "accuracy.md").read_text().splitlines()
-    for runs in ("ten_methods", "splits", "published_rate"):
+    for runs in ("ten_methods", "splits", "published_rate", "demo", "main_job"):
         table.main(["--runs", str(RUNS / runs), "--format", "markdown"])
     printed = capsys.readouterr().out.splitlines()
     assert printed and not set(printed) - set(page)
@@ -86,3 +86,20 @@ def test_the_gains_by_labeled_set_are_their_scripts(
     assert len(printed.splitlines()) > 8 and printed in (RESULTS / "accuracy.md").read_text()
     least, most = re.findall(r"[+-]\d+\.\d", printed.splitlines()[-2])[:2]  # of ERM
     assert f"between {least} and {most} points" in (ROOT / "README.md").read_text()
+
+
+def test_the_readme_names_what_its_commands_ended_with(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = " ".join((ROOT / "README.md").read_text().split())
+
+    def accuracies(runs: str, method: str) -> list[str]:
+        done = sorted(read_runs(RUNS / runs).values(), key=lambda run: run.augment)
+        return [f"{run.accuracy_last:.1f}" for run in done if run.method == method]
+
+    plain, drawn = accuracies("demo", "erm")
+    assert f"ERM at {plain} % without and {drawn} % with synthetic images" in readme
+    plain, drawn = accuracies("demo", "fixmatch")
+    assert f"FixMatch at {plain} and {drawn} %" in readme
+    table.main(["--runs", str(RUNS / "main_job"), "--format", "markdown"])
+    told = re.findall(r"images \| (\d+\.\d) % (\[[\d., ]+\])", readme)
+    printed = capsys.readouterr().out
+    assert len(told) == 2 and all(f"| {share} {interval} |" in printed for share, interval in told)
