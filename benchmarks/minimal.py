@@ -133,8 +133,8 @@ def train(options: argparse.Namespace) -> float:
 
 def main(words: Sequence[str] | None = None) -> None:
     """The command line."""
-    form = argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser("python -m benchmarks.minimal", description=__doc__, formatter_class=form)
+    name, form = "python -m benchmarks.minimal", argparse.ArgumentDefaultsHelpFormatter
+    parser = argparse.ArgumentParser(name, description=__doc__, formatter_class=form, allow_abbrev=False)
     for name in ("labeled", "unlabeled", "test"):
         parser.add_argument(name, type=Path, help=f"folder of {name} images")
     parser.add_argument("--backbone", choices=sorted(BACKBONES), default="resnet50", help="torchvision model")

@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(words: list[str]) -> None:
     """Reads the runs and prints or writes their tables."""
-    parser = Parser("python -m benchmarks.table", description="Accuracy tables of finished runs.")
+    parser = Parser("python -m benchmarks.table", description="Accuracy tables of finished runs.", allow_abbrev=False)
     parser.add_argument("--runs", default="outputs/runs", help="folder of runs (default: %(default)s)")
     parser.add_argument("--format", choices=FORMATS, default="terminal", help="(default: %(default)s)")
     parser.add_argument("--out", help="write to this file, which must not exist")

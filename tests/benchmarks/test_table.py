@@ -277,6 +277,8 @@ def test_the_command_prints_and_writes_and_never_overwrites(
 def test_no_runs_and_foreign_files_are_errors_of_one_line(tmp_path: Path, runs_folder: Path) -> None:
     with pytest.raises(ValueError, match=r"no result\.json beneath it; train with python -m benchmarks\.run"):
         main(["--runs", str(tmp_path / "none")])
+    with pytest.raises(ValueError, match="unrecognized arguments: --run"):  # no short form of --runs
+        main(["--run", "runs"])
     with pytest.raises(ValueError, match="--metric"):
         main(["--metric", "best"])
     (runs_folder / "0001" / "result.json").write_text('{"method": "erm"}')
