@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from pathlib import Path
@@ -103,3 +104,14 @@ def test_the_readme_names_what_its_commands_ended_with(capsys: pytest.CaptureFix
     told = re.findall(r"images \| (\d+\.\d) % (\[[\d., ]+\])", readme)
     printed = capsys.readouterr().out
     assert len(told) == 2 and all(f"| {share} {interval} |" in printed for share, interval in told)
+
+
+def test_the_class_shares_of_drawings_are_those_of_the_evaluations_kept() -> None:
+    page = (RESULTS / "generator.md").read_text()
+    told = set(re.findall(r"\| (\d+\.\d \[\d+\.\d, \d+\.\d\])", page))
+    kept = set()
+    for file in (RUNS / "generator").glob("*.csv"):
+        for row in csv.DictReader(file.read_text().splitlines()):
+            share, low, high = (100 * float(row[f"class_share{end}"]) for end in ("", "_low", "_high"))
+            kept.add(f"{share:.1f} [{low:.1f}, {high:.1f}]")
+    assert len(told) > 8 and told <= kept
